@@ -2,6 +2,7 @@
 
 import base64
 import datetime as dt
+import hashlib
 import uuid
 from collections.abc import Iterable
 from typing import TypeVar
@@ -19,6 +20,7 @@ PAGE_BYTES = 1024 * 1024
 MessageT = TypeVar("MessageT", bound=Message)
 # The most digits that always fit a bigint.
 BIGINT_DIGITS = 18
+_BINDING_BYTES = 8
 
 
 def money_to_proto(money: Money) -> common_pb2.Money:
@@ -45,6 +47,17 @@ def instant_from_proto(message: timestamp_pb2.Timestamp) -> dt.datetime:
     return message.ToDatetime(tzinfo=dt.UTC)
 
 
+def optional_instant(message: Message, field: str) -> dt.datetime | None:
+    """Decode an instant that may be unset. Raises: InvalidArgument: no calendar has it."""
+    if not message.HasField(field):
+        return None
+    try:
+        return instant_from_proto(getattr(message, field))
+    except ValueError:
+        problem = "must be an instant of the years 1 to 9999"
+        raise InvalidArgument(f"Invalid field: {field}", fields=[(field, problem)]) from None
+
+
 def page_size(message: common_pb2.PageRequest) -> int:
     """Return the number of rows requested, or the default."""
     return message.page_size or PAGE_SIZE_DEFAULT
@@ -67,7 +80,49 @@ def fitting(messages: Iterable[MessageT], size: int) -> list[MessageT]:
 
 def page_token(after: uuid.UUID | int) -> str:
     """Make the opaque token of the page after a row."""
-    text = str(after)
+    return _encode_token(str(after))
+
+
+def bound_token(place: str, request: Message) -> str:
+    """Make the opaque token of the page after a place in the list that a request asks for.
+
+    It holds for the request's filters and sort alone; a request without any has no binding, so its
+    tokens are as `page_token` makes them.
+    """
+    return _encode_token(place + _binding(request))
+
+
+def place_from_token(text: str, request: Message) -> str | None:
+    """Read a token of the same filters and sort; None for the first page.
+
+    Raises: InvalidArgument: it is no token, or it is of another list.
+    """
+    if not text:
+        return None
+    decoded, binding = _decode_token(text), _binding(request)
+    place = decoded.removesuffix(binding)
+    if not decoded.endswith(binding) or "~" in place:
+        raise unknown_cursor()
+    return place
+
+
+def _binding(request: Message) -> str:
+    """Spell what a token is bound to: everything that is asked for, except which page."""
+    asked = type(request)()
+    asked.CopyFrom(request)
+    asked.ClearField("page")
+    content = asked.SerializeToString(deterministic=True)
+    if not content:
+        return ""
+    return "~" + hashlib.blake2b(content, digest_size=_BINDING_BYTES).hexdigest()
+
+
+def unknown_cursor() -> InvalidArgument:
+    """Make the refusal of a token that no page of this list had."""
+    return InvalidArgument("Unknown cursor", fields=[("cursor", "is not a cursor of this API")])
+
+
+def _encode_token(text: str) -> str:
     return base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")
 
 
@@ -77,22 +132,22 @@ def _decode_token(text: str) -> str:
             text + "=" * (-len(text) % 4), altchars=b"-_", validate=True
         ).decode()
     except ValueError:  # not base64, or not text
-        raise InvalidArgument(
-            "Unknown cursor", fields=[("cursor", "is not a cursor of this API")]
-        ) from None
+        raise unknown_cursor() from None
 
 
 def uuid_from_token(text: str) -> uuid.UUID | None:
     """Read a token that holds an id; None for the first page. Raises: InvalidArgument."""
     if not text:
         return None
-    decoded = _decode_token(text)
+    return uuid_of_place(_decode_token(text))
+
+
+def uuid_of_place(place: str) -> uuid.UUID:
+    """Read a place that is an id. Raises: InvalidArgument."""
     try:
-        return uuid.UUID(decoded)
+        return uuid.UUID(place)
     except ValueError:
-        raise InvalidArgument(
-            "Unknown cursor", fields=[("cursor", "is not a cursor of this API")]
-        ) from None
+        raise unknown_cursor() from None
 
 
 def number_from_token(text: str) -> int | None:
@@ -100,6 +155,11 @@ def number_from_token(text: str) -> int | None:
     if not text:
         return None
     decoded = _decode_token(text)
-    if not decoded.isascii() or not decoded.isdigit() or len(decoded) > BIGINT_DIGITS:
-        raise InvalidArgument("Unknown cursor", fields=[("cursor", "is not a cursor of this API")])
-    return int(decoded)
+    return number_of_place(decoded)
+
+
+def number_of_place(place: str) -> int:
+    """Read a place that is a number from 0. Raises: InvalidArgument."""
+    if not place.isascii() or not place.isdigit() or len(place) > BIGINT_DIGITS:
+        raise unknown_cursor()
+    return int(place)

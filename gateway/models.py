@@ -1,5 +1,6 @@
 """Reading requests: strict pydantic models, with field names in the view's spelling."""
 
+import datetime as dt
 import decimal
 import re
 from collections.abc import Collection
@@ -47,6 +48,10 @@ _MESSAGES = {
     "string_pattern_mismatch": "must match {pattern}",
 }
 _DIGITS = re.compile(r"[0-9]{1,9}", re.ASCII)
+_DAYS = r"(0[1-9]|1[0-2])-(0[1-9]|1[0-9]|2[0-8])|(0[13-9]|1[0-2])-(29|30)|(0[13578]|1[02])-31|02-29"
+_INSTANT = re.compile(
+    rf"20[0-9]{{2}}-({_DAYS})T([01][0-9]|2[0-3])(:[0-5][0-9]){{2}}(\.[0-9]{{1,6}})?Z", re.ASCII
+)
 
 
 class Request(pydantic.BaseModel):
@@ -90,6 +95,15 @@ def _score(value: Any) -> int:
         if tenths == int(tenths):
             return int(tenths)
     raise PydanticCustomError("score", "must be a number from 0 to 10 with at most one decimal")
+
+
+def _instant(value: Any) -> dt.datetime:
+    try:
+        if isinstance(value, str) and _INSTANT.fullmatch(value):
+            return dt.datetime.fromisoformat(value)
+    except ValueError:
+        pass
+    raise PydanticCustomError("instant", "must be an instant such as 2026-02-18T10:00:00.000Z")
 
 
 def up_to(largest: str) -> str:
@@ -149,6 +163,11 @@ PageSize = Annotated[
     WithJsonSchema({"type": "integer", "minimum": 1, "maximum": PAGE_MAX, "default": 20}),
 ]
 Cursor = Annotated[str, pydantic.StringConstraints(min_length=1, max_length=CURSOR_MAX)]
+Instant = Annotated[
+    dt.datetime,
+    BeforeValidator(_instant),
+    WithJsonSchema({"type": "string", "format": "date-time", "pattern": f"^{_INSTANT.pattern}$"}),
+]
 # A UUID as `kernel.ids.parse_uuid` reads it, for schemas.
 UUID_PATTERN = r"[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}"
 UserName = Annotated[str, pydantic.StringConstraints(pattern=r"^[A-Za-z0-9_-]{1,64}$")]

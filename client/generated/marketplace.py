@@ -47,13 +47,36 @@ class Marketplace(Client):
         | None = None,
         buyerId: str | None = None,
         sellerId: str | None = None,
+        clientOrderRef: str | None = None,
+        createdFrom: str | None = None,
+        createdTo: str | None = None,
+        amount: str | None = None,
+        amountFrom: str | None = None,
+        amountTo: str | None = None,
+        sort: Literal["NEWEST", "OLDEST", "SMALLEST", "LARGEST"] | None = None,
     ) -> Pages[types.Order]:
-        """List the marketplace's orders, newest first. Several filters are AND.
+        """List the marketplace's orders, newest first or as `sort` says. Several filters are AND.
+
+        A page can have fewer orders than `limit`, even none, while `hasMore` is true: a request
+        looks at a limited number of orders. The same list goes on with `nextCursor`.
 
         Scope: `read`
         """
         return self._list(
-            "/orders", {"limit": limit, "status": status, "buyerId": buyerId, "sellerId": sellerId}
+            "/orders",
+            {
+                "limit": limit,
+                "status": status,
+                "buyerId": buyerId,
+                "sellerId": sellerId,
+                "clientOrderRef": clientOrderRef,
+                "createdFrom": createdFrom,
+                "createdTo": createdTo,
+                "amount": amount,
+                "amountFrom": amountFrom,
+                "amountTo": amountTo,
+                "sort": sort,
+            },
         )
 
     def get_order(self, id: str, /) -> types.Order:
@@ -379,12 +402,20 @@ class Marketplace(Client):
         )
         return answer
 
-    def list_users(self, *, limit: int | None = None) -> Pages[types.User]:
-        """List the marketplace's users, newest first.
+    def list_users(
+        self,
+        *,
+        limit: int | None = None,
+        externalUserId: str | None = None,
+        email: str | None = None,
+    ) -> Pages[types.User]:
+        """List the marketplace's users, newest first. Several filters are AND.
 
         Scope: `read`
         """
-        return self._list("/users", {"limit": limit})
+        return self._list(
+            "/users", {"limit": limit, "externalUserId": externalUserId, "email": email}
+        )
 
     def get_user(self, id: str, /) -> types.User:
         """Read a user.
@@ -712,12 +743,27 @@ class Marketplace(Client):
         limit: int | None = None,
         orderId: str | None = None,
         status: Literal["OPEN", "UNDER_REVIEW", "RESOLVED"] | None = None,
+        assignedTo: str | None = None,
+        openedBy: Literal["BUYER", "SELLER"] | None = None,
+        openedFrom: str | None = None,
+        openedTo: str | None = None,
     ) -> Pages[types.Dispute]:
         """List cases, newest first. Several filters are AND.
 
         Scope: `read`
         """
-        return self._list("/disputes", {"limit": limit, "orderId": orderId, "status": status})
+        return self._list(
+            "/disputes",
+            {
+                "limit": limit,
+                "orderId": orderId,
+                "status": status,
+                "assignedTo": assignedTo,
+                "openedBy": openedBy,
+                "openedFrom": openedFrom,
+                "openedTo": openedTo,
+            },
+        )
 
     def get_dispute(self, id: str, /) -> types.DisputeWithOrder:
         """Read a case and its order.
@@ -1115,13 +1161,36 @@ class AsyncMarketplace(AsyncClient):
         | None = None,
         buyerId: str | None = None,
         sellerId: str | None = None,
+        clientOrderRef: str | None = None,
+        createdFrom: str | None = None,
+        createdTo: str | None = None,
+        amount: str | None = None,
+        amountFrom: str | None = None,
+        amountTo: str | None = None,
+        sort: Literal["NEWEST", "OLDEST", "SMALLEST", "LARGEST"] | None = None,
     ) -> AsyncPages[types.Order]:
-        """List the marketplace's orders, newest first. Several filters are AND.
+        """List the marketplace's orders, newest first or as `sort` says. Several filters are AND.
+
+        A page can have fewer orders than `limit`, even none, while `hasMore` is true: a request
+        looks at a limited number of orders. The same list goes on with `nextCursor`.
 
         Scope: `read`
         """
         return self._list(
-            "/orders", {"limit": limit, "status": status, "buyerId": buyerId, "sellerId": sellerId}
+            "/orders",
+            {
+                "limit": limit,
+                "status": status,
+                "buyerId": buyerId,
+                "sellerId": sellerId,
+                "clientOrderRef": clientOrderRef,
+                "createdFrom": createdFrom,
+                "createdTo": createdTo,
+                "amount": amount,
+                "amountFrom": amountFrom,
+                "amountTo": amountTo,
+                "sort": sort,
+            },
         )
 
     async def get_order(self, id: str, /) -> types.Order:
@@ -1449,12 +1518,20 @@ class AsyncMarketplace(AsyncClient):
         )
         return answer
 
-    def list_users(self, *, limit: int | None = None) -> AsyncPages[types.User]:
-        """List the marketplace's users, newest first.
+    def list_users(
+        self,
+        *,
+        limit: int | None = None,
+        externalUserId: str | None = None,
+        email: str | None = None,
+    ) -> AsyncPages[types.User]:
+        """List the marketplace's users, newest first. Several filters are AND.
 
         Scope: `read`
         """
-        return self._list("/users", {"limit": limit})
+        return self._list(
+            "/users", {"limit": limit, "externalUserId": externalUserId, "email": email}
+        )
 
     async def get_user(self, id: str, /) -> types.User:
         """Read a user.
@@ -1784,12 +1861,27 @@ class AsyncMarketplace(AsyncClient):
         limit: int | None = None,
         orderId: str | None = None,
         status: Literal["OPEN", "UNDER_REVIEW", "RESOLVED"] | None = None,
+        assignedTo: str | None = None,
+        openedBy: Literal["BUYER", "SELLER"] | None = None,
+        openedFrom: str | None = None,
+        openedTo: str | None = None,
     ) -> AsyncPages[types.Dispute]:
         """List cases, newest first. Several filters are AND.
 
         Scope: `read`
         """
-        return self._list("/disputes", {"limit": limit, "orderId": orderId, "status": status})
+        return self._list(
+            "/disputes",
+            {
+                "limit": limit,
+                "orderId": orderId,
+                "status": status,
+                "assignedTo": assignedTo,
+                "openedBy": openedBy,
+                "openedFrom": openedFrom,
+                "openedTo": openedTo,
+            },
+        )
 
     async def get_dispute(self, id: str, /) -> types.DisputeWithOrder:
         """Read a case and its order.

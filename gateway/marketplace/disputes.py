@@ -6,6 +6,7 @@ from orchestrator.disputes.v1 import disputes_pb2
 from orchestrator.orders.v1 import orders_pb2
 from pydantic import AliasChoices, ConfigDict, Field, StringConstraints, model_validator
 
+from chassis.wire import instant_to_proto
 from gateway.answers import Answer
 from gateway.call import Call, dispute_id
 from gateway.errors import invalid
@@ -42,7 +43,7 @@ from gateway.marketplace.shapes import (
     success,
     time_or_none,
 )
-from gateway.models import UUID_PATTERN, Amount, Request, given, typed, unfit
+from gateway.models import UUID_PATTERN, Amount, Instant, Request, given, typed, unfit
 from gateway.routing import Routes
 from kernel.ids import from_public
 from kernel.money import to_text
@@ -121,7 +122,7 @@ def dispute(message: disputes_pb2.Dispute) -> Dispute:
 
 
 class ListDisputes(Paging):
-    """Several filters are AND."""
+    """Several filters are AND. openedTo is not part of its range."""
 
     # A text that is not an order's id is refused by the handler, which also reads short spellings.
     order_id: (
@@ -133,6 +134,10 @@ class ListDisputes(Paging):
         | None
     ) = None
     status: DisputeStatus | None = None
+    assigned_to: Text | None = None
+    opened_by: Literal["BUYER", "SELLER"] | None = None
+    opened_from: Instant | None = None
+    opened_to: Instant | None = None
 
 
 @routes.get("/disputes", scope=READ, support=True)
@@ -145,6 +150,10 @@ async def list_disputes(call: Call, query: ListDisputes) -> Answer[Page[Dispute]
         page=query.message(),
         order_id=str(order_id or ""),
         status=DISPUTE_STATES.value(query.status),
+        assigned_to=query.assigned_to or "",
+        opened_by=PARTIES.value(query.opened_by),
+        opened_from=instant_to_proto(query.opened_from),
+        opened_to=instant_to_proto(query.opened_to),
     )
     found = await call.read(call.backends.disputes.ListDisputes, request)
     return page([dispute(one) for one in found.disputes], next_token=found.next_page_token)

@@ -1,12 +1,14 @@
 """Orders: create, list, read, and the timeline."""
 
 from collections.abc import Sequence
+from typing import Literal
 
 import orjson
 from orchestrator.common.v1 import common_pb2
 from orchestrator.disputes.v1 import disputes_pb2
 from orchestrator.orders.v1 import orders_pb2
 
+from chassis.wire import instant_to_proto
 from gateway.answers import Answer
 from gateway.call import Call, order_id
 from gateway.keys import READ, WRITE
@@ -21,24 +23,29 @@ from gateway.marketplace.order import (
     order,
 )
 from gateway.marketplace.shapes import (
+    Names,
     OrderId,
     Output,
     Page,
     Paging,
     StoredObject,
     Success,
+    Text,
     Time,
+    money,
     page,
     public,
     success,
     time_or_none,
 )
-from gateway.models import UserName
+from gateway.models import Amount, Instant, UserName
 from gateway.routing import Routes
 from kernel.errors import DeadlineExceeded, Unavailable
 
 # How long a read of an order waits for the disputes service.
 CASE_SECONDS = 2.0
+OrderSort = Literal["NEWEST", "OLDEST", "SMALLEST", "LARGEST"]
+SORTS: Names[OrderSort] = Names(orders_pb2.OrderSort, "ORDER_SORT_")
 routes = Routes("Orders")
 
 
@@ -78,21 +85,40 @@ async def create_order(call: Call, body: CreateOrder) -> Answer[Success[CreatedO
 
 
 class ListOrders(Paging):
-    """Several filters are AND."""
+    """Several filters are AND. createdTo is not part of its range, amountTo is."""
 
     status: OrderStatus | None = None
     buyer_id: UserName | None = None
     seller_id: UserName | None = None
+    client_order_ref: Text | None = None
+    created_from: Instant | None = None
+    created_to: Instant | None = None
+    amount: Amount | None = None
+    amount_from: Amount | None = None
+    amount_to: Amount | None = None
+    sort: OrderSort = "NEWEST"
 
 
 @routes.get("/orders", scope=READ, support=True)
 async def list_orders(call: Call, query: ListOrders) -> Answer[Page[Order]]:
-    """List the marketplace's orders, newest first. Several filters are AND."""
+    """List the marketplace's orders, newest first or as `sort` says. Several filters are AND.
+
+    A page can have fewer orders than `limit`, even none, while `hasMore` is true: a request looks
+    at a limited number of orders. The same list goes on with `nextCursor`.
+    """
     request = orders_pb2.ListOrdersRequest(
         page=query.message(),
         state=STATES.value(query.status),
         buyer=query.buyer_id or "",
         seller=query.seller_id or "",
+        client_order_ref=query.client_order_ref or "",
+        created_from=instant_to_proto(query.created_from),
+        created_to=instant_to_proto(query.created_to),
+        amount=money(query.amount),
+        amount_from=money(query.amount_from),
+        amount_to=money(query.amount_to),
+        # The usual one is left out: its cursors are as those of older versions.
+        sort=SORTS.value(None if query.sort == "NEWEST" else query.sort),
     )
     found = await call.read(call.backends.orders.ListOrders, request)
     return page(await whole(call, found.orders), next_token=found.next_page_token)

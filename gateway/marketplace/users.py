@@ -110,10 +110,21 @@ async def register_user(call: Call, body: RegisterUser) -> Answer[Success[User]]
     return success(user(await call.change(call.backends.orders.RegisterUser, request)))
 
 
+class ListUsers(Paging):
+    """Several filters are AND."""
+
+    external_user_id: Text | None = None
+    email: Email | None = None
+
+
 @routes.get("/users", scope=READ)
-async def list_users(call: Call, query: Paging) -> Answer[Page[User]]:
-    """List the marketplace's users, newest first."""
-    request = orders_pb2.ListUsersRequest(page=query.message())
+async def list_users(call: Call, query: ListUsers) -> Answer[Page[User]]:
+    """List the marketplace's users, newest first. Several filters are AND."""
+    request = orders_pb2.ListUsersRequest(
+        page=query.message(),
+        external_user_id=query.external_user_id or "",
+        email=query.email or "",
+    )
     found = await call.read(call.backends.orders.ListUsers, request)
     return page([user(one) for one in found.users], next_token=found.next_page_token)
 

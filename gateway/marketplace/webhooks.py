@@ -1,13 +1,10 @@
 """Webhooks: events, signed and sent to URLs that the marketplace registers."""
 
-import datetime as dt
-import re
 from typing import Annotated, Any, Literal
 
 import orjson
 from orchestrator.webhooks.v1 import webhooks_pb2
-from pydantic import BeforeValidator, Field, StringConstraints, WithJsonSchema
-from pydantic_core import PydanticCustomError
+from pydantic import Field, StringConstraints
 
 from chassis.nats_settings import SUBJECTS
 from chassis.wire import instant_to_proto
@@ -28,7 +25,7 @@ from gateway.marketplace.shapes import (
     time,
     time_or_none,
 )
-from gateway.models import Nothing, Request
+from gateway.models import Instant, Nothing, Request
 from gateway.routing import Routes
 
 Status = Literal["PENDING", "DELIVERED", "FAILED"]
@@ -52,29 +49,9 @@ WebhookUrl = Annotated[
     Field(description="https, a public host, port 443 or 8443, no user name and no fragment."),
 ]
 Description = Annotated[str, StringConstraints(max_length=255)]
-_DAYS = r"(0[1-9]|1[0-2])-(0[1-9]|1[0-9]|2[0-8])|(0[13-9]|1[0-2])-(29|30)|(0[13578]|1[02])-31|02-29"
-_INSTANT = re.compile(
-    rf"20[0-9]{{2}}-({_DAYS})T([01][0-9]|2[0-3])(:[0-5][0-9]){{2}}(\.[0-9]{{1,6}})?Z", re.ASCII
-)
 _EXAMPLES = {"nothing": {}}  # type: dict[str, dict[str, object]]
 _URL = ("VALIDATION_ERROR", "WEBHOOK_URL_NOT_ALLOWED")
 routes = Routes("Webhooks")
-
-
-def _instant(value: Any) -> dt.datetime:
-    try:
-        if isinstance(value, str) and _INSTANT.fullmatch(value):
-            return dt.datetime.fromisoformat(value)
-    except ValueError:
-        pass
-    raise PydanticCustomError("instant", "must be an instant such as 2026-02-18T10:00:00.000Z")
-
-
-Instant = Annotated[
-    dt.datetime,
-    BeforeValidator(_instant),
-    WithJsonSchema({"type": "string", "format": "date-time", "pattern": f"^{_INSTANT.pattern}$"}),
-]
 
 
 class CreateWebhook(Request):

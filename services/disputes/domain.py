@@ -163,12 +163,19 @@ class Dispute:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Filter:
-    """Which cases are listed; None: any."""
+    """Which cases are listed; None: any. opened_from: at or after it; opened_to: before it.
+
+    assigned_to: the agent's id, empty: any case.
+    """
 
     marketplace_id: MarketplaceId
     ids: Sequence[DisputeId] | None
     order_id: OrderId | None
     status: DisputeStatus | None
+    assigned_to: str
+    opened_by: Side | None
+    opened_from: dt.datetime | None
+    opened_to: dt.datetime | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,7 +11,7 @@ from chassis import identity
 from chassis.idempotency import Answer, request_key
 from chassis.identity import MARKETPLACE, PEOPLE, REPLAYED_KEY, ROLE_ADMIN, STAFF, allow
 from chassis.server import Binding
-from chassis.wire import page_size, uuid_from_token
+from chassis.wire import page_size
 from kernel.ids import MarketplaceId
 from services.disputes import wire
 from services.disputes.service import DisputesService
@@ -82,10 +82,10 @@ class DisputesServicer(disputes_pb2_grpc.DisputesServiceServicer):
         size = page_size(request.page)
         found = await self._service.list_cases(
             chosen=wire.chosen(request, marketplace_id=_marketplace()),
-            after=uuid_from_token(request.page.page_token),
+            after=wire.after(request),
             size=size,
         )
-        return wire.page(found, size=size)
+        return wire.page(request, found, size=size)
 
     async def AssignDispute(
         self, request: disputes_pb2.AssignDisputeRequest, context: Context

@@ -3,13 +3,15 @@
 Every statement names the marketplace: a case of another one does not exist for it.
 """
 
-from collections.abc import Mapping
-from itertools import product
+import datetime as dt
+import functools
+from collections.abc import Set as AbstractSet
 from typing import Any
 from uuid import UUID
 
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import ARRAY, insert
+from sqlalchemy.sql.selectable import LateralFromClause
 
 from chassis.database import Transaction
 from chassis.sql import compiled
@@ -121,24 +123,31 @@ class DisputeStore:
 
         Raises: InvalidArgument: there is no such case to go on from.
         """
-        created_at = None
+        until: tuple[dt.datetime, UUID] = (chosen.opened_to or _NEVER, _LEAST_ID)
         if after is not None:
             key = {"marketplace_id": chosen.marketplace_id, "id": after}
             created_at = await tx.fetchval(_FIND_CREATED, key)
             if created_at is None:
                 fields = [("cursor", "is not a cursor of this API")]
                 raise InvalidArgument("Unknown cursor", fields=fields)
-        filters = (chosen.ids, chosen.order_id, chosen.status, after)
-        values = {
-            "ids": None if chosen.ids is None else list(chosen.ids),
+            until = min(until, (created_at, after))
+        exact: dict[str, object] = {
             "order_id": chosen.order_id,
+            "assigned_to": chosen.assigned_to or None,
             "status": chosen.status,
-            "after_id": after,
+            "opened_by": chosen.opened_by,
+        }
+        given = [name for name in _SELECTIVE if exact[name] is not None]
+        values = exact | {
+            "ids": None if chosen.ids is None else list(chosen.ids),
             "marketplace_id": chosen.marketplace_id,
-            "after_created_at": created_at,
+            "until_created_at": until[0],
+            "until_id": until[1],
+            "opened_from": chosen.opened_from or _EVER,
             "limit": limit,
         }
-        statement = _PAGES[tuple(value is not None for value in filters)]
+        by = "ids" if chosen.ids is not None else next(iter(given), None)
+        statement = _page(by, tried=frozenset(given) - {by})
         return [_dispute(row) for row in await tx.fetch(statement, values)]
 
 
@@ -203,27 +212,33 @@ def _dispute(row: Any) -> Dispute:
     )
 
 
-# The ruling of a case that is not withdrawn, looked up by the key of the case: the subquery keeps
-# the planner from reading the whole table.
-_STANDING = (
-    sa.select(
-        rulings.c.decision,
-        rulings.c.release_minor_units,
-        rulings.c.refund_minor_units,
-        rulings.c.note,
-        rulings.c.resolved_by,
-        rulings.c.resolved_by_name,
-        rulings.c.decided_at,
+def _standing(cases: sa.FromClause) -> LateralFromClause:
+    """Select the ruling of a case that is not withdrawn, looked up by the key of the case.
+
+    The subquery keeps the planner from reading the whole table.
+    """
+    return (
+        sa.select(
+            rulings.c.decision,
+            rulings.c.release_minor_units,
+            rulings.c.refund_minor_units,
+            rulings.c.note,
+            rulings.c.resolved_by,
+            rulings.c.resolved_by_name,
+            rulings.c.decided_at,
+        )
+        .where(
+            rulings.c.marketplace_id == cases.c.marketplace_id,
+            rulings.c.dispute_id == cases.c.id,
+            rulings.c.withdrawn_at.is_(None),
+        )
+        .correlate(cases)
+        .limit(1)
+        .lateral("standing")
     )
-    .where(
-        rulings.c.marketplace_id == disputes.c.marketplace_id,
-        rulings.c.dispute_id == disputes.c.id,
-        rulings.c.withdrawn_at.is_(None),
-    )
-    .correlate(disputes)
-    .limit(1)
-    .lateral("standing")
-)
+
+
+_STANDING = _standing(disputes)
 _SELECT = sa.select(*disputes.c, *_STANDING.c).select_from(disputes.outerjoin(_STANDING, sa.true()))
 _OF_MARKETPLACE = disputes.c.marketplace_id == sa.bindparam("marketplace_id")
 _KEY = (_OF_MARKETPLACE, disputes.c.id == sa.bindparam("id"))
@@ -279,28 +294,53 @@ _WITHDRAW = compiled(
 )
 
 
-def _page(*, of_ids: bool, of_order: bool, of_status: bool, after: bool) -> str:
-    page = _SELECT.where(_OF_MARKETPLACE)
-    if of_ids:
-        # Not `= any`: that would be looked for in the index of the order, case by case.
-        ids = sa.bindparam("ids", type_=ARRAY(sa.Uuid))
-        page = page.where(disputes.c.id.in_(sa.select(sa.func.unnest(ids))))
-    if of_order:
-        page = page.where(disputes.c.order_id == sa.bindparam("order_id"))
-    if of_status:
-        page = page.where(disputes.c.status == sa.bindparam("status"))
-    if after:
-        place = sa.tuple_(disputes.c.created_at, disputes.c.id)
-        last = sa.tuple_(
-            sa.bindparam("after_created_at", type_=disputes.c.created_at.type),
-            sa.bindparam("after_id", type_=disputes.c.id.type),
-        )
-        page = page.where(place < last)
-    return compiled(page.order_by(*_NEWEST_FIRST).limit(sa.bindparam("limit")))
+# The filters that an index serves, from those that few cases fulfil to those that many do.
+_SELECTIVE = ("order_id", "assigned_to", "status", "opened_by")
+# Before and after every case.
+_EVER = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
+_NEVER = dt.datetime(9999, 1, 1, tzinfo=dt.UTC)
+_LEAST_ID = UUID(int=0)
 
 
-# One statement for each combination of filters: ids, order, status, after.
-_PAGES: Mapping[tuple[bool, ...], str] = {
-    given: _page(of_ids=given[0], of_order=given[1], of_status=given[2], after=given[3])
-    for given in product((False, True), repeat=4)
-}
+@functools.cache
+def _page(by: str | None, *, tried: AbstractSet[str]) -> str:
+    """Return the statement of a page, newest first. by: the filter whose index is walked.
+
+    The filters of `tried` are tried on each case that the walk comes to: `offset 0` keeps the
+    planner from taking another index.
+    """
+    until = sa.tuple_(
+        sa.bindparam("until_created_at", type_=disputes.c.created_at.type),
+        sa.bindparam("until_id", type_=disputes.c.id.type),
+    )
+    cases: sa.FromClause = disputes
+    if by == "ids":
+        # One by one: the planner would rather read all of the marketplace.
+        ids = sa.func.unnest(sa.bindparam("ids", type_=ARRAY(sa.Uuid)))
+        given = sa.select(ids.label("id")).distinct().subquery("given")
+        one = sa.select(disputes).where(_OF_MARKETPLACE, disputes.c.id == given.c.id).limit(1)
+        found = one.lateral("found")
+        cases = sa.select(found).select_from(given.join(found, sa.true())).subquery()
+    place = sa.tuple_(cases.c.created_at, cases.c.id)
+    walk = (
+        sa.select(cases)
+        .where(cases.c.marketplace_id == sa.bindparam("marketplace_id"), place < until)
+        .where(cases.c.created_at >= sa.bindparam("opened_from"))
+        .order_by(cases.c.created_at.desc(), cases.c.id.desc())
+    )
+    if by is not None and by != "ids":
+        walk = walk.where(cases.c[by] == sa.bindparam(by))
+    if by == "assigned_to":
+        # Of the partial index: a parameter might be empty.
+        walk = walk.where(cases.c.assigned_to != "")
+    limit = sa.bindparam("limit", type_=sa.Integer)
+    walked = walk.offset(0).subquery() if tried else walk.limit(limit).subquery()
+    conditions = (walked.c[name] == sa.bindparam(name) for name in sorted(tried))
+    newest_first = (walked.c.created_at.desc(), walked.c.id.desc())
+    page = sa.select(walked).where(*conditions).order_by(*newest_first).limit(limit).subquery()
+    standing = _standing(page)
+    return compiled(
+        sa.select(*page.c, *standing.c)
+        .select_from(page.outerjoin(standing, sa.true()))
+        .order_by(page.c.created_at.desc(), page.c.id.desc())
+    )

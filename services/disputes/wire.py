@@ -8,7 +8,16 @@ from orchestrator.common.v1 import common_pb2
 from orchestrator.disputes.v1 import disputes_pb2
 from orchestrator.orders.v1 import orders_pb2
 
-from chassis.wire import fitting, instant_to_proto, money_from_proto, money_to_proto, page_token
+from chassis.wire import (
+    bound_token,
+    fitting,
+    instant_to_proto,
+    money_from_proto,
+    money_to_proto,
+    optional_instant,
+    place_from_token,
+    uuid_of_place,
+)
 from kernel.errors import InvalidArgument
 from kernel.ids import DisputeId, MarketplaceId, OrderId, UserId
 from kernel.money import Money
@@ -112,19 +121,32 @@ def proposal(request: disputes_pb2.DecideDisputeRequest) -> Proposal:
 
 
 def chosen(request: disputes_pb2.ListDisputesRequest, *, marketplace_id: uuid.UUID) -> Filter:
-    """Decode the filter of a list."""
+    """Decode the filter of a list. Raises: InvalidArgument: no calendar has an instant."""
     return Filter(
         marketplace_id=MarketplaceId(marketplace_id),
         ids=[dispute_id(text) for text in request.dispute_ids] or None,
         order_id=order_id(request.order_id) if request.order_id else None,
         status=_STATUS_OF[request.status] if request.status else None,
+        assigned_to=request.assigned_to,
+        opened_by=_SIDE_OF[request.opened_by] if request.opened_by else None,
+        opened_from=optional_instant(request, "opened_from"),
+        opened_to=optional_instant(request, "opened_to"),
     )
 
 
-def page(found: Sequence[Dispute], *, size: int) -> disputes_pb2.ListDisputesResponse:
+def after(request: disputes_pb2.ListDisputesRequest) -> uuid.UUID | None:
+    """Decode the case that the page begins after; None: the first page. Raises: InvalidArgument."""
+    place = place_from_token(request.page.page_token, request)
+    return None if place is None else uuid_of_place(place)
+
+
+def page(
+    request: disputes_pb2.ListDisputesRequest, found: Sequence[Dispute], *, size: int
+) -> disputes_pb2.ListDisputesResponse:
     """Encode a page, with a token for the next one if there is one."""
     cases = fitting((dispute(one) for one in found), size)
-    token = page_token(found[len(cases) - 1].id) if len(cases) < len(found) else ""
+    is_cut = len(cases) < len(found)
+    token = bound_token(str(found[len(cases) - 1].id), request) if is_cut else ""
     return disputes_pb2.ListDisputesResponse(disputes=cases, next_page_token=token)
 
 

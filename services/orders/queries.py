@@ -14,11 +14,14 @@ from chassis.outbox import Outbox
 from kernel.clock import Clock
 from kernel.errors import NotFound
 from kernel.ids import derived_id, new_id
+from services.orders.lookups import store as lookups
+from services.orders.lookups.filters import Filter, Place, Sort
+from services.orders.lookups.store import Page
 from services.orders.operations import hot, lines
 from services.orders.operations.operation import Operation
 from services.orders.operations.operation_store import OperationStore
 from services.orders.order import use_cases
-from services.orders.order.domain import Fact, FinalStatus, Order, Origin, State, UserName
+from services.orders.order.domain import Fact, FinalStatus, Order, Origin, UserName
 from services.orders.order.intake import NewOrder, require_amounts, require_json, settling_asset
 from services.orders.order.marketplace_rules import MarketplaceRules, marketplace_rules
 from services.orders.order.parties import require_party
@@ -123,17 +126,16 @@ class OrderQueries:
 
     async def _ref_taken(self, order: Order) -> ClientOrderRefTaken:
         """Name the order that has a reference, so that a client that lost an answer finds it."""
-        async with self._database.statement() as connection:
-            found, _ = await hot.page(
-                connection,
-                marketplace_id=order.marketplace_id,
-                filters={"client_order_ref": order.client_order_ref},
-                after=None,
-                limit=1,
-            )
+        found = await self.list_orders(
+            marketplace_id=order.marketplace_id,
+            chosen=Filter(client_order_ref=order.client_order_ref),
+            sort=Sort.NEWEST,
+            after=None,
+            limit=1,
+        )
         details = {"clientOrderRef": order.client_order_ref}
-        if found:
-            details["orderId"] = found[0].public_id
+        if found.orders:
+            details["orderId"] = found.orders[0].public_id
         return ClientOrderRefTaken("clientOrderRef belongs to another order", details=details)
 
     async def _terms(
@@ -161,28 +163,29 @@ class OrderQueries:
         self,
         *,
         marketplace_id: uuid.UUID,
-        state: State | None,
-        buyer: str,
-        seller: str,
-        after: uuid.UUID | None,
+        chosen: Filter,
+        sort: Sort,
+        after: Place | None,
         limit: int,
-    ) -> tuple[list[Order], Mapping[uuid.UUID, Operation]]:
-        """List orders newest first, and the operations that run on them, at one moment.
+    ) -> Page:
+        """List orders in the order of the sort, and the operations that run on them, at one moment.
 
         Every filter given must hold; an unknown user has no orders.
         """
-        filters: dict[str, object] = {} if state is None else {"state": state.value}
-        for column, ref in (("buyer_id", buyer), ("seller_id", seller)):
+        sides: dict[str, uuid.UUID | None] = {"buyer_id": None, "seller_id": None}
+        for column, ref in (("buyer_id", chosen.buyer), ("seller_id", chosen.seller)):
             if ref:
                 try:
-                    filters[column] = (await self._name(marketplace_id, ref)).id
+                    sides[column] = (await self._name(marketplace_id, ref)).id
                 except NotFound:
-                    return [], {}
+                    return Page(orders=[], operations={}, looked_to=None)
         async with self._database.statement() as connection:
-            return await hot.page(
+            return await lookups.page(
                 connection,
                 marketplace_id=marketplace_id,
-                filters=filters,
+                chosen=chosen,
+                sides=sides,
+                sort=sort,
                 after=after,
                 limit=limit,
             )

@@ -10,8 +10,8 @@ from orchestrator.orders.v1 import orders_pb2, orders_pb2_grpc
 
 from chassis.idempotency import request_key
 from chassis.identity import MARKETPLACE, PEOPLE, STAFF, allow
-from chassis.wire import page_size, uuid_from_token
-from services.orders import calls, wire
+from chassis.wire import page_size
+from services.orders import calls, lists, wire
 from services.orders.deadlines import servicer as deadlines_servicer
 from services.orders.deadlines.chosen import Chosen
 from services.orders.deadlines.servicer import MarketplaceMethods
@@ -21,7 +21,7 @@ from services.orders.offers import servicer as offers_servicer
 from services.orders.offers.service import OfferService
 from services.orders.offers.servicer import OfferMethods
 from services.orders.order import parties
-from services.orders.order.domain import Decision, DisputeReason, State
+from services.orders.order.domain import Decision, DisputeReason
 from services.orders.people.registry import UserRegistry
 from services.orders.people.users import UserType
 from services.orders.previews import servicer as previews_servicer
@@ -139,12 +139,14 @@ class OrdersServicer(
     ) -> orders_pb2.ListUsersResponse:
         del context
         limit = page_size(request.page)
-        users = await self._registry.page(
+        found = await self._registry.page(
             marketplace_id=calls.marketplace(),
-            after=uuid_from_token(request.page.page_token),
+            external_user_id=request.external_user_id,
+            email=request.email,
+            after=lists.user_after(request),
             limit=limit + 1,
         )
-        return wire.users_page(users, limit)
+        return lists.users(request, found, limit=limit)
 
     async def CreateOrder(
         self, request: orders_pb2.CreateOrderRequest, context: Context
@@ -174,16 +176,14 @@ class OrdersServicer(
     ) -> orders_pb2.ListOrdersResponse:
         del context
         limit = page_size(request.page)
-        state = orders_pb2.OrderState.Name(request.state).removeprefix("ORDER_STATE_")
-        orders, operations = await self._queries.list_orders(
+        found = await self._queries.list_orders(
             marketplace_id=calls.marketplace(),
-            state=State(state) if request.state else None,
-            buyer=request.buyer,
-            seller=request.seller,
-            after=uuid_from_token(request.page.page_token),
+            chosen=lists.chosen(request),
+            sort=lists.sort(request),
+            after=lists.after(request),
             limit=limit + 1,
         )
-        return wire.orders_page(orders, operations, limit)
+        return lists.page(request, found, limit=limit)
 
     async def ListPartyOrders(
         self, request: orders_pb2.ListPartyOrdersRequest, context: Context

@@ -3,16 +3,17 @@
 import datetime as dt
 import json
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any, TypeVar
 
 from orchestrator.common.v1 import common_pb2
 from orchestrator.orders.v1 import orders_pb2
 
-from chassis.wire import fitting, instant_to_proto, page_token
+from chassis.wire import instant_to_proto
 from kernel.errors import InvalidArgument
 from kernel.money import USDC
 from services.orders.funds.credit import Credit
+from services.orders.lookups.filters import Sort
 from services.orders.operations.operation import Operation
 from services.orders.order.domain import (
     Decision,
@@ -29,7 +30,7 @@ from services.orders.peers.ports import TimelineItem
 from services.orders.people.users import User, UserType
 from services.orders.reconciliation.holdings import Found, Reconciliation
 
-EnumT = TypeVar("EnumT", Party, DisputeReason, Decision, Origin, UserType, State)
+EnumT = TypeVar("EnumT", Party, DisputeReason, Decision, Origin, UserType, State, Sort)
 
 
 def enum_from_proto(
@@ -254,24 +255,6 @@ def _add_instants(message: orders_pb2.Order, order: Order) -> None:
         message.refunded_amount.CopyFrom(_money(order, order.refunded_amount))
     if order.closed_at is not None:
         message.charged_fee.CopyFrom(_money(order, order.charged_fee))
-
-
-def orders_page(
-    orders: Sequence[Order], operations: Mapping[uuid.UUID, Operation], limit: int
-) -> orders_pb2.ListOrdersResponse:
-    """Encode a page, with a token where more orders follow. operations: by order."""
-    page = fitting((order_to_proto(order, operations.get(order.id)) for order in orders), limit)
-    is_cut = len(page) < len(orders)
-    token = page_token(orders[len(page) - 1].id) if is_cut else ""
-    return orders_pb2.ListOrdersResponse(orders=page, next_page_token=token)
-
-
-def users_page(users: Sequence[User], limit: int) -> orders_pb2.ListUsersResponse:
-    """Encode a page; a full one has a token to go on with."""
-    return orders_pb2.ListUsersResponse(
-        users=[user_to_proto(user) for user in users[:limit]],
-        next_page_token=page_token(users[limit - 1].id) if len(users) > limit else "",
-    )
 
 
 def timeline_to_proto(items: Sequence[TimelineItem]) -> orders_pb2.Timeline:

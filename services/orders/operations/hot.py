@@ -5,9 +5,8 @@ statement waited for costs more than what it does. The parts are the chassis' ow
 together.
 """
 
-import functools
 import uuid
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -31,26 +30,7 @@ async def read(
     row = await connection.fetchrow(_READ, {"marketplace_id": marketplace_id, "id": order_id})
     if row is None:
         raise OrderNotFound("No such order")
-    return store.order_of(row), _running_of(row)
-
-
-async def page(
-    connection: Connection,
-    *,
-    marketplace_id: uuid.UUID,
-    filters: Mapping[str, object],
-    after: uuid.UUID | None,
-    limit: int,
-) -> tuple[list[Order], dict[uuid.UUID, Operation]]:
-    """List orders newest first, and the operations that run on them by order, at one moment.
-
-    filters: column → value, all must hold.
-    """
-    statement = _page(frozenset(filters), is_first=after is None)
-    values = {"marketplace_id": marketplace_id, "after": after, "limit": limit, **filters}
-    rows = await connection.fetch(statement, values)
-    running = {row.id: operation for row in rows if (operation := _running_of(row)) is not None}
-    return [store.order_of(row) for row in rows], running
+    return store.order_of(row), running_of(row)
 
 
 async def create(
@@ -118,7 +98,7 @@ async def claim_and_lock(
         return None
     if row.id is None:
         raise OrderNotFound("No such order")
-    return Begun(order=store.order_of(row), operation=_running_of(row))
+    return Begun(order=store.order_of(row), operation=running_of(row))
 
 
 async def end(
@@ -149,25 +129,17 @@ async def end(
         raise OrderMovedOn(f"order {before.id} is not at version {before.version}")
 
 
-def _running_of(row: Any) -> Operation | None:
+def running_of(row: Any) -> Operation | None:
     """Read the running operation of a row that has its columns; None: none runs."""
     return None if row.running_id is None else operation_of(row, prefix="running_")
 
 
-@functools.cache
-def _page(filtered: Collection[str], *, is_first: bool) -> str:
-    return f"""
-with page as ({store.page(filtered, is_first=is_first)})
-select {_columns("page")}, {_RUNNING} from page {_joined("page.marketplace_id", "page.id")}
-order by page.id desc
-"""  # noqa: S608
-
-
-def _columns(table: str) -> str:
+def columns_of(table: str) -> str:
+    """List an order's columns, as a table of the statement has them."""
     return ", ".join(f"{table}.{column.name}" for column in orders.c)
 
 
-def _joined(marketplace_id: str, order_id: str) -> str:
+def joined(marketplace_id: str, order_id: str) -> str:
     """Join the operation that runs on an order; there is one at most."""
     return f"""left join operations as running on running.marketplace_id = {marketplace_id}
     and running.order_id = {order_id} and running.state = 'running'"""
@@ -202,7 +174,7 @@ begun as ({operation_store.INSERT_SELECT} where exists (select from claimed) ret
 noted as ({audit.INSERT} where exists (select from begun))
 select {_COLUMNS} from locked where exists (select from begun)
 """  # noqa: S608
-_RUNNING = ", ".join(f"running.{name} as running_{name}" for name in OPERATION_COLUMNS)
+RUNNING = ", ".join(f"running.{name} as running_{name}" for name in OPERATION_COLUMNS)
 _CLAIM_AND_LOCK = f"""
 with claimed as ({idempotency.CLAIM}),
 locked as (
@@ -210,11 +182,11 @@ locked as (
     where marketplace_id = %(marketplace_id)s and id = %(id)s and exists (select from claimed)
     for update
 )
-select (select count(*) from claimed) as claimed, {_columns("locked")}, {_RUNNING}
-from (values (1)) as always left join locked on true {_joined("%(marketplace_id)s", "%(id)s")}
+select (select count(*) from claimed) as claimed, {columns_of("locked")}, {RUNNING}
+from (values (1)) as always left join locked on true {joined("%(marketplace_id)s", "%(id)s")}
 """  # noqa: S608
 _READ = f"""
-select {_columns("orders")}, {_RUNNING} from orders {_joined("orders.marketplace_id", "orders.id")}
+select {columns_of("orders")}, {RUNNING} from orders {joined("orders.marketplace_id", "orders.id")}
 where orders.marketplace_id = %(marketplace_id)s and orders.id = %(id)s
 """  # noqa: S608
 _END = f"""

@@ -2,7 +2,7 @@
 
 import datetime as dt
 import uuid
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, replace
 from typing import Any
 
@@ -101,29 +101,6 @@ class OrderStore:
         if row is None:
             raise OrderNotFound("No such order")
         return order_of(row)
-
-
-def page(filtered: Collection[str], *, is_first: bool) -> str:
-    """Return the statement of a page, newest first. filtered: the columns that must have a value.
-
-    Of several filters the first of _SELECTIVE is looked up in its index, in the order of the page.
-    The others are tried on what it gives: `offset 0` keeps the planner from taking another index.
-    """
-    names = [name for name in _SELECTIVE if name in filtered]
-    looked_up, tried = names[:1], names[1:]
-    page = (
-        sa.select(orders)
-        .where(orders.c.marketplace_id == sa.bindparam("marketplace_id"))
-        .where(*(orders.c[name] == sa.bindparam(name) for name in looked_up))
-        .order_by(orders.c.id.desc())
-    )
-    if not is_first:
-        page = page.where(orders.c.id < sa.bindparam("after"))
-    if tried:
-        fenced = page.offset(0).subquery()
-        conditions = (fenced.c[name] == sa.bindparam(name) for name in tried)
-        page = sa.select(fenced).where(*conditions).order_by(fenced.c.id.desc())
-    return compiled(page.limit(sa.bindparam("limit", type_=sa.Integer)))
 
 
 def events_of(after: Order, facts: Sequence[Fact], *, request_id: str) -> list[Event]:
@@ -271,8 +248,6 @@ _SAME = (
     "contract_id",
     "contract_terms_json",
 )
-# The columns that lists are filtered by, from those that few orders share to those that many do.
-_SELECTIVE = ("client_order_ref", "buyer_id", "seller_id", "state")
 # What may change after creation.
 _CHANGING = (
     "state",

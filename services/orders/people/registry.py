@@ -161,12 +161,23 @@ class UserRegistry:
             return await self._users.find(tx, marketplace_id=marketplace_id, ref=ref)
 
     async def page(
-        self, *, marketplace_id: uuid.UUID, after: uuid.UUID | None, limit: int
+        self,
+        *,
+        marketplace_id: uuid.UUID,
+        external_user_id: str,
+        email: str,
+        after: uuid.UUID | None,
+        limit: int,
     ) -> list[User]:
-        """List users, newest first."""
+        """List users, newest first, by what the marketplace calls them and by mail address."""
         async with self._database.transaction() as tx:
             return await self._users.page(
-                tx, marketplace_id=marketplace_id, after=after, limit=limit
+                tx,
+                marketplace_id=marketplace_id,
+                external_user_id=external_user_id,
+                email=email,
+                after=after,
+                limit=limit,
             )
 
 

@@ -1,6 +1,7 @@
 """Users in PostgreSQL: rows in, dataclasses out."""
 
 import datetime as dt
+import functools
 import uuid
 from typing import Any
 
@@ -89,11 +90,29 @@ class UserStore:
         return None if row is None else _user(row)
 
     async def page(
-        self, tx: Transaction, *, marketplace_id: uuid.UUID, after: uuid.UUID | None, limit: int
+        self,
+        tx: Transaction,
+        *,
+        marketplace_id: uuid.UUID,
+        external_user_id: str,
+        email: str,
+        after: uuid.UUID | None,
+        limit: int,
     ) -> list[User]:
-        """List users, newest first. after: the last user of the page before."""
-        values = {"marketplace_id": marketplace_id, "after": after, "limit": limit}
-        rows = await tx.fetch(_PAGE if after is None else _PAGE_AFTER, values)
+        """List users, newest first. after: the last user of the page before.
+
+        external_user_id: as the marketplace calls a user, a UUID in any case of letters; email: in
+        any case of letters; empty: any.
+        """
+        values = {
+            "marketplace_id": marketplace_id,
+            "external": external_user_id,
+            "folded": external_user_id.lower() if parse_uuid(external_user_id) else None,
+            "email": email,
+            "after": after,
+            "limit": limit,
+        }
+        rows = await tx.fetch(_page(_conditions(external_user_id, email, after)), values)
         return [_user(row) for row in rows]
 
     async def unprovisioned(
@@ -130,15 +149,8 @@ def _user(row: Any) -> User:
 
 
 _OWN = users.c.marketplace_id == sa.bindparam("marketplace_id")
-_LIMIT = sa.bindparam("limit", type_=sa.Integer)
 _GIVEN = ("marketplace_id", "id", "public_id", "external_user_id", "email", "type", "created_at")
 _INSERT = compiled(sa.insert(users).values({name: sa.bindparam(name) for name in _GIVEN}))
-_PAGE = compiled(
-    sa.select(users)
-    .where(_OWN)
-    .order_by(users.c.created_at.desc(), users.c.id.desc())
-    .limit(_LIMIT)
-)
 _PROVISIONED = compiled(
     sa.update(users)
     .values(
@@ -173,15 +185,30 @@ where marketplace_id = %(marketplace_id)s
     and (external_user_id = %(external)s or lower(external_user_id) = %(folded)s::text)
 order by external_user_id = %(external)s desc limit 1
 """  # noqa: S608 - constants
+_CALLED = "(external_user_id = %(external)s or lower(external_user_id) = %(folded)s::text)"
+# Of the partial index: a parameter might be empty.
+_MAILED = "lower(email) = lower(%(email)s) and email <> ''"
 # Users are never deleted: the last one's id says where the next page begins.
-_PAGE_AFTER = f"""
-select {_COLUMNS} from users
-where marketplace_id = %(marketplace_id)s and (created_at, id) < (
+_FURTHER = """(created_at, id) < (
     select created_at, id from users
     where marketplace_id = %(marketplace_id)s and id = %(after)s
-)
+)"""
+
+
+def _conditions(external_user_id: str, email: str, after: uuid.UUID | None) -> tuple[str, ...]:
+    given = {_CALLED: external_user_id, _MAILED: email, _FURTHER: after}
+    return tuple(condition for condition, value in given.items() if value)
+
+
+@functools.cache
+def _page(conditions: tuple[str, ...]) -> str:
+    where = " and ".join(["marketplace_id = %(marketplace_id)s", *conditions])
+    return f"""
+select {_COLUMNS} from users where {where}
 order by created_at desc, id desc limit %(limit)s
 """  # noqa: S608 - constants
+
+
 _UNPROVISIONED = f"""
 select {_COLUMNS} from users
 where provisioned_at is null

@@ -1,11 +1,14 @@
 """Lists of cases: by order, status and given ids, page by page."""
 
+import itertools
 import uuid
+from typing import Any
 
 import pytest
 from orchestrator.common.v1 import common_pb2
 from orchestrator.disputes.v1 import disputes_pb2
 
+from kernel.errors import InvalidArgument
 from tests.integration.disputes.test_cases import LINK, assignment, opened, refusal
 from tests.serving import Client, identity_of
 
@@ -44,6 +47,93 @@ async def test_a_list_is_filtered_by_order_and_status(disputes: Client) -> None:
     assert (
         await listed(order_id=first.order_id, status=disputes_pb2.DISPUTE_STATUS_UNDER_REVIEW) == []
     )
+
+
+async def test_every_filter_and_pair_of_filters_lists_what_fulfils_them(disputes: Client) -> None:
+    made = [
+        await opened(disputes, opened_by=opener)
+        for opener in (common_pb2.PARTY_BUYER, common_pb2.PARTY_SELLER) * 3
+    ]
+    for case, agent in zip(made, ("ada", "bo", "ada", "ada"), strict=False):
+        await disputes.call("AssignDispute", assignment(case.id, agent))
+    cases = (await disputes.call("ListDisputes", disputes_pb2.ListDisputesRequest())).disputes
+    assert [case.id for case in cases] == [case.id for case in made[::-1]]
+    filters: dict[str, list[Any]] = {
+        "order_id": [made[0].order_id, made[4].order_id],
+        "status": [disputes_pb2.DISPUTE_STATUS_OPEN, disputes_pb2.DISPUTE_STATUS_UNDER_REVIEW],
+        "dispute_ids": [[made[1].id, made[2].id, made[5].id]],
+        "assigned_to": ["ada", "bo", "nobody"],
+        "opened_by": [common_pb2.PARTY_BUYER, common_pb2.PARTY_SELLER],
+        "opened_from": [cases[2].created_at],
+        "opened_to": [cases[3].created_at],
+    }
+    for names in [*itertools.combinations(filters, 1), *itertools.combinations(filters, 2)]:
+        for values in itertools.product(*(filters[name] for name in names)):
+            request = disputes_pb2.ListDisputesRequest(**dict(zip(names, values, strict=True)))
+            fitting = [case.id for case in cases if _fits(case, request)]
+
+            assert await _listed(disputes, request, size=2) == fitting, request
+
+
+def _fits(case: disputes_pb2.Dispute, request: disputes_pb2.ListDisputesRequest) -> bool:
+    opened_at = case.created_at.ToNanoseconds()
+    tests = {
+        "order_id": lambda: case.order_id == request.order_id,
+        "status": lambda: case.status == request.status,
+        "dispute_ids": lambda: case.id in request.dispute_ids,
+        "assigned_to": lambda: case.assigned_to == request.assigned_to,
+        "opened_by": lambda: case.opened_by == request.opened_by,
+        "opened_from": lambda: opened_at >= request.opened_from.ToNanoseconds(),
+        "opened_to": lambda: opened_at < request.opened_to.ToNanoseconds(),
+    }
+    return all(tests[field.name]() for field, _ in request.ListFields())
+
+
+async def _listed(
+    disputes: Client, asked: disputes_pb2.ListDisputesRequest, *, size: int
+) -> list[str]:
+    """List every page."""
+    request = disputes_pb2.ListDisputesRequest()
+    request.CopyFrom(asked)
+    seen: list[str] = []
+    while True:
+        request.page.page_size = size
+        answer = await disputes.call("ListDisputes", request)
+        seen += [case.id for case in answer.disputes]
+        if not (token := answer.next_page_token):
+            return seen
+        request.page.page_token = token
+
+
+async def test_a_cursor_holds_for_its_filters_alone(disputes: Client) -> None:
+    for _ in range(2):
+        await opened(disputes)
+    page = common_pb2.PageRequest(page_size=1)
+    asked = disputes_pb2.ListDisputesRequest(page=page, opened_by=common_pb2.PARTY_BUYER)
+    page.page_token = (await disputes.call("ListDisputes", asked)).next_page_token
+
+    others: list[dict[str, Any]] = [
+        {},
+        {"assigned_to": "ada"},
+        {"opened_by": common_pb2.PARTY_SELLER},
+        {"opened_by": common_pb2.PARTY_BUYER, "status": disputes_pb2.DISPUTE_STATUS_OPEN},
+    ]
+    for fields in others:
+        other = disputes_pb2.ListDisputesRequest(page=page, **fields)
+        error = await refusal(disputes.call("ListDisputes", other))
+        assert isinstance(error, InvalidArgument)
+        assert [name for name, _ in error.fields] == ["cursor"]
+
+
+@pytest.mark.parametrize("seconds", [-(10**15), 10**15])
+async def test_an_instant_that_no_calendar_has_is_refused(disputes: Client, seconds: int) -> None:
+    request = disputes_pb2.ListDisputesRequest()
+    request.opened_from.seconds = seconds
+
+    error = await refusal(disputes.call("ListDisputes", request))
+
+    assert isinstance(error, InvalidArgument)
+    assert [name for name, _ in error.fields] == ["opened_from"]
 
 
 async def test_given_cases_are_listed_page_by_page(disputes: Client) -> None:

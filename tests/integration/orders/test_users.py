@@ -210,7 +210,11 @@ async def test_users_are_listed_newest_first(
     seen: list[uuid.UUID] = []
     while True:
         page = await one.registry.page(
-            marketplace_id=one.marketplace_id, after=seen[-1] if seen else None, limit=2
+            marketplace_id=one.marketplace_id,
+            external_user_id="",
+            email="",
+            after=seen[-1] if seen else None,
+            limit=2,
         )
         seen += [user.id for user in page]
         if not page:

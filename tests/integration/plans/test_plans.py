@@ -10,10 +10,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from google.protobuf import timestamp_pb2
+from orchestrator.common.v1 import common_pb2
+from orchestrator.disputes.v1 import disputes_pb2
+from orchestrator.orders.v1 import orders_pb2
 
 from kernel.errors import FailedPrecondition, NotFound
 from tests.conftest import RunningDevnet, TestDatabase
-from tests.contract.builders import VALID
+from tests.contract.builders import VALID, usdc
 from tests.contract.city import City
 from tests.contract.descriptors import METHODS, MUTATING, label
 from tests.contract.world import World
@@ -40,6 +44,45 @@ READS = [
     for name, method in METHODS
     if (name, method) not in MUTATING and method.name not in WHOLE | SEALED | WRITES
 ]
+
+
+# Lists by each filter that has an index of its own, and by several. Few rows fulfil those that have
+# none.
+LISTED: list[tuple[str, Any]] = [
+    *(
+        ("orders", orders_pb2.ListOrdersRequest(**fields))
+        for fields in (
+            {},
+            {"sort": orders_pb2.ORDER_SORT_OLDEST},
+            {"sort": orders_pb2.ORDER_SORT_SMALLEST},
+            {"sort": orders_pb2.ORDER_SORT_LARGEST, "amount_to": usdc(8000)},
+            {"client_order_ref": "ref-7"},
+            {"amount": usdc(8000)},
+            {"amount": usdc(8000), "sort": orders_pb2.ORDER_SORT_OLDEST},
+            {"state": orders_pb2.ORDER_STATE_DISPUTED},
+            {"state": orders_pb2.ORDER_STATE_CLOSED, "amount_from": usdc(1)},
+            {"created_to": timestamp_pb2.Timestamp(seconds=1)},
+        )
+    ),
+    *(
+        ("disputes", disputes_pb2.ListDisputesRequest(**fields))
+        for fields in (
+            {},
+            {"status": disputes_pb2.DISPUTE_STATUS_OPEN},
+            {"assigned_to": "agent-7"},
+            {"opened_by": common_pb2.PARTY_BUYER},
+            {"opened_by": common_pb2.PARTY_SELLER},
+            {"opened_to": timestamp_pb2.Timestamp(seconds=1)},
+            {"status": disputes_pb2.DISPUTE_STATUS_OPEN, "opened_by": common_pb2.PARTY_BUYER},
+        )
+    ),
+    ("orders", orders_pb2.ListUsersRequest(external_user_id="nobody")),
+    ("orders", orders_pb2.ListUsersRequest(email="nobody@shop.example")),
+]
+
+
+def _listing(request: Any) -> str:
+    return str(request.DESCRIPTOR.name.removesuffix("Request"))
 
 
 @dataclass(kw_only=True)
@@ -78,9 +121,12 @@ async def grown(
         folder=str(tmp_path_factory.mktemp("plans")),
         settings={"database_pool_size": 4, "auto_confirm_poll_seconds": 1},
     )
-    for name, method in READS:
-        for _ in range(WARM_UPS):
-            await _ask(World(city=city, way="socket"), name, method.name)
+    empty = World(city=city, way="socket")
+    for _ in range(WARM_UPS):
+        for name, method in READS:
+            await _ask(empty, name, method.name)
+        for name, request in LISTED:
+            await empty.call(name, _listing(request), request)
     made = crowd.fill(database.url())
     yield Grown(city=city, log=log, crowd=made)
     await city.close()
@@ -98,6 +144,20 @@ async def test_a_read_looks_at_few_pages(grown: Grown, name: str, method: Any) -
     # These answer from memory, or from the chain.
     assert ran or method.name in {"GetNetwork", "CheckNetwork"}
     _require_few([one for one in ran if not (method.name in SUMS and "sum(" in one.text)])
+
+
+@pytest.mark.parametrize(
+    ("name", "request_"), LISTED, ids=[str(one).replace("\n", " ") for _, one in LISTED]
+)
+async def test_a_filtered_list_looks_at_few_pages(grown: Grown, name: str, request_: Any) -> None:
+    world = World(city=grown.city, way="socket", marketplace_id=grown.crowd.marketplace_id)
+    method = _listing(request_)
+    asked = type(request_)(page=common_pb2.PageRequest(page_size=PAGE_SIZE))
+    asked.MergeFrom(request_)
+    grown.log.statements()
+    await world.call(name, method, asked)
+
+    _require_few(grown.log.statements())
 
 
 async def test_a_sum_is_as_dear_as_with_true_statistics(grown: Grown) -> None:

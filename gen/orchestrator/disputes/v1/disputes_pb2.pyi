@@ -111,16 +111,24 @@ class GetDisputeRequest(_message.Message):
     def __init__(self, dispute_id: _Optional[str] = ..., order_id: _Optional[str] = ...) -> None: ...
 
 class ListDisputesRequest(_message.Message):
-    __slots__ = ("page", "order_id", "status", "dispute_ids")
+    __slots__ = ("page", "order_id", "status", "dispute_ids", "assigned_to", "opened_by", "opened_from", "opened_to")
     PAGE_FIELD_NUMBER: _ClassVar[int]
     ORDER_ID_FIELD_NUMBER: _ClassVar[int]
     STATUS_FIELD_NUMBER: _ClassVar[int]
     DISPUTE_IDS_FIELD_NUMBER: _ClassVar[int]
+    ASSIGNED_TO_FIELD_NUMBER: _ClassVar[int]
+    OPENED_BY_FIELD_NUMBER: _ClassVar[int]
+    OPENED_FROM_FIELD_NUMBER: _ClassVar[int]
+    OPENED_TO_FIELD_NUMBER: _ClassVar[int]
     page: _common_pb2.PageRequest
     order_id: str
     status: DisputeStatus
     dispute_ids: _containers.RepeatedScalarFieldContainer[str]
-    def __init__(self, page: _Optional[_Union[_common_pb2.PageRequest, _Mapping]] = ..., order_id: _Optional[str] = ..., status: _Optional[_Union[DisputeStatus, str]] = ..., dispute_ids: _Optional[_Iterable[str]] = ...) -> None: ...
+    assigned_to: str
+    opened_by: _common_pb2.Party
+    opened_from: _timestamp_pb2.Timestamp
+    opened_to: _timestamp_pb2.Timestamp
+    def __init__(self, page: _Optional[_Union[_common_pb2.PageRequest, _Mapping]] = ..., order_id: _Optional[str] = ..., status: _Optional[_Union[DisputeStatus, str]] = ..., dispute_ids: _Optional[_Iterable[str]] = ..., assigned_to: _Optional[str] = ..., opened_by: _Optional[_Union[_common_pb2.Party, str]] = ..., opened_from: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., opened_to: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
 
 class ListDisputesResponse(_message.Message):
     __slots__ = ("disputes", "next_page_token")

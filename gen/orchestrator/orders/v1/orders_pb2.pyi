@@ -37,6 +37,14 @@ class OrderState(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     ORDER_STATE_DISPUTED: _ClassVar[OrderState]
     ORDER_STATE_CLOSED: _ClassVar[OrderState]
 
+class OrderSort(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    ORDER_SORT_UNSPECIFIED: _ClassVar[OrderSort]
+    ORDER_SORT_NEWEST: _ClassVar[OrderSort]
+    ORDER_SORT_OLDEST: _ClassVar[OrderSort]
+    ORDER_SORT_SMALLEST: _ClassVar[OrderSort]
+    ORDER_SORT_LARGEST: _ClassVar[OrderSort]
+
 class FinalStatus(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     __slots__ = ()
     FINAL_STATUS_UNSPECIFIED: _ClassVar[FinalStatus]
@@ -80,6 +88,11 @@ ORDER_STATE_REFUND_REQUESTED: OrderState
 ORDER_STATE_REFUNDED: OrderState
 ORDER_STATE_DISPUTED: OrderState
 ORDER_STATE_CLOSED: OrderState
+ORDER_SORT_UNSPECIFIED: OrderSort
+ORDER_SORT_NEWEST: OrderSort
+ORDER_SORT_OLDEST: OrderSort
+ORDER_SORT_SMALLEST: OrderSort
+ORDER_SORT_LARGEST: OrderSort
 FINAL_STATUS_UNSPECIFIED: FinalStatus
 FINAL_STATUS_RELEASED: FinalStatus
 FINAL_STATUS_REFUNDED: FinalStatus
@@ -289,10 +302,14 @@ class GetUserRequest(_message.Message):
     def __init__(self, user: _Optional[str] = ...) -> None: ...
 
 class ListUsersRequest(_message.Message):
-    __slots__ = ("page",)
+    __slots__ = ("page", "external_user_id", "email")
     PAGE_FIELD_NUMBER: _ClassVar[int]
+    EXTERNAL_USER_ID_FIELD_NUMBER: _ClassVar[int]
+    EMAIL_FIELD_NUMBER: _ClassVar[int]
     page: _common_pb2.PageRequest
-    def __init__(self, page: _Optional[_Union[_common_pb2.PageRequest, _Mapping]] = ...) -> None: ...
+    external_user_id: str
+    email: str
+    def __init__(self, page: _Optional[_Union[_common_pb2.PageRequest, _Mapping]] = ..., external_user_id: _Optional[str] = ..., email: _Optional[str] = ...) -> None: ...
 
 class ListUsersResponse(_message.Message):
     __slots__ = ("users", "next_page_token")
@@ -345,16 +362,30 @@ class GetOrderRequest(_message.Message):
     def __init__(self, order_id: _Optional[str] = ...) -> None: ...
 
 class ListOrdersRequest(_message.Message):
-    __slots__ = ("page", "state", "buyer", "seller")
+    __slots__ = ("page", "state", "buyer", "seller", "client_order_ref", "created_from", "created_to", "amount", "amount_from", "amount_to", "sort")
     PAGE_FIELD_NUMBER: _ClassVar[int]
     STATE_FIELD_NUMBER: _ClassVar[int]
     BUYER_FIELD_NUMBER: _ClassVar[int]
     SELLER_FIELD_NUMBER: _ClassVar[int]
+    CLIENT_ORDER_REF_FIELD_NUMBER: _ClassVar[int]
+    CREATED_FROM_FIELD_NUMBER: _ClassVar[int]
+    CREATED_TO_FIELD_NUMBER: _ClassVar[int]
+    AMOUNT_FIELD_NUMBER: _ClassVar[int]
+    AMOUNT_FROM_FIELD_NUMBER: _ClassVar[int]
+    AMOUNT_TO_FIELD_NUMBER: _ClassVar[int]
+    SORT_FIELD_NUMBER: _ClassVar[int]
     page: _common_pb2.PageRequest
     state: OrderState
     buyer: str
     seller: str
-    def __init__(self, page: _Optional[_Union[_common_pb2.PageRequest, _Mapping]] = ..., state: _Optional[_Union[OrderState, str]] = ..., buyer: _Optional[str] = ..., seller: _Optional[str] = ...) -> None: ...
+    client_order_ref: str
+    created_from: _timestamp_pb2.Timestamp
+    created_to: _timestamp_pb2.Timestamp
+    amount: _common_pb2.Money
+    amount_from: _common_pb2.Money
+    amount_to: _common_pb2.Money
+    sort: OrderSort
+    def __init__(self, page: _Optional[_Union[_common_pb2.PageRequest, _Mapping]] = ..., state: _Optional[_Union[OrderState, str]] = ..., buyer: _Optional[str] = ..., seller: _Optional[str] = ..., client_order_ref: _Optional[str] = ..., created_from: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., created_to: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., amount: _Optional[_Union[_common_pb2.Money, _Mapping]] = ..., amount_from: _Optional[_Union[_common_pb2.Money, _Mapping]] = ..., amount_to: _Optional[_Union[_common_pb2.Money, _Mapping]] = ..., sort: _Optional[_Union[OrderSort, str]] = ...) -> None: ...
 
 class ListOrdersResponse(_message.Message):
     __slots__ = ("orders", "next_page_token")

@@ -259,7 +259,7 @@ class OrdersServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def ListUsers(self, request, context):
-        """List users of the marketplace, newest first.
+        """List users of the marketplace by filter with a cursor, newest first.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -284,7 +284,8 @@ class OrdersServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def ListOrders(self, request, context):
-        """List orders by filter with a cursor, newest first.
+        """List orders by filter and sort with a cursor. A call looks at a limited number of orders: a page
+        can be shorter than its size, even empty, and still have a token to go on with.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -33,7 +33,7 @@ class OrdersServiceStub:
     PERMISSION_DENIED. Reasons: USER_NOT_FOUND.
     """
     ListUsers: _aio.UnaryUnaryMultiCallable[_orders_pb2.ListUsersRequest, _orders_pb2.ListUsersResponse]
-    """List users of the marketplace, newest first."""
+    """List users of the marketplace by filter with a cursor, newest first."""
     CreateOrder: _aio.UnaryUnaryMultiCallable[_orders_pb2.CreateOrderRequest, _orders_pb2.Order]
     """Create an order. No money moves. A person must be the buyer (NOT_PERSONAL), and must set the
     origin PARTY and no client_order_ref (PERMISSION_DENIED). Reasons: USER_NOT_FOUND,
@@ -45,7 +45,9 @@ class OrdersServiceStub:
     Reasons: ORDER_NOT_FOUND, NOT_PARTY.
     """
     ListOrders: _aio.UnaryUnaryMultiCallable[_orders_pb2.ListOrdersRequest, _orders_pb2.ListOrdersResponse]
-    """List orders by filter with a cursor, newest first."""
+    """List orders by filter and sort with a cursor. A call looks at a limited number of orders: a page
+    can be shorter than its size, even empty, and still have a token to go on with.
+    """
     ListPartyOrders: _aio.UnaryUnaryMultiCallable[_orders_pb2.ListPartyOrdersRequest, _orders_pb2.ListPartyOrdersResponse]
     """List one user's orders by offset, with the total for the filter. A person can only list their
     own, or PERMISSION_DENIED.
@@ -203,7 +205,7 @@ class OrdersServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _orders_pb2.ListUsersRequest,
         context: _aio.ServicerContext[_orders_pb2.ListUsersRequest, _abc.Awaitable[_orders_pb2.ListUsersResponse]],
     ) -> _abc.Awaitable[_orders_pb2.ListUsersResponse]:
-        """List users of the marketplace, newest first."""
+        """List users of the marketplace by filter with a cursor, newest first."""
 
     @_abc_1.abstractmethod
     def CreateOrder(
@@ -233,7 +235,9 @@ class OrdersServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _orders_pb2.ListOrdersRequest,
         context: _aio.ServicerContext[_orders_pb2.ListOrdersRequest, _abc.Awaitable[_orders_pb2.ListOrdersResponse]],
     ) -> _abc.Awaitable[_orders_pb2.ListOrdersResponse]:
-        """List orders by filter with a cursor, newest first."""
+        """List orders by filter and sort with a cursor. A call looks at a limited number of orders: a page
+        can be shorter than its size, even empty, and still have a token to go on with.
+        """
 
     @_abc_1.abstractmethod
     def ListPartyOrders(

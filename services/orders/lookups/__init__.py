@@ -1,0 +1,1 @@
+"""Lists of orders: by filters and sort, page by page, as fast among a million as among a few."""
