@@ -77,6 +77,14 @@ GOALS: tuple[Goal, ...] = (
     Goal(work="ledger, 64 x 1", key="ledger.single", unit="x TPC-B", before=0.55, must=0.9),
     Goal(work="ledger, lists of 500", key="ledger.listed", unit="x TPC-B", before=1.7, must=3.5),
     Goal(
+        work="list routes, a million / ten thousand",
+        key="lookups.ratio",
+        unit="x",
+        before=None,
+        must=3.0,
+        is_upper=True,
+    ),
+    Goal(
         work="commit to a webhook's receiver, p99",
         key="webhook.p99",
         unit="ms",

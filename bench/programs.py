@@ -16,6 +16,7 @@ DEADLINE_SECONDS = 600.0
 # The lines of both kinds of transfer: by 64 callers of one each, and in lists of 500.
 SINGLE, LISTED = "64 callers x 1", "callers x 500"
 _LINE = re.compile(r"^(?P<name>.*\S) +(?P<rate>\d+)/s +(?P<beside>[\d.]+) x", re.MULTILINE)
+_OF_LOOKUPS = re.compile(r"^ratio ([\d.]+):", re.MULTILINE)
 _OF_LISTS = re.compile(r"orders written|^list of|^ratio")
 
 
@@ -42,6 +43,21 @@ def lists(checkout: Checkout, say: Say) -> Measured:
     found = printed(checkout, "bench.lists", "--requests", "100")
     # Before these lines it says how its stack starts.
     return Measured(lines=[line for line in found.splitlines() if _OF_LISTS.search(line)])
+
+
+def lookups(checkout: Checkout, say: Say) -> Measured:
+    """Measure the marketplace's lists among a million orders. Raises: NotReadyError."""
+    say("list routes among ten thousand and a million orders")
+    return told_of_lookups(printed(checkout, "bench.lookups"))
+
+
+def told_of_lookups(found: str) -> Measured:
+    """Return the lines of the lists, and their worst ratio. found: the lines."""
+    ratios = [float(ratio) for ratio in _OF_LOOKUPS.findall(found)]
+    return Measured(
+        figures={"lookups.ratio": max(ratios)},
+        lines=[line for line in found.splitlines() if _OF_LOOKUPS.match(line)],
+    )
 
 
 def watched(checkout: Checkout, say: Say) -> Measured:

@@ -27,3 +27,16 @@ def test_a_line_of_transfers_has_its_ratio_to_pgbench_where_it_is_read() -> None
     found = programs.beside_pgbench(f"{figures.line()}\n{listed.line()}\n")
 
     assert found == {"ledger.single": 0.25, "ledger.listed": 2.0}
+
+
+def test_the_worst_list_counts() -> None:
+    lines = [
+        "ratio 1.10: 8.0 and 8.8 ms, 20/20 orders: all",
+        "ratio 2.50: 4.0 and 10.0 ms, 0/0 orders: x",
+    ]
+    found = "\n".join(["10000 orders written in 1 s", *lines, "list routes at 10000: worst 2.50"])
+
+    told = programs.told_of_lookups(found)
+
+    assert told.figures == {"lookups.ratio": 2.5}
+    assert told.lines == lines
