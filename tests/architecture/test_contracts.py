@@ -17,6 +17,7 @@ SERVICES = ("orders", "ledger", "escrow", "disputes", "webhooks")
 MODULES = (
     "domain",
     "order.domain",
+    "lookups.filters",
     "people.users",
     "ports",
     "intents",
@@ -26,6 +27,7 @@ MODULES = (
 # Enums of the wire whose twin has another name in the code.
 OTHER_NAMES = {
     "OrderState": "State",
+    "OrderSort": "Sort",
     "DisputeDecision": "Decision",
     "FlowChangeKind": "Change",
     "DeliveryStatus": "State",
