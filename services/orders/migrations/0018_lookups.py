@@ -2,8 +2,8 @@
 
 from alembic import op
 
-revision = "orders_0017"
-down_revision = "orders_0016"
+revision = "orders_0018"
+down_revision = "orders_0017"
 branch_labels = None
 depends_on = None
 
