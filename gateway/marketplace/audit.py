@@ -11,7 +11,7 @@ from gateway.answers import Answer
 from gateway.call import Call
 from gateway.keys import SUPPORT
 from gateway.marketplace.shapes import Output, Page, Paging, StoredObject, Time, Uuid, page
-from gateway.marketplace.webhooks import Instant
+from gateway.models import Instant
 from gateway.routing import Routes
 from kernel.clock import to_milliseconds_text
 from kernel.ids import instant_of, to_public

@@ -8,6 +8,7 @@ from psycopg.errors import CheckViolation
 
 from chassis.audit import Line
 from kernel.ids import to_public
+from services.orders.lookups.filters import Filter, Sort
 from services.orders.operations.postings import InsufficientFunds
 from services.orders.order.domain import Party, State
 from tests import lines as trail
@@ -59,10 +60,14 @@ async def test_an_order_whose_line_cannot_be_written_is_not_created(
         await shop.order()
 
     allow(postgres_admin)
-    made, _ = await shop.queries.list_orders(
-        marketplace_id=shop.marketplace_id, state=None, buyer="", seller="", after=None, limit=10
+    made = await shop.queries.list_orders(
+        marketplace_id=shop.marketplace_id,
+        chosen=Filter(),
+        sort=Sort.NEWEST,
+        after=None,
+        limit=10,
     )
-    assert made == []
+    assert made.orders == []
     assert {line.action for line in await lines(shop)} == {"user.register"}
 
 
