@@ -2,8 +2,8 @@
 
 from alembic import op
 
-revision = "disputes_0008"
-down_revision = "disputes_0007"
+revision = "disputes_0009"
+down_revision = "disputes_0008"
 branch_labels = None
 depends_on = None
 
