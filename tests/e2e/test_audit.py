@@ -16,6 +16,7 @@ from deploy.operator.marketplaces import Named
 from gateway.keys import id_of
 from tests.e2e.tenants import client_of, key_store, tenant
 from tests.e2e.trails import lines
+from tests.people import Person, answer_of, meet
 from tests.running_stack import RunningStack
 from tests.shop import Shop, data_of
 
@@ -172,6 +173,19 @@ async def test_a_webhook_tells_the_fields_that_changed_and_never_its_secret(shop
     assert not [one for one in (made, rotated) if one["secret"] in str(found)]
 
 
+async def test_what_a_person_does_has_their_name_and_role(stack: RunningStack) -> None:
+    async with Shop.of(stack) as shop, Person.of(stack) as buyer, Person.of(stack) as seller:
+        await meet(seller)
+        body = {"business_id": str(seller.id), "amount": 20.00}
+        answer_of(await buyer.client.post("/orders/", json=body), status=201)
+
+        found = await lines(shop.client, actor=f"user:{buyer.id}")
+
+    assert {line["role"] for line in found} == {"user"}
+    assert {line["address"] for line in found} == {"127.0.0.1"}
+    assert [line["action"] for line in found] == ["order.create", "user.register"]
+
+
 async def test_what_operators_do_to_a_marketplace_is_in_its_trail(stack: RunningStack) -> None:
     async with key_store(stack) as store:
         own = await tenant(stack, store)
@@ -189,10 +203,11 @@ async def test_what_operators_do_to_a_marketplace_is_in_its_trail(stack: Running
         for line in found
         if line["targetType"] != "api_key"
     ]
+    stopped, open_ = ({"isStopped": one, "dailyLimit": None} for one in (True, False))
     why = {"reason": "A drill"}
     assert told == [
-        ("operator", "flow.resume", {}, why),
-        ("operator", "flow.stop", {}, why),
+        ("operator", "flow.resume", stopped, open_ | why),
+        ("operator", "flow.stop", open_, stopped | why),
         (
             "operator:alice",
             "marketplace.choose",

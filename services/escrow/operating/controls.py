@@ -37,8 +37,9 @@ class Controls:
         Nothing new is signed that it forbids from then on; what was signed before is settled.
         marketplace_id: None for all, those to come as well.
         """
-        by = identity.current().principal
+        by, whose = identity.current().principal, marketplace_id or EVERYBODY
         async with self.database.transaction() as tx:
+            before = await self.flows.states(tx, marketplace_id=whose)
             await self.flows.change(
                 tx,
                 marketplace_id=marketplace_id,
@@ -48,8 +49,9 @@ class Controls:
                 reason=reason,
                 by=by,
             )
-            line = lines.about_flow(flow, change, daily_limit=daily_limit, reason=reason)
-            await Trail().record(tx, line, marketplace_id=marketplace_id or EVERYBODY)
+            after = await self.flows.states(tx, marketplace_id=whose)
+            line = lines.about_flow(flow, change, before=before, after=after, reason=reason)
+            await Trail().record(tx, line, marketplace_id=whose)
         log.warning(
             "escrow.flow_changed",
             marketplace_id=str(marketplace_id or "all"),

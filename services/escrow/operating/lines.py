@@ -1,10 +1,12 @@
 """What the audit trail says of operators' decisions. No I/O."""
 
 import uuid
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from chassis.audit import Change
+from kernel.money import to_text
 from services.escrow.sending import flows
+from services.escrow.sending.flows import Flow, FlowState
 
 
 def about_command(
@@ -21,13 +23,24 @@ def about_command(
 
 
 def about_flow(
-    flow: flows.Flow, verb: flows.Change, *, daily_limit: int | None, reason: str
+    flow: Flow,
+    verb: flows.Change,
+    *,
+    before: Sequence[FlowState],
+    after: Sequence[FlowState],
+    reason: str,
 ) -> Change:
-    """Say that a flow was stopped, resumed or limited."""
-    limit = {"dailyLimit": daily_limit} if verb is flows.Change.LIMIT else {}
+    """Say that a flow was stopped, resumed or limited. before, after: what holds, of every flow."""
     return Change(
         action=f"flow.{verb.value.lower()}",
         target_type="flow",
         target_id=flow.value,
-        after={**limit, "reason": reason},
+        before=_standing(flow, before),
+        after={**_standing(flow, after), "reason": reason},
     )
+
+
+def _standing(flow: Flow, states: Sequence[FlowState]) -> dict[str, object]:
+    (state,) = (one for one in states if one.flow is flow)
+    limit = None if state.daily_limit is None else to_text(state.daily_limit)
+    return {"isStopped": state.is_stopped, "dailyLimit": limit}

@@ -9,6 +9,8 @@ import psycopg
 import pytest
 
 from chassis import identity
+from chassis.audit import EVERYBODY
+from kernel.money import to_text
 from services.escrow.app import House
 from services.escrow.contracts.steps import StepName
 from services.escrow.domain import CommandKind, CommandState
@@ -17,6 +19,7 @@ from tests.conftest import RunningDevnet
 from tests.integration.escrow.test_faults import attempts_of
 from tests.integration.escrow.test_setbacks import concern, replaced
 from tests.integration.escrow.world import AMOUNT, Order, World, succeeded, usdc
+from tests.lines import lines
 from tests.patience import PATIENCE_SECONDS
 
 REASON = "A drill of the runbook"
@@ -130,6 +133,11 @@ async def test_the_stop_of_all_is_lifted_only_as_it_was_put(world: World) -> Non
     assert (await state(world, Flow.PAYMENTS)).is_stopped
     await change(world, Flow.PAYMENTS, Change.RESUME, of_all=True)
     assert not (await state(world, Flow.PAYMENTS)).is_stopped
+    told = await lines(world.house.database, EVERYBODY, target_id="PAYMENTS")
+    assert [(line.actor, line.action) for line in told[-2:]] == [
+        ("operator:ann", "flow.stop"),
+        ("operator:ann", "flow.resume"),
+    ]
 
 
 async def test_what_was_signed_before_a_stop_is_settled(world: World) -> None:
@@ -189,6 +197,11 @@ async def test_beyond_a_daily_limit_money_waits_for_the_limit_or_the_day(world: 
     assert await waiting(mine, asked) == "DAILY_LIMIT_REACHED"
     await change(mine, Flow.RELEASES, Change.LIMIT, limit=None)
     succeeded(await mine.ended(asked))
+    told = await lines(mine.house.database, mine.marketplace_id, action="flow.limit")
+    assert [line.before for line in told] == [
+        '{"isStopped":false,"dailyLimit":null}',
+        f'{{"isStopped":false,"dailyLimit":"{to_text(AMOUNT)}"}}',
+    ]
 
 
 async def in_books(world: World, statement: str) -> None:
