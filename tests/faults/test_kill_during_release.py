@@ -5,6 +5,7 @@ import contextlib
 import uuid
 
 import httpx
+import psycopg
 import pytest
 
 from deploy.local.demo.purchase import PRICE, Purchase, minor_units, wait_for
@@ -24,6 +25,11 @@ KILLS = [
         for name in ("orders", "ledger", "escrow", "disputes", "devnet")
         for moment in (AT_ONCE, HALF_DONE)
     ),
+]
+
+# Every change of the order, once, whatever died and was repeated.
+TOLD = [
+    f"order.{verb}" for verb in ("create", "reserve", "create_escrow", "fund_escrow", "release")
 ]
 
 
@@ -72,6 +78,14 @@ async def test_killed_process_leaves_the_order_closed_and_paid_once(
         await wait_for(purchase.is_closed, what="the order did not close")
 
         await assert_paid_once(purchase, operator)
+        assert told(stack, purchase) == TOLD
+
+
+def told(stack: RunningStack, purchase: Purchase) -> list[str]:
+    """Return what the audit trail says of the order, oldest first."""
+    statement = "select action from orders.audit where target_id = %s order by id"
+    with psycopg.connect(str(stack.document["databaseUrl"])) as connection:
+        return [row[0] for row in connection.execute(statement, (purchase.order_id,))]
 
 
 async def has_started(

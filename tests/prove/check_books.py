@@ -63,6 +63,24 @@ _BOOKED: LiteralString = """
 select (select count(*) from escrow.deposits) as seen,
        (select count(*) from ledger.transfers where code = 1) as booked
 """
+# What orders has done, and the lines of that.
+_UNTOLD: LiteralString = """
+with changes as (
+    select marketplace_id, 'order.create' as action, count(*) as n from orders.orders group by 1
+    union all select marketplace_id, 'user.register', count(*) from orders.users group by 1
+    union all select marketplace_id, 'balance.credit', count(*) from orders.credits group by 1
+    union all select marketplace_id, 'order.' || lower(kind), count(*) from orders.operations
+        group by 1, 2
+    union all select marketplace_id, 'order.' || lower(kind) || '_failed', count(*)
+        from orders.operations where state = 'failed' group by 1, 2
+),
+lines as (
+    select marketplace_id, action, count(*) as n from orders.audit group by 1, 2
+)
+select marketplace_id, action, changes.n as changed, coalesce(lines.n, 0) as told
+from changes left join lines using (marketplace_id, action)
+where changes.n is distinct from lines.n
+"""
 # Where a contract holds the buyer's money.
 HOLDING = ("IN_PROGRESS", "DISPUTED", "REFUND_REQUESTED", "RELEASE_REQUESTED")
 
@@ -94,6 +112,11 @@ def check_books(url: str) -> list[Check]:
             "every deposit that was seen is booked, once",
             booked["seen"],
             [booked] if booked["seen"] != booked["booked"] else [],
+        ),
+        check(
+            "every order, user, credit and operation has its line in the audit trail, once",
+            len(orders),
+            read(url, _UNTOLD),
         ),
         check_users(
             deposits=read(url, _DEPOSITS),
