@@ -16,7 +16,14 @@ import orjson
 
 from chassis import identity
 from chassis.database import Connection, Transaction
-from chassis.identity import OPERATOR, ROLE_MARKETPLACE, ROLE_SYSTEM, ROLE_USER, Identity
+from chassis.identity import (
+    OPERATOR,
+    ROLE_MARKETPLACE,
+    ROLE_SUPPORT,
+    ROLE_SYSTEM,
+    ROLE_USER,
+    Identity,
+)
 from kernel.ids import first_id, new_id
 
 # The actor of what happens by the time alone.
@@ -25,7 +32,10 @@ CLOCK = "clock"
 EVERYBODY = uuid.UUID(int=0)
 SERVICE = "service"
 # The roles of principals by how they begin.
-_ROLES = {"key": ROLE_MARKETPLACE, "user": ROLE_USER, OPERATOR: OPERATOR, SERVICE: SERVICE}
+_ROLES = {
+    "key": ROLE_MARKETPLACE,
+    **{name: name for name in (ROLE_USER, ROLE_SUPPORT, OPERATOR, SERVICE)},
+}
 # Run by the migrations of every schema in which something is changed.
 DDL = """
 create table {schema}.audit (

@@ -8,11 +8,11 @@ from orchestrator.audit.v1 import audit_pb2, audit_pb2_grpc
 
 from chassis import audit, identity
 from chassis.database import Database
-from chassis.identity import OPERATOR, allow
+from chassis.identity import MARKETPLACE, OPERATOR, STAFF, allow
 from chassis.server import Binding
 from chassis.wire import instant_from_proto
 
-ACCESS = {"ListLines": allow("gateway", OPERATOR, scope="support")}
+ACCESS = {"ListLines": allow("gateway", OPERATOR, scope="support", roles=MARKETPLACE | STAFF)}
 
 
 def binding(database: Database) -> Binding:

@@ -66,7 +66,7 @@ class AuditLine(TypedDict):
     at: str
     marketplaceId: str
     actor: str
-    role: Literal["marketplace", "user", "admin", "operator", "service", "clock"]
+    role: Literal["marketplace", "user", "admin", "support", "operator", "service", "clock"]
     action: str
     targetType: str
     targetId: str

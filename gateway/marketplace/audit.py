@@ -22,7 +22,7 @@ routes = Routes("Audit")
 class ListAudit(Paging):
     """One page of the trail. Every filter given must hold; `since` is included, `until` is not."""
 
-    actor: Annotated[str, StringConstraints(min_length=1, max_length=100)] | None = None
+    actor: Annotated[str, StringConstraints(min_length=1, max_length=255)] | None = None
     action: Annotated[str, StringConstraints(min_length=1, max_length=64)] | None = None
     target_id: Annotated[str, StringConstraints(min_length=1, max_length=100)] | None = None
     since: Instant | None = None
@@ -36,9 +36,10 @@ class AuditLine(Output):
     at: Time
     marketplaceId: Uuid
     actor: Annotated[
-        str, Field(description="`key:…`, `user:…`, `operator:…`, `service:…` or `clock`.")
+        str,
+        Field(description="`key:…`, `user:…`, `support:…`, `operator:…`, `service:…` or `clock`."),
     ]
-    role: Literal["marketplace", "user", "admin", "operator", "service", "clock"]
+    role: Literal["marketplace", "user", "admin", "support", "operator", "service", "clock"]
     action: Annotated[str, Field(examples=["order.create"])]
     targetType: str
     targetId: str
@@ -48,7 +49,7 @@ class AuditLine(Output):
     after: StoredObject
 
 
-@routes.get("/audit", scope=SUPPORT)
+@routes.get("/audit", scope=SUPPORT, support=True)
 async def list_audit(call: Call, query: ListAudit) -> Answer[Page[AuditLine]]:
     """List the changes of the marketplace, newest first: by keys, people, operators, the clock."""
     chosen = Filter(

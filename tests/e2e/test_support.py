@@ -12,6 +12,7 @@ import jwt
 import pytest
 
 from deploy.local import token
+from tests.e2e.trails import lines
 from tests.people import Person, answer_of, pair, settled
 from tests.shop import WAIT_SECONDS, Shop, data_of, error_of
 
@@ -69,6 +70,7 @@ async def test_person_of_support_finds_previews_and_decides_a_dispute(shop: Shop
         seen = answer_of(await buyer.act(order_id, "get_dispute"))
         refused = await support.post(f"/orders/{order_id}/cancel", {})
         taken = await support.client.get("/webhooks")
+        told = await lines(support.client, actor=f"support:{ann}")
 
     assert len(listed) == 1
     assert preview["dryRun"] is True
@@ -78,6 +80,9 @@ async def test_person_of_support_finds_previews_and_decides_a_dispute(shop: Shop
     assert (unchanged["status"], unchanged["decision"]) == ("OPEN", None)
     assert (decided["status"], decided["decision"]) == ("RESOLVED", "SPLIT")
     assert (decided["resolvedBy"], decided["resolvedByName"]) == (f"support:{ann}", "Ann Lée")
+    assert [(line["action"], line["role"]) for line in told] == [
+        ("order.resolve_dispute", "support")
+    ]
     assert ann not in str(seen)
     assert "Ann" not in str(seen)
     for answer in (refused, taken):

@@ -26,7 +26,7 @@ from orchestrator.buf.validate import validate_pb2 as buf_dot_validate_dot_valid
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n!orchestrator/audit/v1/audit.proto\x12\x15orchestrator.audit.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xec\x01\n\x10ListLinesRequest\x12\x18\n\x05limit\x18\x01 \x01(\x05\x42\t\xbaH\x06\x1a\x04\x18\x65(\x01\x12\x1b\n\x06\x62\x65\x66ore\x18\x02 \x01(\tB\x0b\xbaH\x08r\x03\xb0\x01\x01\xd8\x01\x01\x12\x16\n\x05\x61\x63tor\x18\x03 \x01(\tB\x07\xbaH\x04r\x02\x18\x64\x12\x17\n\x06\x61\x63tion\x18\x04 \x01(\tB\x07\xbaH\x04r\x02\x18@\x12\x1a\n\ttarget_id\x18\x05 \x01(\tB\x07\xbaH\x04r\x02\x18\x64\x12)\n\x05since\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12)\n\x05until\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"?\n\x11ListLinesResponse\x12*\n\x05lines\x18\x01 \x03(\x0b\x32\x1b.orchestrator.audit.v1.Line\"\xc3\x01\n\x04Line\x12\n\n\x02id\x18\x01 \x01(\t\x12\x16\n\x0emarketplace_id\x18\x02 \x01(\t\x12\r\n\x05\x61\x63tor\x18\x03 \x01(\t\x12\x0c\n\x04role\x18\x04 \x01(\t\x12\x0e\n\x06\x61\x63tion\x18\x05 \x01(\t\x12\x13\n\x0btarget_type\x18\x06 \x01(\t\x12\x11\n\ttarget_id\x18\x07 \x01(\t\x12\x0f\n\x07\x61\x64\x64ress\x18\x08 \x01(\t\x12\x12\n\nrequest_id\x18\t \x01(\t\x12\x0e\n\x06\x62\x65\x66ore\x18\n \x01(\t\x12\r\n\x05\x61\x66ter\x18\x0b \x01(\t2n\n\x0c\x41uditService\x12^\n\tListLines\x12\'.orchestrator.audit.v1.ListLinesRequest\x1a(.orchestrator.audit.v1.ListLinesResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n!orchestrator/audit/v1/audit.proto\x12\x15orchestrator.audit.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xed\x01\n\x10ListLinesRequest\x12\x18\n\x05limit\x18\x01 \x01(\x05\x42\t\xbaH\x06\x1a\x04\x18\x65(\x01\x12\x1b\n\x06\x62\x65\x66ore\x18\x02 \x01(\tB\x0b\xbaH\x08r\x03\xb0\x01\x01\xd8\x01\x01\x12\x17\n\x05\x61\x63tor\x18\x03 \x01(\tB\x08\xbaH\x05r\x03\x18\xff\x01\x12\x17\n\x06\x61\x63tion\x18\x04 \x01(\tB\x07\xbaH\x04r\x02\x18@\x12\x1a\n\ttarget_id\x18\x05 \x01(\tB\x07\xbaH\x04r\x02\x18\x64\x12)\n\x05since\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12)\n\x05until\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"?\n\x11ListLinesResponse\x12*\n\x05lines\x18\x01 \x03(\x0b\x32\x1b.orchestrator.audit.v1.Line\"\xc3\x01\n\x04Line\x12\n\n\x02id\x18\x01 \x01(\t\x12\x16\n\x0emarketplace_id\x18\x02 \x01(\t\x12\r\n\x05\x61\x63tor\x18\x03 \x01(\t\x12\x0c\n\x04role\x18\x04 \x01(\t\x12\x0e\n\x06\x61\x63tion\x18\x05 \x01(\t\x12\x13\n\x0btarget_type\x18\x06 \x01(\t\x12\x11\n\ttarget_id\x18\x07 \x01(\t\x12\x0f\n\x07\x61\x64\x64ress\x18\x08 \x01(\t\x12\x12\n\nrequest_id\x18\t \x01(\t\x12\x0e\n\x06\x62\x65\x66ore\x18\n \x01(\t\x12\r\n\x05\x61\x66ter\x18\x0b \x01(\t2n\n\x0c\x41uditService\x12^\n\tListLines\x12\'.orchestrator.audit.v1.ListLinesRequest\x1a(.orchestrator.audit.v1.ListLinesResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -38,17 +38,17 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_LISTLINESREQUEST'].fields_by_name['before']._loaded_options = None
   _globals['_LISTLINESREQUEST'].fields_by_name['before']._serialized_options = b'\272H\010r\003\260\001\001\330\001\001'
   _globals['_LISTLINESREQUEST'].fields_by_name['actor']._loaded_options = None
-  _globals['_LISTLINESREQUEST'].fields_by_name['actor']._serialized_options = b'\272H\004r\002\030d'
+  _globals['_LISTLINESREQUEST'].fields_by_name['actor']._serialized_options = b'\272H\005r\003\030\377\001'
   _globals['_LISTLINESREQUEST'].fields_by_name['action']._loaded_options = None
   _globals['_LISTLINESREQUEST'].fields_by_name['action']._serialized_options = b'\272H\004r\002\030@'
   _globals['_LISTLINESREQUEST'].fields_by_name['target_id']._loaded_options = None
   _globals['_LISTLINESREQUEST'].fields_by_name['target_id']._serialized_options = b'\272H\004r\002\030d'
   _globals['_LISTLINESREQUEST']._serialized_start=123
-  _globals['_LISTLINESREQUEST']._serialized_end=359
-  _globals['_LISTLINESRESPONSE']._serialized_start=361
-  _globals['_LISTLINESRESPONSE']._serialized_end=424
-  _globals['_LINE']._serialized_start=427
-  _globals['_LINE']._serialized_end=622
-  _globals['_AUDITSERVICE']._serialized_start=624
-  _globals['_AUDITSERVICE']._serialized_end=734
+  _globals['_LISTLINESREQUEST']._serialized_end=360
+  _globals['_LISTLINESRESPONSE']._serialized_start=362
+  _globals['_LISTLINESRESPONSE']._serialized_end=425
+  _globals['_LINE']._serialized_start=428
+  _globals['_LINE']._serialized_end=623
+  _globals['_AUDITSERVICE']._serialized_start=625
+  _globals['_AUDITSERVICE']._serialized_end=735
 # @@protoc_insertion_point(module_scope)
