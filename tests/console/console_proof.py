@@ -288,6 +288,9 @@ async def test_sign_in_is_refused_plainly_and_forgotten(visit: Visit, own: Tenan
     await page.get_by_label("API key").fill(await own.key("read"))
     await page.get_by_role("button", name="Sign in").click()
     await expect(page.get_by_role("heading", level=1)).to_be_visible()
+    # A sign-in link of another marketplace, opened in this tab, leaves nothing of this one.
+    await visit.sign_in(str(visit.stack.document["apiKey"]))
+    await expect(page.get_by_text("demo", exact=True)).to_be_visible()
     await page.get_by_role("button", name="Sign out").click()
 
     await expect(page.get_by_label("API key")).to_be_visible()

@@ -43,6 +43,25 @@ export async function change(method, path, body, { key = newKey() } = {}) {
   return (await send(method, path, { body, headers })).data;
 }
 
+/** Whether a refusal is the answer to a wish, so that the next try is a new one. */
+export const isAnswer = (error) =>
+  error.status >= 400 && error.status < 500 && error.code !== "IDEMPOTENCY_KEY_IN_PROGRESS";
+
+/** Return a change whose tries have one key until it is answered: a lost answer does it once. */
+export function once() {
+  let key = newKey();
+  return async (method, path, body) => {
+    try {
+      const answer = await change(method, path, body, { key });
+      key = newKey();
+      return answer;
+    } catch (error) {
+      if (isAnswer(error)) key = newKey();
+      throw error;
+    }
+  };
+}
+
 /** Ask what a change would do. */
 export async function preview(method, path, body) {
   const headers = { "Idempotency-Key": newKey(), Prefer: "dry-run" };

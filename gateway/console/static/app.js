@@ -33,6 +33,8 @@ async function enter() {
     return fill(main, trouble(error, enter));
   }
   frame();
+  // The events of another credential stay with it.
+  stream.stop();
   stream.start();
   await show();
 }

@@ -1,6 +1,6 @@
 // Dialogs: they keep the keyboard's focus, close with Esc, and give the focus back.
 
-import { newKey, preview } from "./api.js";
+import { isAnswer, newKey, preview } from "./api.js";
 import { fill, h, say } from "./dom.js";
 import { button, trouble } from "./parts.js";
 import { foretold } from "./preview.js";
@@ -25,10 +25,10 @@ export function open({ title, content, actions = [], closes = "Close", onClose =
 
 /**
  * Ask before something is changed. text: what happens. previewed: path and body that the API is
- * asked about first. act(key): the change; the key stays the same for every try.
+ * asked about first. act(key): the change; the key stays the same until it is answered.
  */
 export function confirm({ title, text, label, danger = false, previewed, act, done = "Done." }) {
-  const key = newKey();
+  let key = newKey();
   const place = h("div", { class: "outcome" });
   const sure = button(label, () => carryOut(), danger ? "primary danger" : "primary");
   const content = [text && h("p", {}, text), place];
@@ -54,6 +54,7 @@ export function confirm({ title, text, label, danger = false, previewed, act, do
       asked.close();
       say(typeof done === "function" ? done(answer) : done);
     } catch (error) {
+      if (isAnswer(error)) key = newKey();
       fill(place, trouble(error));
       sure.disabled = false;
       sure.textContent = "Try again";

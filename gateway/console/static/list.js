@@ -49,7 +49,7 @@ export function list({ path, columns, query = () => ({}), none, concerns, signal
     if (focused) place.querySelector(`a[href="${CSS.escape(focused)}"]`)?.focus();
   }
 
-  const again = settled(() => load());
+  const again = settled(() => load(), 500);
   if (concerns) signal.addEventListener("abort", listen(again, concerns));
   return { place, load, again };
 }

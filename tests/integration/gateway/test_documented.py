@@ -176,7 +176,7 @@ async def test_the_document_is_served(bare: httpx.AsyncClient) -> None:
 
 @pytest.mark.usefixtures("services")
 @pytest.mark.parametrize("slash", ["", "/"], ids=["plain", "slash"])
-@pytest.mark.parametrize("page", ["", "/docs", "/redoc", "/docs/party", "/redoc/party"])
+@pytest.mark.parametrize("page", ["", "/docs", "/redoc", "/docs/party", "/redoc/party", "/console"])
 async def test_every_page_answers_with_and_without_a_slash_and_credential(
     bare: httpx.AsyncClient, keys: Keys, page: str, slash: str
 ) -> None:

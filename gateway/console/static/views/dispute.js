@@ -1,6 +1,6 @@
 // One case: what both sides say, and the decision, with a preview of who gets what.
 
-import { change, get, part } from "../api.js";
+import { change, get, once, part } from "../api.js";
 import { confirm, open } from "../dialog.js";
 import { fill, h, refill, say, settled } from "../dom.js";
 import { fromUnits, units, words } from "../format.js";
@@ -148,10 +148,11 @@ function assign(me, found, path, draw) {
   const name = h("input", { id: "agent", type: "text", maxlength: "255", autocomplete: "off", value: me.supportId });
   const notes = h("textarea", { id: "agent-notes", rows: "2", maxlength: "4000" });
   const place = h("div", {});
+  const ask = once();
   const sure = button("Assign", async () => {
     const body = { agentId: name.value.trim(), ...(notes.value.trim() && { notes: notes.value.trim() }) };
     try {
-      await change("POST", `${path}/assign`, body);
+      await ask("POST", `${path}/assign`, body);
       asked.close();
       await draw();
       say(`Assigned to ${body.agentId}.`);

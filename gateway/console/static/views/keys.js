@@ -1,6 +1,6 @@
 // API keys of the marketplace: made and revoked here. A key is shown once, when it is made.
 
-import { change, part } from "../api.js";
+import { change, once, part } from "../api.js";
 import { confirm, open } from "../dialog.js";
 import { fill, h } from "../dom.js";
 import { list } from "../list.js";
@@ -60,10 +60,11 @@ function make(me, again) {
     return { box, label: h("label", { class: "check" }, box, h("span", {}, h("strong", {}, scope), `: ${does}`)) };
   });
   const place = h("div", {});
+  const ask = once();
   const sure = button("Make it", async () => {
     const scopes = boxes.filter(({ box }) => box.checked).map(({ box }) => box.value);
     try {
-      const made = await change("POST", "/auth/api-keys", { scopes, name: name.value.trim() });
+      const made = await ask("POST", "/auth/api-keys", { scopes, name: name.value.trim() });
       asked.close();
       open({ title: "The new key", content: [h("p", {}, "It is shown only now."), h("p", {}, copied(made.key))] });
       await again();

@@ -32,7 +32,7 @@ export async function show(place, { signal }) {
   }
 
   await draw();
-  const again = settled(() => draw().catch(() => {}), 1500);
+  const again = settled(() => draw().catch(() => {}), 5000);
   const concerns = (event) => ["Order", "Dispute"].includes(event.aggregateType) || event.eventType.startsWith("withdrawal.");
   signal.addEventListener("abort", listen(again, concerns));
 }

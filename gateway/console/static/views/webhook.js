@@ -26,8 +26,6 @@ export async function show(place, { params, query, signal }) {
     columns: columns(path, () => deliveries.load()),
     query: () => bar.values,
     none: () => ["No delivery fits.", "“Send a test” sends one."],
-    // A delivery tells nobody how it went, so the list is read again while somebody looks.
-    concerns: () => true,
     signal,
     caption: "Deliveries of the last 30 days, the newest first",
   });
@@ -35,6 +33,7 @@ export async function show(place, { params, query, signal }) {
   await draw();
   fill(place, about, h("h2", {}, "Deliveries"), bar.form, deliveries.place);
   await deliveries.load();
+  // A delivery tells nobody how it went, so the list is read again while somebody looks.
   const looking = setInterval(() => document.hidden || deliveries.load(), SECONDS);
   signal.addEventListener("abort", () => clearInterval(looking));
 }

@@ -1,6 +1,6 @@
 // Webhooks: the URLs that get events.
 
-import { change } from "../api.js";
+import { once } from "../api.js";
 import { open } from "../dialog.js";
 import { fill, h } from "../dom.js";
 import { list } from "../list.js";
@@ -31,10 +31,11 @@ function register(again) {
   const url = h("input", { id: "url", type: "url", autocomplete: "off" });
   const types = h("input", { id: "types", type: "text", value: "order.*", autocomplete: "off" });
   const place = h("div", {});
+  const make = once();
   const sure = button("Register", async () => {
     const eventTypes = types.value.split(",").map((one) => one.trim()).filter(Boolean);
     try {
-      const made = await change("POST", "/webhooks", { url: url.value.trim(), eventTypes });
+      const made = await make("POST", "/webhooks", { url: url.value.trim(), eventTypes });
       asked.close();
       showSecret(made);
       await again();
