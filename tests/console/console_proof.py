@@ -277,6 +277,42 @@ async def test_text_stays_text_and_amounts_stay_exact(
     ]
 
 
+async def test_person_of_support_takes_and_previews_a_case(visit: Visit) -> None:
+    page, document = visit.page, visit.stack.document
+    async with Shop.of(visit.stack) as demo:
+        order = await demo.order_in("DISPUTED", await demo.pair(amount="20.00"), amount="20.00")
+        case = (await demo.get(f"/orders/{order}"))["dispute"]["id"]
+    subject = uuid.uuid4()
+    await visit.sign_in(token.mint(document, subject=subject, role="support", name="Ann"))
+    await expect(page.get_by_role("heading", name="Disputes")).to_be_visible()
+    assert await page.get_by_role("link", name="Webhooks").count() == 0
+    await visit.go(f"disputes/{case}")
+
+    await page.get_by_role("button", name="Assign", exact=True).click()
+    await page.get_by_role("dialog").get_by_role("button", name="Assign").click()
+    await expect(page.get_by_text(f"support:{subject}", exact=True)).to_be_visible()
+    await page.get_by_role("button", name="Preview the decision").click()
+    await expect(page.get_by_role("dialog")).to_contain_text("nothing has changed yet")
+
+
+async def test_orders_are_found_by_reference_and_day(visit: Visit, own: Tenant, shop: Shop) -> None:
+    page, sides = visit.page, await shop.pair()
+    body = {"buyerId": sides.buyer, "sellerId": sides.seller, "amount": "7.00"}
+    for title in ("Wanted", "Another"):
+        given = {**body, "title": title, "clientOrderRef": f"cart {title}"}
+        data_of(await shop.post("/orders", given), status=201)
+    await visit.sign_in(await own.key("read"))
+    await visit.go("orders")
+    await expect(page.get_by_role("link", name="Another")).to_be_visible()
+
+    await page.get_by_label("Your reference").fill("cart Wanted")
+    await expect(page.get_by_role("link", name="Another")).to_be_hidden()
+    await expect(page.get_by_role("link", name="Wanted")).to_be_visible()
+    await page.get_by_label("Created from").fill("2099-01-01")
+    await expect(page.get_by_text("No order fits these filters.")).to_be_visible()
+    assert "createdFrom=2099-01-01" in page.url
+
+
 async def test_sign_in_is_refused_plainly_and_forgotten(visit: Visit, own: Tenant) -> None:
     page = visit.page
     await page.goto(f"{visit.url}/console/")

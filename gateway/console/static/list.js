@@ -60,9 +60,14 @@ function changed(seen, id, text) {
   return seen.size > 1 && before !== undefined && before !== text;
 }
 
-/** Filters of a list. fields: name, label, and options of a choice; they are kept in the address. */
+/**
+ * Filters of a list, kept in the address. fields: name, label, and options of a choice, or a type.
+ * values: as they are written; asked(): as the API is asked.
+ */
 export function filters({ path, fields, query, changed: act }) {
   const values = Object.fromEntries(fields.map(({ name }) => [name, query[name] ?? ""]));
+  // A day is asked for by its first moment; the last day of a range, by the moment after it.
+  const asked = () => Object.fromEntries(fields.map((one) => [one.name, moment(values[one.name], one)]));
   const apply = settled((name, value) => {
     values[name] = value.trim();
     note(path, values);
@@ -74,10 +79,17 @@ export function filters({ path, fields, query, changed: act }) {
       const input = one.options
         ? h("select", { id }, h("option", { value: "" }, one.any ?? "Any"),
             one.options.map(([value, text]) => h("option", { value, selected: value === values[one.name] }, text)))
-        : h("input", { id, type: "search", value: values[one.name], autocomplete: "off", spellcheck: "false" });
+        : h("input", { id, type: one.type ?? "search", value: values[one.name], autocomplete: "off", spellcheck: "false" });
       input.addEventListener("input", () => apply(one.name, input.value));
       return h("div", { class: "field" }, h("label", { for: id }, one.label), input);
     }));
   form.addEventListener("submit", (event) => event.preventDefault());
-  return { form, values };
+  return { form, values, asked };
+}
+
+function moment(text, { type, isLast }) {
+  if (type !== "date" || !text) return text;
+  const day = new Date(`${text}T00:00:00.000Z`);
+  if (isLast) day.setUTCDate(day.getUTCDate() + 1);
+  return Number.isNaN(day.getTime()) ? "" : day.toISOString();
 }

@@ -15,6 +15,12 @@ const FIELDS = [
     any: "That wait",
     options: [["OPEN", "Open"], ["UNDER_REVIEW", "Under review"], ["RESOLVED", "Resolved"]],
   },
+  { name: "assignedTo", label: "Assigned to" },
+  {
+    name: "openedBy",
+    label: "Opened by",
+    options: [["BUYER", "Buyer"], ["SELLER", "Seller"]],
+  },
 ];
 const COLUMNS = [
   { title: "Case", cell: (one) => link(`#/disputes/${one.id}`, words(one.reason)) },
@@ -36,7 +42,7 @@ export async function show(place, { query, signal }) {
     const wanted = bar.values.status ? [bar.values.status] : ["OPEN", "UNDER_REVIEW"];
     try {
       const found = await Promise.all(
-        wanted.map((status) => all("/disputes", { status }, { most: MOST, signal })),
+        wanted.map((status) => all("/disputes", { ...bar.asked(), status }, { most: MOST, signal })),
       );
       const rows = found.flatMap((one) => one.rows).sort((a, b) => (a.createdAt < b.createdAt ? -1 : 1));
       if (bar.values.status === "RESOLVED") rows.reverse();

@@ -8,10 +8,17 @@ import { words } from "../format.js";
 
 const STATUSES = `ORDER_CREATED FUNDS_RESERVED ESCROW_CREATING ESCROW_FUNDING ESCROW_FUNDED
   IN_PROGRESS RELEASE_REQUESTED RELEASED REFUND_REQUESTED REFUNDED DISPUTED CLOSED`.split(/\s+/);
+const SORTS = [["OLDEST", "Oldest first"], ["LARGEST", "Largest first"], ["SMALLEST", "Smallest first"]];
 const FIELDS = [
   { name: "status", label: "Status", options: STATUSES.map((one) => [one, words(one)]) },
   { name: "buyerId", label: "Buyer" },
   { name: "sellerId", label: "Seller" },
+  { name: "clientOrderRef", label: "Your reference" },
+  { name: "createdFrom", label: "Created from", type: "date" },
+  { name: "createdTo", label: "Created until", type: "date", isLast: true },
+  { name: "amountFrom", label: "Amount from" },
+  { name: "amountTo", label: "Amount up to" },
+  { name: "sort", label: "Order", any: "Newest first", options: SORTS },
 ];
 const COLUMNS = [
   { title: "Order", cell: (one) => link(`#/orders/${one.id}`, one.title) },
@@ -27,14 +34,14 @@ export async function show(place, { query, signal }) {
   const orders = list({
     path: "/orders",
     columns: COLUMNS,
-    query: () => bar.values,
+    query: bar.asked,
     none: () =>
       Object.values(bar.values).some(Boolean)
         ? ["No order fits these filters.", "Clear a filter to see more."]
         : ["There are no orders yet.", "POST /api/v1/orders creates one; it appears here at once."],
     concerns: (event) => event.aggregateType === "Order",
     signal,
-    caption: "Orders, the newest first",
+    caption: "Orders",
   });
   fill(place, head("Orders", [], exporting("/exports/orders.csv", "orders")), bar.form, orders.place);
   await orders.load();
