@@ -53,8 +53,10 @@ class Examples:
 
         reader: of the trail; besides: lines of another marketplace.
         """
-        found = trails.operations([*await trails.lines(reader), *besides])
-        assert trails.mutating(self.document) - found == set()
+        found = [*await trails.lines(reader), *besides]
+        assert trails.mutating(self.document) - trails.operations(found) == set()
+        actions = {line["action"].removesuffix("_failed") for line in found}
+        assert actions - trails.documented() == set()
 
     @property
     def operations(self) -> set[str]:

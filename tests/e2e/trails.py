@@ -1,8 +1,11 @@
 """The audit trail of a running stack, as a test reads it."""
 
+import re
 from typing import Any
 
 import httpx
+
+from deploy.local.settings import ROOT
 
 
 async def lines(client: httpx.AsyncClient, **filters: str) -> list[dict[str, Any]]:
@@ -27,6 +30,13 @@ def named(operation: str) -> dict[str, str]:
 def operations(found: list[dict[str, Any]]) -> set[str]:
     """Return the operations that lines are of, where their requests were named so."""
     return {str(line["requestId"] or "").replace(":", " ", 1) for line in found}
+
+
+def documented() -> set[str]:
+    """Return the actions that the page of the marketplace API lists."""
+    page = (ROOT / "docs" / "marketplace.md").read_text(encoding="utf-8")
+    section = page.partition("## Audit trail")[2].partition("\n## ")[0]
+    return set(re.findall(r"`([a-z_]+\.[a-z_]+)`", section))
 
 
 def mutating(document: dict[str, Any]) -> set[str]:
