@@ -21,6 +21,7 @@ from chassis import tracing
 from chassis.bus import Bus
 from chassis.nats_settings import STREAM
 from chassis.telemetry import logger
+from chassis.waiting import end_if_cancelled
 
 FETCH_SECONDS = 5.0
 REDELIVERY_SECONDS = 30
@@ -63,25 +64,14 @@ async def consume(bus: Bus, *, durable: str, subject: str, handle: Handle, batch
             try:
                 while True:
                     await _consume_batch(subscription, handle, batch, refused)
-                    _end_if_cancelled()
+                    end_if_cancelled()
             finally:
                 with suppress(NatsError, OSError):
                     await subscription.unsubscribe()
         except (NatsError, OSError, TimeoutError) as error:
             log.warning("bus.consumer_waits", durable=durable, error=type(error).__name__)
-            _end_if_cancelled()
+            end_if_cancelled()
             await asyncio.sleep(0.5)
-
-
-def _end_if_cancelled() -> None:
-    """End a cancelled task whose cancellation the client took for its own timeout.
-
-    Its fetch waits with asyncio.wait_for, which in Python 3.11 can lose a cancellation that comes
-    as the time runs out (CPython issue 86296).
-    """
-    task = asyncio.current_task()
-    if task is not None and task.cancelling():
-        raise asyncio.CancelledError
 
 
 def _consumer(durable: str, subject: str) -> ConsumerConfig:

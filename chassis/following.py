@@ -18,6 +18,7 @@ from nats.js.api import AckPolicy, ConsumerConfig, DeliverPolicy
 from chassis.bus import Bus
 from chassis.nats_settings import STREAM
 from chassis.telemetry import logger
+from chassis.waiting import end_if_cancelled
 
 # A follower without messages for this long checks that its consumer still exists.
 SILENCE_SECONDS = 5.0
@@ -66,6 +67,7 @@ async def follow(bus: Bus, *, start: Start, handle: Handle) -> None:
             await _follow(bus, await start(), handle)
         except (NatsError, OSError, TimeoutError) as error:
             log.warning("bus.follower_waits", error=type(error).__name__)
+        end_if_cancelled()
         await asyncio.sleep(RETRY_SECONDS)
 
 
@@ -110,6 +112,7 @@ async def _follow(bus: Bus, place: Place, handle: Handle) -> None:
                         marketplace_id=(message.headers or {}).get("marketplace-id", ""),
                     )
                 )
+            end_if_cancelled()
             if found:
                 await handle(found, Place(made=made, sequence=found[-1].sequence))
     finally:

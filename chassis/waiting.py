@@ -103,3 +103,14 @@ class Ends(Generic[NameT]):
         for events in self._waiters.values():
             for event in events:
                 event.set()
+
+
+def end_if_cancelled() -> None:
+    """End a cancelled task whose cancellation was lost. Raises: CancelledError.
+
+    The client of NATS waits with asyncio.wait_for, which in Python 3.11 can lose a cancellation
+    that comes as the time runs out, or with the result (CPython issue 86296).
+    """
+    task = asyncio.current_task()
+    if task is not None and task.cancelling():
+        raise asyncio.CancelledError

@@ -47,7 +47,7 @@ def segment(value: str) -> str:
 
 def reading(path: str, query: Mapping[str, Any]) -> Request:
     """Return a request that changes nothing. A query value that is None is left out."""
-    return Request("GET", path, query=_text(query))
+    return Request("GET", path, query=_text(query), headers={"Accept": "application/json"})
 
 
 def changing(

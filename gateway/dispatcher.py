@@ -224,6 +224,7 @@ class Dispatcher:
         if operation is not None:
             if scope["method"] == "HEAD":
                 send = _without_body(send)
+            operation = operation.negotiated(scope["headers"])
             await side.server.serve(operation, params, scope, receive, send)
         elif methods:
             error = MethodNotAllowed(

@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from pydantic import TypeAdapter
 
-from gateway import events, previews
+from gateway import events, media, previews
 from gateway.errors import REASONS
 from gateway.routing import ANY, OPEN, Operation
 from kernel.version import VERSION
@@ -92,6 +92,8 @@ def document(about: About, operations: Collection[Operation]) -> dict[str, Any]:
     paths: dict[str, dict[str, Any]] = {}
     for one in operations:
         text = inspect.getdoc(one.handler) or ""
+        if one.listing is not None:
+            text += f"\n\nWith `Accept: {media.JSON}`: {inspect.getdoc(one.listing.handler)}"
         # As text: in the list of `security`, a scope would have to be one of OAuth's.
         scope = "" if one.scope in {OPEN, ANY} else f"\n\nScope: `{one.scope}`"
         paths.setdefault(f"/api/v1{one.path}", {})[one.method.lower()] = {
@@ -132,9 +134,10 @@ class _Schemas:
     """The JSON schemas of every model that the routes name, made together by pydantic."""
 
     def __init__(self, operations: Collection[Operation], *, also: Collection[Any]) -> None:
-        queries = {one.query for one in operations if one.query is not None}
-        read = queries | {one.body for one in operations if one.body is not None}
-        sent = {*also, *(one.answer for one in operations if not one.is_long)}
+        every = [*operations, *(one.listing for one in operations if one.listing is not None)]
+        queries = {one.query for one in every if one.query is not None}
+        read = queries | {one.body for one in every if one.body is not None}
+        sent = {*also, *(one.answer for one in every if not one.is_long)}
         adapters: list[tuple[Any, _Mode, TypeAdapter[Any]]] = [
             *((model, "validation", TypeAdapter(model)) for model in read),
             *((model, "serialization", TypeAdapter(model)) for model in sent),
@@ -180,8 +183,10 @@ def _inputs(
         _parameter("path", name, {"type": "string", "title": name.replace("_", " ").title()})
         for name in re.findall(r"{(\w+)}", operation.path)
     ]
-    if operation.query is not None:
-        named = schemas.parameters(operation.query)
+    # A list has the parameters of the stream beside it, and its own.
+    query = operation.query if operation.listing is None else operation.listing.query
+    if query is not None:
+        named = schemas.parameters(query)
         parameters += [_parameter("query", name, one) for name, one in named.items()]
     if operation.changes:
         # Printable ASCII, and not only spaces, which HTTP takes off.
@@ -247,8 +252,13 @@ def _responses(operation: Operation, about: About, schemas: _Schemas) -> dict[st
     else:
         answers[200] = {
             "description": "Server-sent events",
-            "content": {"text/event-stream": {"schema": _EVENT}},
+            "content": {media.STREAM: {"schema": _EVENT}},
         }
+    if operation.listing is not None:
+        schema = schemas.of(operation.listing.answer, "serialization")
+        text = f"Server-sent events; with `Accept: {media.JSON}` a page of the list"
+        answers[OK]["description"] = text
+        answers[OK]["content"][media.JSON] = {"schema": schema}
     by_status: dict[int, list[str]] = {}
     for status, code in sorted(set(_refusals(operation, is_party=about.is_party))):
         by_status.setdefault(status, []).append(f"`{code}`")
@@ -289,6 +299,7 @@ def _header(text: str, *, type: str = "string", required: bool = True) -> dict[s
 
 def _refusals(operation: Operation, *, is_party: bool) -> Iterator[tuple[int, str]]:
     reasons = [*_ALWAYS, *operation.refusals]
+    reasons += () if operation.listing is None else operation.listing.refusals
     if operation.scope != OPEN:
         reasons += _WITH_CREDENTIAL
         reasons += _WITH_SCOPE if operation.scope else ()

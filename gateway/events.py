@@ -21,27 +21,25 @@ from chassis.events import Event, is_typed
 from chassis.nats_settings import SUBJECTS
 from chassis.telemetry import logger
 from gateway.errors import invalid, invalid_cursor
+from gateway.event_types import AGGREGATE_TYPES
 from gateway.stream import RETRY_SECONDS, Stream, end, event_at, newest
-from kernel.errors import Unavailable
+from kernel.errors import NotFound, Unavailable
+from kernel.ids import from_public, to_public
 
+ALL = "*"
 PING = b"event: ping\ndata: {}\n\n"
 READY_SECONDS = 2.0
-RESOURCE_TYPES = (
-    "Order",
-    "Escrow",
-    "Balance",
-    "Dispute",
-    "Offer",
-    "User",
-    "Wallet",
-    "Deposit",
-    "Webhook",
-)
 # A stream counts its messages from 1.
 CURSOR = r"([1-9][0-9]{0,17})-(evt_[0-9A-Za-z]{1,64})"
 _CURSOR = re.compile(CURSOR, re.ASCII)
 _PATTERN = re.compile(r"[a-z_]{1,40}\.(\*|[a-z_]{1,60})", re.ASCII)
 log = logger()
+
+
+class EventNotFound(NotFound):
+    """The caller's marketplace has no such event, or it is no longer kept."""
+
+    reason = "EVENT_NOT_FOUND"
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,24 +85,36 @@ def cursor(text: str | None) -> Cursor | None:
     return Cursor(int(match[1]), match[2])
 
 
+def event_id(text: str) -> str:
+    """Read an event's id in either spelling. Raises: EventNotFound."""
+    value = from_public("evt", text)
+    if value is None:
+        raise EventNotFound("Event not found")
+    return to_public("evt", value)
+
+
 def resource_types(text: str | None) -> tuple[str, ...]:
     """Read a comma-separated list of what events are about. Raises: InvalidArgument."""
     parts = tuple(part.strip() for part in (text or "").split(",") if part.strip())
-    if not set(parts) <= set(RESOURCE_TYPES):
-        raise invalid("resourceTypes", f"must be among {', '.join(RESOURCE_TYPES)}")
+    if not set(parts) <= set(AGGREGATE_TYPES):
+        raise invalid("resourceTypes", f"must be among {', '.join(AGGREGATE_TYPES)}")
     return parts
 
 
 def patterns(text: str | None) -> tuple[str, ...]:
     """Read a comma-separated list of types; one that a family covers is left out.
 
-    Raises: InvalidArgument: a name is not valid, or its family is unknown.
+    Empty: all, as `*` among them says. Raises: InvalidArgument: a name is not valid, or its family
+    is unknown.
     """
-    parts = {part.strip() for part in (text or "").split(",") if part.strip()}
+    named = {part.strip() for part in (text or "").split(",") if part.strip()}
+    parts = named - {ALL}
     for part in parts:
         if _PATTERN.fullmatch(part) is None or f"{part.partition('.')[0]}.*" not in SUBJECTS:
             problem = f"unknown event type {part[:100]!r}; examples: order.created, order.*"
             raise invalid("types", problem)
+    if ALL in named:
+        return ()
     whole = {part for part in parts if part.endswith(".*")}
     return tuple(sorted(p for p in parts if p in whole or f"{p.partition('.')[0]}.*" not in whole))
 

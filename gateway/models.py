@@ -81,6 +81,15 @@ def _currency(value: Any) -> str:
     return value
 
 
+def _instant(value: Any) -> dt.datetime:
+    try:
+        if isinstance(value, str) and _INSTANT.fullmatch(value):
+            return dt.datetime.fromisoformat(value)
+    except ValueError:
+        pass
+    raise PydanticCustomError("instant", "must be an instant such as 2026-02-18T10:00:00.000Z")
+
+
 def _page_size(value: Any) -> int:
     size = int(value) if isinstance(value, str) and _DIGITS.fullmatch(value) else 0
     if not 1 <= size <= PAGE_MAX:
@@ -95,15 +104,6 @@ def _score(value: Any) -> int:
         if tenths == int(tenths):
             return int(tenths)
     raise PydanticCustomError("score", "must be a number from 0 to 10 with at most one decimal")
-
-
-def _instant(value: Any) -> dt.datetime:
-    try:
-        if isinstance(value, str) and _INSTANT.fullmatch(value):
-            return dt.datetime.fromisoformat(value)
-    except ValueError:
-        pass
-    raise PydanticCustomError("instant", "must be an instant such as 2026-02-18T10:00:00.000Z")
 
 
 def up_to(largest: str) -> str:
@@ -162,12 +162,12 @@ PageSize = Annotated[
     BeforeValidator(_page_size),
     WithJsonSchema({"type": "integer", "minimum": 1, "maximum": PAGE_MAX, "default": 20}),
 ]
-Cursor = Annotated[str, pydantic.StringConstraints(min_length=1, max_length=CURSOR_MAX)]
 Instant = Annotated[
     dt.datetime,
     BeforeValidator(_instant),
     WithJsonSchema({"type": "string", "format": "date-time", "pattern": f"^{_INSTANT.pattern}$"}),
 ]
+Cursor = Annotated[str, pydantic.StringConstraints(min_length=1, max_length=CURSOR_MAX)]
 # A UUID as `kernel.ids.parse_uuid` reads it, for schemas.
 UUID_PATTERN = r"[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}"
 UserName = Annotated[str, pydantic.StringConstraints(pattern=r"^[A-Za-z0-9_-]{1,64}$")]

@@ -4,14 +4,15 @@ A handler's signature is part of its route: what it takes beside the call is the
 for GET the query string's; what it returns is the answer's model.
 """
 
-from collections.abc import Awaitable, Callable, Collection, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar, get_args, get_type_hints
 
 import pydantic
 from pydantic.alias_generators import to_camel
 from starlette.routing import compile_path
 
+from gateway import media
 from gateway.answers import Answer, CsvFile, EventStream
 from gateway.call import Call
 
@@ -33,7 +34,7 @@ class Operation:
     file. refusals: reasons, for the document. waits: honours Prefer, and answers 202 while its
     operation is in progress. previews: can be tried without being carried out. support: people of
     support may call it. name: in the document; its handler's where it has none. examples: bodies
-    that succeed, by name.
+    that succeed, by name. listing: answers instead of a stream where the client asks for JSON.
     """
 
     method: str
@@ -51,6 +52,7 @@ class Operation:
     support: bool = False
     name: str = ""
     examples: Examples = field(default_factory=dict)
+    listing: "Operation | None" = None
 
     @property
     def id(self) -> str:
@@ -71,6 +73,13 @@ class Operation:
     def is_long(self) -> bool:
         """Whether the answer is sent as it is made, for as long as that takes."""
         return self.answer is None
+
+    def negotiated(self, headers: Iterable[tuple[bytes, bytes]]) -> "Operation":
+        """Return what answers a request with these headers: this, or the listing beside it."""
+        if self.listing is None:
+            return self
+        given = [value.decode("latin-1") for name, value in headers if name == b"accept"]
+        return self.listing if media.prefers_json(",".join(given)) else self
 
     @property
     def body(self) -> type[pydantic.BaseModel] | None:
@@ -107,6 +116,18 @@ class Routes:
     ) -> Callable[[HandlerT], HandlerT]:
         """Register a handler for GET; see Operation."""
         return self._add(GET, path, scope=scope, support=support, refusals=refusals, name=name)
+
+    def listing(self, path: str, *, refusals: tuple[str, ...] = ()) -> Callable[..., HandlerT]:
+        """Register a handler that answers the path of a stream where the client asks for JSON."""
+        [place] = [n for n, one in enumerate(self.operations) if one.path == path and one.streams]
+
+        def register(handler: HandlerT) -> HandlerT:
+            stream = self.operations[place]
+            listing = self._operation(GET, path, handler, scope=stream.scope, refusals=refusals)
+            self.operations[place] = replace(stream, listing=listing)
+            return handler
+
+        return register
 
     def post(
         self,
@@ -147,24 +168,25 @@ class Routes:
 
     def _add(self, method: str, path: str, **rest: Any) -> Callable[[HandlerT], HandlerT]:
         def register(handler: HandlerT) -> HandlerT:
-            hints = get_type_hints(handler, include_extras=True)
-            returned = hints.pop("return")
-            taken = [kind for kind in hints.values() if kind is not Call]
-            self.operations.append(
-                Operation(
-                    method=method,
-                    path=path,
-                    handler=handler,
-                    tag=self.tag,
-                    taken=taken[0] if taken else None,
-                    answer=None if returned in _LONG else get_args(returned)[0],
-                    is_file=returned is CsvFile,
-                    **rest,
-                )
-            )
+            self.operations.append(self._operation(method, path, handler, **rest))
             return handler
 
         return register
+
+    def _operation(self, method: str, path: str, handler: Handler, **rest: Any) -> Operation:
+        hints = get_type_hints(handler, include_extras=True)
+        returned = hints.pop("return")
+        taken = [kind for kind in hints.values() if kind is not Call]
+        return Operation(
+            method=method,
+            path=path,
+            handler=handler,
+            tag=self.tag,
+            taken=taken[0] if taken else None,
+            answer=None if returned in _LONG else get_args(returned)[0],
+            is_file=returned is CsvFile,
+            **rest,
+        )
 
 
 class Paths:

@@ -53,6 +53,10 @@ class EscrowNotReady(errors.Conflict):
     """`ESCROW_NOT_READY`."""
 
 
+class EventNotFound(errors.NotFound):
+    """`EVENT_NOT_FOUND`."""
+
+
 class IdempotencyKeyInProgress(errors.Conflict):
     """`IDEMPOTENCY_KEY_IN_PROGRESS`."""
 
@@ -275,6 +279,7 @@ CLASSES: Mapping[str, type[errors.APIError]] = MappingProxyType(
         "DRY_RUN_NOT_SUPPORTED": DryRunNotSupported,
         "ESCROW_ALREADY_EXISTS": EscrowAlreadyExists,
         "ESCROW_NOT_READY": EscrowNotReady,
+        "EVENT_NOT_FOUND": EventNotFound,
         "IDEMPOTENCY_KEY_IN_PROGRESS": IdempotencyKeyInProgress,
         "IDEMPOTENCY_KEY_REUSED": IdempotencyKeyReused,
         "INSUFFICIENT_FUNDS": InsufficientFunds,

@@ -877,6 +877,40 @@ class Marketplace(Client):
             f"/users/{exchange.segment(id)}/statement.csv", {"from": from_, "to": to}
         )
 
+    def list_events(
+        self,
+        *,
+        limit: int | None = None,
+        types: str | None = None,
+        resourceTypes: str | None = None,
+        aggregateId: str | None = None,
+        from_: str | None = None,
+        to: str | None = None,
+    ) -> Pages[types.Event]:
+        """List the events of the last 30 days, newest first.
+
+        Scope: `read`
+        """
+        return self._list(
+            "/events",
+            {
+                "limit": limit,
+                "types": types,
+                "resourceTypes": resourceTypes,
+                "aggregateId": aggregateId,
+                "from": from_,
+                "to": to,
+            },
+        )
+
+    def get_event(self, id: str, /) -> types.Event:
+        """Read an event of the last 30 days.
+
+        Scope: `read`
+        """
+        answer: types.Event = self._call(exchange.reading(f"/events/{exchange.segment(id)}", {}))
+        return answer
+
     def create_webhook(
         self, *, idempotency_key: str | None = None, **body: Unpack[types.CreateWebhook]
     ) -> types.WebhookWithSecret:
@@ -1998,6 +2032,42 @@ class AsyncMarketplace(AsyncClient):
         return self._download(
             f"/users/{exchange.segment(id)}/statement.csv", {"from": from_, "to": to}
         )
+
+    def list_events(
+        self,
+        *,
+        limit: int | None = None,
+        types: str | None = None,
+        resourceTypes: str | None = None,
+        aggregateId: str | None = None,
+        from_: str | None = None,
+        to: str | None = None,
+    ) -> AsyncPages[types.Event]:
+        """List the events of the last 30 days, newest first.
+
+        Scope: `read`
+        """
+        return self._list(
+            "/events",
+            {
+                "limit": limit,
+                "types": types,
+                "resourceTypes": resourceTypes,
+                "aggregateId": aggregateId,
+                "from": from_,
+                "to": to,
+            },
+        )
+
+    async def get_event(self, id: str, /) -> types.Event:
+        """Read an event of the last 30 days.
+
+        Scope: `read`
+        """
+        answer: types.Event = await self._call(
+            exchange.reading(f"/events/{exchange.segment(id)}", {})
+        )
+        return answer
 
     async def create_webhook(
         self, *, idempotency_key: str | None = None, **body: Unpack[types.CreateWebhook]

@@ -280,6 +280,17 @@ class Dispute(TypedDict):
     resolvedAt: str | None
 
 
+class EventMetadata(TypedDict):
+    """
+    Which request caused an event, and whose it is.
+    """
+
+    correlationId: str
+    causationId: str
+    userId: str
+    marketplaceId: str
+
+
 class FieldError(TypedDict):
     """
     What is wrong with one field.
@@ -1208,6 +1219,21 @@ class EscrowedOrder(TypedDict):
     escrow: NotRequired[CreatingEscrow]
 
 
+class Event(TypedDict):
+    """
+    An event, as streams and webhooks have it. version: counts the events of its aggregate.
+    """
+
+    eventId: str
+    eventType: str
+    occurredAt: str
+    aggregateId: str
+    aggregateType: str
+    version: int
+    payload: dict[str, Any]
+    metadata: EventMetadata
+
+
 class FundedOrder(TypedDict):
     """
     The money is locked on chain.
@@ -1306,6 +1332,17 @@ class PageEntry(TypedDict):
 
     success: Literal[True]
     data: list[Entry]
+    hasMore: bool
+    nextCursor: str | None
+
+
+class PageEvent(TypedDict):
+    """
+    The envelope of a list. `nextCursor` is the next request's `cursor`; null at the end.
+    """
+
+    success: Literal[True]
+    data: list[Event]
     hasMore: bool
     nextCursor: str | None
 
@@ -1476,6 +1513,15 @@ class SuccessEscrowedOrder(TypedDict):
 
     success: Literal[True]
     data: EscrowedOrder
+
+
+class SuccessEvent(TypedDict):
+    """
+    The envelope of every answer.
+    """
+
+    success: Literal[True]
+    data: Event
 
 
 class SuccessFundedOrder(TypedDict):

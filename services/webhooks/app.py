@@ -12,12 +12,14 @@ from chassis.relay import CONNECTIONS as RELAY_CONNECTIONS
 from chassis.runner import App
 from chassis.waiting import Bell
 from kernel.clock import SystemClock
-from services.webhooks import intake, wire
+from services.webhooks import reading, wire
 from services.webhooks.addresses import Rules
 from services.webhooks.dispatch import Dispatch
+from services.webhooks.event_store import EventStore
 from services.webhooks.intake import Intake, delivery_id
 from services.webhooks.measures import MEASURES
 from services.webhooks.outgoing import Outgoing
+from services.webhooks.recording import Recording
 from services.webhooks.service import WebhooksService
 from services.webhooks.servicer import binding
 from services.webhooks.settings import WebhooksSettings
@@ -34,7 +36,7 @@ async def build(settings: WebhooksSettings, *, outgoing: Outgoing | None = None)
         url=settings.database_url,
         schema=NAME,
         pool_size=settings.database_pool_size,
-        beside=RELAY_CONNECTIONS + intake.CONNECTIONS,
+        beside=RELAY_CONNECTIONS + reading.CONNECTIONS,
         silence_seconds=settings.silence_seconds,
     )
     bus = Bus(
@@ -46,13 +48,14 @@ async def build(settings: WebhooksSettings, *, outgoing: Outgoing | None = None)
     )
     rules = Rules(allows_loopback=settings.env == "dev", closed=settings.closed_networks())
     clock, bell, idempotency = SystemClock(), Bell(), Idempotency()
-    webhooks, deliveries = WebhookStore(), DeliveryStore()
+    webhooks, deliveries, events = WebhookStore(), DeliveryStore(), EventStore()
     secrets = Secrets(settings.webhook_key.get_secret_value())
     sending = outgoing or Outgoing(rules)
     service = WebhooksService(
         database=database,
         webhooks=webhooks,
         deliveries=deliveries,
+        events=events,
         idempotency=idempotency,
         trail=Trail(),
         clock=clock,
@@ -64,7 +67,8 @@ async def build(settings: WebhooksSettings, *, outgoing: Outgoing | None = None)
         delivery_id=delivery_id,
     )
     stores: Any = {"database": database, "webhooks": webhooks, "deliveries": deliveries}
-    taking = Intake(**stores, bus=bus, clock=clock, bell=bell)
+    taking = Intake(**stores, clock=clock, bell=bell)
+    recording = Recording(database=database, events=events, clock=clock)
     dispatch = Dispatch(
         **stores, outbox=Outbox(), secrets=secrets, outgoing=sending, clock=clock, bell=bell
     )
@@ -76,10 +80,10 @@ async def build(settings: WebhooksSettings, *, outgoing: Outgoing | None = None)
         bus=bus,
         measures=MEASURES,
         background={
-            "intake": taking.run,
+            "reading": partial(reading.keep_reading, database, bus, taking, recording),
             "dispatch": dispatch.run,
             "purge": partial(idempotency.keep_purged, database),
-            "purge-deliveries": service.keep_purged,
+            "purge-old": service.keep_purged,
         },
         close=(sending.close,),
     )

@@ -3,7 +3,7 @@
 import datetime as dt
 import enum
 import uuid
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 
 from kernel.errors import FailedPrecondition, NotFound
@@ -14,8 +14,9 @@ TEST_EVENT = "webhook.test"
 DISABLED_EVENT = "webhook.disabled"
 # How long both secrets are valid after a rotation.
 BOTH_SECRETS = dt.timedelta(hours=24)
-# Deliveries are kept for so long; older events are not sent.
+# Deliveries and the list of events are kept for so long; older events are not sent.
 KEPT = dt.timedelta(days=30)
+PURGED_AT_ONCE = 1000
 # An event of so shortly before its webhook may be sent to it: clocks differ.
 SLACK = dt.timedelta(minutes=1)
 # The pauses after failed attempts, in seconds: three days in all.
@@ -36,6 +37,12 @@ class DeliveryNotFound(NotFound):
     """The webhook has no such delivery."""
 
     reason = "DELIVERY_NOT_FOUND"
+
+
+class EventNotFound(NotFound):
+    """The marketplace has no such event, or it is no longer kept."""
+
+    reason = "EVENT_NOT_FOUND"
 
 
 class TooManyWebhooks(FailedPrecondition):
@@ -146,6 +153,67 @@ class Delivery:
     created_at: dt.datetime
     finished_at: dt.datetime | None
     last: Attempt | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ListedEvent:
+    """An event of the list. sequence: in the order of the stream; body: its JSON."""
+
+    id: str
+    sequence: int
+    occurred_at: dt.datetime
+    body: str
+
+    @property
+    def place(self) -> "Where":
+        """Where it is in the list."""
+        return self.occurred_at, self.sequence
+
+
+# A place in the list of events, which is read newest first.
+Where = tuple[dt.datetime, int]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EventsWanted:
+    """Which events are listed. types: names; empty: all. aggregate_id: empty: of all aggregates.
+
+    occurred_from: the earliest moment. before: the place that the list begins after.
+    """
+
+    types: Sequence[str]
+    aggregate_id: str
+    occurred_from: dt.datetime
+    before: Where
+
+
+# Before and after every event.
+EARLIEST = dt.datetime.min.replace(tzinfo=dt.UTC)
+END: Where = (dt.datetime.max.replace(tzinfo=dt.UTC), 2**63 - 1)
+
+
+def events_wanted(
+    *,
+    types: Sequence[str],
+    aggregate_id: str,
+    occurred_from: dt.datetime | None,
+    occurred_to: dt.datetime | None,
+    after: Where | None,
+) -> EventsWanted:
+    """Say which events a page has. occurred_to: left out itself. after: the last one before."""
+    # Sequences count from 1: none of that moment comes before 0.
+    before = END if occurred_to is None else (occurred_to, 0)
+    return EventsWanted(
+        types=types,
+        aggregate_id=aggregate_id,
+        occurred_from=occurred_from or EARLIEST,
+        before=before if after is None else min(before, after),
+    )
+
+
+def is_listed(*, occurred_at: dt.datetime, now: dt.datetime) -> bool:
+    """Tell whether an event is young enough for the list, also in a stream that was made anew."""
+    return occurred_at > now - KEPT
 
 
 def wants(event_types: Collection[str], event_type: str) -> bool:

@@ -1,37 +1,27 @@
 """Intake: the stream's events, written down as deliveries, once for each webhook and event.
 
-One process of all replicas does it, in the order of the stream. The place in the stream is written
-in the transaction of the deliveries.
+One process of all replicas does it (`reading.py`), in the order of the stream. The place in the
+stream is written in the transaction of the deliveries.
 """
 
-import asyncio
 import datetime as dt
 import uuid
 from collections.abc import Sequence
 
-from chassis.bus import Bus
 from chassis.database import Connection, Database
-from chassis.events import Event, event_of
-from chassis.following import Followed, Place, follow
-from chassis.session_lock import only_one
-from chassis.telemetry import logger
+from chassis.events import Event
+from chassis.following import Followed, Place
 from chassis.waiting import Bell
 from kernel.clock import Clock
 from kernel.errors import Unavailable
-from kernel.ids import derived_id, parse_uuid
-from services.webhooks import domain
+from kernel.ids import derived_id
+from services.webhooks import domain, reading
 from services.webhooks.domain import Webhook
 from services.webhooks.store import DeliveryStore
 from services.webhooks.webhook_store import WebhookStore
 
-# Connections beside the pool.
-CONNECTIONS = 1
-AWAY_SECONDS = 1
 # Messages that no webhook wanted, after the last place that was written.
 UNWRITTEN_MAX = 1000
-# The names of an aggregate are in an index.
-NAMES_MAX = 400
-log = logger()
 
 
 class Intake:
@@ -41,39 +31,28 @@ class Intake:
         self,
         *,
         database: Database,
-        bus: Bus,
         webhooks: WebhookStore,
         deliveries: DeliveryStore,
         clock: Clock,
         bell: Bell,
     ) -> None:
         self._database = database
-        self._bus = bus
         self._webhooks = webhooks
         self._deliveries = deliveries
         self._clock = clock
         self._bell = bell
         self._place = ("", 0)
 
-    async def run(self) -> None:
-        """Follow the stream until cancelled, while no other process does."""
-        while True:
-            try:
-                async with only_one(self._database, kind="intake", name=self._database.schema):
-                    await follow(self._bus, start=self._start, handle=self._take)
-            except (Unavailable, TimeoutError) as error:
-                log.warning("intake.waits", error=type(error).__name__)
-                await asyncio.sleep(AWAY_SECONDS)
-
-    async def _start(self) -> Place:
+    async def start(self) -> Place:
+        """Read the place from which to follow."""
         async with self._database.statement() as connection:
             self._place = await self._deliveries.place(connection)
         made, sequence = self._place
         return Place(made=made, sequence=sequence)
 
-    async def _take(self, messages: Sequence[Followed], place: Place) -> None:
+    async def take(self, messages: Sequence[Followed], place: Place) -> None:
         """Write the deliveries of some messages. Raises: Unavailable: another process did."""
-        events = [event for one in messages if (event := _event(one)) is not None]
+        events = [event for one in messages if (event := reading.event_in(one)) is not None]
         next_place, now = (place.made, place.sequence), self._clock.now()
         made, sequence = self._place
         # A place is not written for each message that no webhook wants. Those after the written one
@@ -106,22 +85,8 @@ class Intake:
             for event in events
             for webhook in known.get(event.marketplace_id, ())
             if domain.wants(webhook.event_types, event.type)
-            and domain.is_due_to(webhook, occurred_at=_instant(event), now=now)
+            and domain.is_due_to(webhook, occurred_at=reading.occurred_at(event), now=now)
         ]
-
-
-def _event(one: Followed) -> Event | None:
-    """Read a message; None: it is not an event that can be stored. No client gets it either."""
-    event = event_of(one.subject, one.body, sequence=one.sequence)
-    if event is None or one.marketplace_id not in {"", event.marketplace_id}:
-        return None
-    names = event.body["aggregateId"] + event.body["aggregateType"]
-    try:
-        _instant(event)
-    except ValueError:
-        return None
-    is_known = parse_uuid(event.marketplace_id) is not None
-    return event if is_known and len(names) <= NAMES_MAX and "\0" not in names else None
 
 
 def row(webhook: Webhook, event: Event) -> tuple[object, ...]:
@@ -141,7 +106,3 @@ def row(webhook: Webhook, event: Event) -> tuple[object, ...]:
 def delivery_id(webhook_id: uuid.UUID, event_id: str) -> uuid.UUID:
     """Return the id of the delivery of an event to a webhook."""
     return derived_id("delivery", webhook_id, event_id)
-
-
-def _instant(event: Event) -> dt.datetime:
-    return dt.datetime.fromisoformat(event.body["occurredAt"])

@@ -20,8 +20,19 @@ from kernel.clock import Clock, to_milliseconds_text
 from kernel.ids import new_id, to_public
 from services.webhooks import addresses, domain, lines
 from services.webhooks.addresses import Rules
-from services.webhooks.domain import TEST_EVENT, Changes, Delivery, State, Webhook, Why
-from services.webhooks.store import PURGED_AT_ONCE, DeliveryStore
+from services.webhooks.domain import (
+    PURGED_AT_ONCE,
+    TEST_EVENT,
+    Changes,
+    Delivery,
+    EventsWanted,
+    ListedEvent,
+    State,
+    Webhook,
+    Why,
+)
+from services.webhooks.event_store import EventStore
+from services.webhooks.store import DeliveryStore
 from services.webhooks.webhook_store import WebhookStore
 
 PURGE_SECONDS = 3600
@@ -37,6 +48,7 @@ class WebhooksService:
     database: Database
     webhooks: WebhookStore
     deliveries: DeliveryStore
+    events: EventStore
     idempotency: Idempotency
     trail: Trail
     clock: Clock
@@ -213,13 +225,26 @@ class WebhooksService:
 
         return await self._ringing(key, work)
 
+    async def list_events(
+        self, *, marketplace_id: uuid.UUID, wanted: EventsWanted, size: int
+    ) -> Sequence[ListedEvent]:
+        """List events, newest first; one more if there is another page."""
+        async with self.database.statement() as connection:
+            return await self.events.page(connection, marketplace_id, wanted, limit=size + 1)
+
+    async def get_event(self, *, marketplace_id: uuid.UUID, event_id: str) -> ListedEvent:
+        """Return an event. Raises: EventNotFound."""
+        async with self.database.statement() as connection:
+            return await self.events.find(connection, marketplace_id, event_id)
+
     async def keep_purged(self) -> None:
-        """Delete old deliveries every hour, until cancelled."""
+        """Delete old deliveries and events every hour, until cancelled."""
         while True:
-            count = PURGED_AT_ONCE
-            while count == PURGED_AT_ONCE:
-                async with self.database.transaction() as tx:
-                    count = await self.deliveries.purge(tx)
+            for purge in (self.deliveries.purge, self.events.purge):
+                count = PURGED_AT_ONCE
+                while count == PURGED_AT_ONCE:
+                    async with self.database.transaction() as tx:
+                        count = await purge(tx)
             await asyncio.sleep(PURGE_SECONDS)
 
     async def _note(self, tx: Transaction, noted: lines.Noted) -> None:

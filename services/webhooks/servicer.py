@@ -11,8 +11,15 @@ from chassis import identity
 from chassis.idempotency import Answer, request_key
 from chassis.identity import REPLAYED_KEY, allow
 from chassis.server import Binding
-from chassis.wire import instant_from_proto, number_from_token, page_size, uuid_from_token
-from services.webhooks import wire
+from chassis.wire import (
+    instant_from_proto,
+    number_from_token,
+    optional_instant,
+    page_size,
+    place_from_token,
+    uuid_from_token,
+)
+from services.webhooks import domain, wire
 from services.webhooks.service import WebhooksService
 from services.webhooks.signing import Secrets
 
@@ -30,6 +37,8 @@ ACCESS = {
     "ListDeliveries": allow("gateway", scope="read"),
     "ResendDelivery": allow("gateway", scope="write"),
     "ResendDeliveries": allow("gateway", scope="write"),
+    "ListEvents": allow("gateway", scope="read"),
+    "GetEvent": allow("gateway", scope="read"),
 }
 
 
@@ -147,6 +156,30 @@ class WebhooksServicer(webhooks_pb2_grpc.WebhooksServiceServicer):
             since=instant_from_proto(request.since),
         )
         return _answered(webhooks_pb2.ResendDeliveriesResponse, answer, context)
+
+    async def ListEvents(
+        self, request: webhooks_pb2.ListEventsRequest, context: Context
+    ) -> webhooks_pb2.ListEventsResponse:
+        size = page_size(request.page)
+        wanted = domain.events_wanted(
+            types=request.event_types,
+            aggregate_id=request.aggregate_id,
+            occurred_from=optional_instant(request, "occurred_from"),
+            occurred_to=optional_instant(request, "occurred_to"),
+            after=wire.place(place_from_token(request.page.page_token, request)),
+        )
+        found = await self._service.list_events(
+            marketplace_id=_marketplace(), wanted=wanted, size=size
+        )
+        return wire.events(found, request, size=size)
+
+    async def GetEvent(
+        self, request: webhooks_pb2.GetEventRequest, context: Context
+    ) -> webhooks_pb2.Event:
+        found = await self._service.get_event(
+            marketplace_id=_marketplace(), event_id=request.event_id
+        )
+        return wire.event(found)
 
     def _with_secret(self, answer: Answer, context: Context) -> webhooks_pb2.Webhook:
         """Add the secret that the stored answer is about."""

@@ -14,6 +14,7 @@ from chassis.sql import compiled
 from kernel.errors import InvalidArgument
 from services.webhooks.domain import (
     KEPT,
+    PURGED_AT_ONCE,
     Attempt,
     Delivery,
     DeliveryNotFound,
@@ -29,7 +30,6 @@ LEASE_SECONDS = 30
 # The deliveries of one webhook that are sent at once, by all replicas: a slow receiver leaves room
 # for the others.
 OF_ONE_WEBHOOK = 16
-PURGED_AT_ONCE = 1000
 
 
 class DeliveryStore:

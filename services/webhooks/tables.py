@@ -50,6 +50,30 @@ deliveries = sa.Table(
     sa.Column("last_trouble", sa.Text),
 )
 
+# The list of events. sequence: in the order of the stream.
+events = sa.Table(
+    "events",
+    metadata,
+    sa.Column("marketplace_id", sa.Uuid, primary_key=True),
+    sa.Column("id", sa.Text, primary_key=True),
+    sa.Column("sequence", sa.BigInteger, sa.Identity(always=True), nullable=False),
+    sa.Column("type", sa.Text, nullable=False),
+    sa.Column("aggregate_type", sa.Text, nullable=False),
+    sa.Column("aggregate_id", sa.Text, nullable=False),
+    sa.Column("occurred_at", sa.DateTime(timezone=True), nullable=False),
+    sa.Column("body", sa.Text, nullable=False),
+    sa.Column("recorded_at", sa.DateTime(timezone=True), nullable=False),
+)
+
+# One row: the last message of the stream that is in the list.
+recording = sa.Table(
+    "recording",
+    metadata,
+    sa.Column("is_only", sa.Boolean, primary_key=True),
+    sa.Column("made", sa.Text, nullable=False),
+    sa.Column("sequence", sa.BigInteger, nullable=False),
+)
+
 # One row: the last message of the stream whose deliveries are written.
 intake = sa.Table(
     "intake",

@@ -1,18 +1,30 @@
 """Webhooks and deliveries on the wire: protobuf ↔ domain, for every value."""
 
+import datetime as dt
+import re
 import uuid
 from collections.abc import Sequence
 
 from orchestrator.webhooks.v1 import webhooks_pb2
 
-from chassis.wire import fitting, instant_to_proto, page_token
-from services.webhooks.domain import Changes, Delivery, State, Webhook
+from chassis.wire import (
+    BIGINT_DIGITS,
+    bound_token,
+    fitting,
+    instant_to_proto,
+    page_token,
+    unknown_cursor,
+)
+from services.webhooks.domain import Changes, Delivery, ListedEvent, State, Webhook, Where
 
 STATES = {
     State.PENDING: webhooks_pb2.DELIVERY_STATUS_PENDING,
     State.DELIVERED: webhooks_pb2.DELIVERY_STATUS_DELIVERED,
     State.FAILED: webhooks_pb2.DELIVERY_STATUS_FAILED,
 }
+# A place in the list of events: microseconds since 1970, and the sequence.
+_PLACE = re.compile(rf"(-?[0-9]{{1,{BIGINT_DIGITS}}})\.([0-9]{{1,{BIGINT_DIGITS}}})", re.ASCII)
+_EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 _STATE_OF = {value: state for state, value in STATES.items()}
 
 
@@ -113,3 +125,34 @@ def encode_count(webhook_id: uuid.UUID, count: int) -> bytes:
     """Encode how many deliveries are sent again."""
     message = webhooks_pb2.ResendDeliveriesResponse(webhook_id=str(webhook_id), count=count)
     return message.SerializeToString(deterministic=True)
+
+
+def place(text: str | None) -> Where | None:
+    """Read a place in the list of events, as a token has it. Raises: InvalidArgument."""
+    if text is None:
+        return None
+    found = _PLACE.fullmatch(text)
+    try:
+        if found is not None:
+            return _EPOCH + dt.timedelta(microseconds=int(found[1])), int(found[2])
+    except OverflowError:
+        pass
+    raise unknown_cursor()
+
+
+def event(found: ListedEvent) -> webhooks_pb2.Event:
+    """Encode an event."""
+    return webhooks_pb2.Event(event_id=found.id, event_json=found.body)
+
+
+def events(
+    found: Sequence[ListedEvent], request: webhooks_pb2.ListEventsRequest, *, size: int
+) -> webhooks_pb2.ListEventsResponse:
+    """Encode a page. request: asked for it; its filters hold for the next page."""
+    shown = fitting(map(event, found), size)
+    token = ""
+    if len(shown) < len(found):
+        at, sequence = found[len(shown) - 1].place
+        microseconds = (at - _EPOCH) // dt.timedelta(microseconds=1)
+        token = bound_token(f"{microseconds}.{sequence}", request)
+    return webhooks_pb2.ListEventsResponse(events=shown, next_page_token=token)

@@ -7,8 +7,8 @@ import uuid
 from collections.abc import Callable
 from typing import Any
 
-from google.protobuf import timestamp_pb2
 from google.protobuf.message import Message
+from google.protobuf.timestamp_pb2 import Timestamp
 from orchestrator.common.v1 import common_pb2 as common
 from orchestrator.disputes.v1 import disputes_pb2 as disputes
 from orchestrator.escrow.v1 import escrow_pb2 as escrow
@@ -21,6 +21,7 @@ from orchestrator.webhooks.v1 import webhooks_pb2 as webhooks
 
 from kernel.ids import new_id
 from kernel.money import CENT
+from tests.contract.event_builders import EVENTS
 
 LINK = "https://cdn.example.com/a.png"
 # An account of Stellar.
@@ -385,9 +386,7 @@ WEBHOOKS: dict[str, Callable[[], Any]] = {
         webhooks.ResendDeliveryRequest, webhook_id=ident(), delivery_id=ident()
     ),
     "ResendDeliveries": lambda: keyed(
-        webhooks.ResendDeliveriesRequest,
-        webhook_id=ident(),
-        since=timestamp_pb2.Timestamp(seconds=1),
+        webhooks.ResendDeliveriesRequest, webhook_id=ident(), since=Timestamp(seconds=1)
     ),
 }
 
@@ -396,5 +395,5 @@ VALID: dict[str, dict[str, Callable[[], Any]]] = {
     "ledger": LEDGER,
     "escrow": ESCROW,
     "disputes": DISPUTES,
-    "webhooks": WEBHOOKS,
+    "webhooks": WEBHOOKS | EVENTS,
 }

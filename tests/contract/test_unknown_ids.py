@@ -40,6 +40,7 @@ NEEDS_NOTHING = {
     ("disputes", "ListDisputes"),
     ("webhooks", "CreateWebhook"),
     ("webhooks", "ListWebhooks"),
+    ("webhooks", "ListEvents"),
     ("disputes", "AgeAnswers"),
     ("orders", "RegisterUser"),
     ("orders", "ListUsers"),

@@ -24,6 +24,8 @@ ANY_SCOPE = frozenset({"/me"})
 TEST_ONLY = frozenset({"/test/clock"})
 # An account of the devnet's own that holds USDC.
 OUTSIDE = "GCLSOHCCFBAJBK5IYKYX2MAJXDITGL6X4YDZYSYUWDYU74KEU5LFKLKQ"
+# The stream of events is a list to those who ask for JSON.
+AS_LIST = {"Accept": "application/json"}
 # Lists of the marketplace's own things, with a cursor and without an id.
 LISTS = frozenset(
     {
@@ -33,6 +35,7 @@ LISTS = frozenset(
         "/platform/withdrawals",
         "/platform/entries",
         "/disputes",
+        "/events",
         "/auth/api-keys",
         "/webhooks",
         "/audit",
@@ -84,6 +87,7 @@ NOT_FOUND: Mapping[str, str] = {
     "disputes": "DISPUTE_NOT_FOUND",
     "auth": "API_KEY_NOT_FOUND",
     "webhooks": "WEBHOOK_NOT_FOUND",
+    "events": "EVENT_NOT_FOUND",
 }
 # The state of an order in which a path can do something to it.
 STATES: Mapping[str, str] = {
@@ -116,6 +120,7 @@ _PREFIXES = {
     "withdrawals": "wd",
     "platform": "wd",
     "webhooks": "wh",
+    "events": "evt",
 }
 # The ref of the milestone that a path names.
 MILESTONE = "all"
@@ -142,7 +147,7 @@ class Route:
 
     @property
     def kind(self) -> str:
-        """The kind of its {id}: orders, users, balances, withdrawals, disputes or auth (keys).
+        """The kind of its {id}: orders, users, balances, withdrawals, disputes, events or auth.
 
         An id of the kind platform is that of a withdrawal of its fees.
         """
@@ -152,11 +157,6 @@ class Route:
     def needs_id(self) -> bool:
         """Whether its path has an id."""
         return "{id}" in self.path
-
-    @property
-    def is_stream(self) -> bool:
-        """Whether its response is an endless stream."""
-        return self.path == "/events"
 
     async def call(
         self,
@@ -176,7 +176,7 @@ class Route:
         json = _BODIES[self.path] if self.method == "POST" else None
         if json is not None:
             json = {**json, **(changed or {})}
-        headers = {} if key is None else {"Idempotency-Key": key}
+        headers = AS_LIST if key is None else {**AS_LIST, "Idempotency-Key": key}
         name, _, inner = of.partition(" ")
         path = self.path.replace("{id}", name).replace("{ref}", MILESTONE)
         path = path.replace("{offerId}", inner or OFFER)

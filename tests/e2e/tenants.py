@@ -15,7 +15,7 @@ from gateway.keys import SCOPES, KeyStore
 from kernel.money import CENT
 from tests.e2e.routes import OUTSIDE
 from tests.running_stack import RunningStack
-from tests.shop import WAIT_SECONDS, Shop, data_of
+from tests.shop import WAIT_SECONDS, Shop, data_of, until
 
 _REQUIRE_APPROVAL = """
 insert into orders.marketplaces (id, approval_above) values (%(id)s, %(above)s)
@@ -141,6 +141,19 @@ async def webhooks_to_act_on(shop: Shop) -> dict[str, str]:
     found = {f"/webhooks/{{id}}/{name}": webhook for name in ("rotate-secret", "test", "resend")}
     sent = data_of(await shop.post(f"/webhooks/{webhook}/test"))
     return {**found, "/webhooks/{id}/deliveries/{deliveryId}/resend": f"{webhook} {sent['id']}"}
+
+
+async def an_event(shop: Shop) -> str:
+    """Wait until the marketplace's list of events has one; returns its id."""
+    found: list[str] = []
+
+    async def is_listed() -> bool:
+        listed = await shop.client.get("/events?limit=1", headers={"Accept": "application/json"})
+        found.extend(one["eventId"] for one in listed.json()["data"])
+        return bool(found)
+
+    await until(is_listed, what="no event was listed")
+    return found[0]
 
 
 async def a_withdrawal(shop: Shop, user: str) -> str:

@@ -15,6 +15,7 @@ import pytest
 from gateway.keys import SCOPES, KeyStore, make
 from tests.e2e.routes import (
     ANY_SCOPE,
+    AS_LIST,
     LISTS,
     MILESTONE,
     NOT_FOUND,
@@ -33,6 +34,7 @@ from tests.e2e.tenants import (
     a_webhook,
     a_withdrawal,
     a_withdrawal_to_approve,
+    an_event,
     client_of,
     fee_withdrawals,
     key_store,
@@ -108,6 +110,8 @@ async def owned(shop: Shop, document: list[Route]) -> Owned:
             found.add(route.path, *both_spellings(await a_fee_withdrawal(shop)))
         elif route.needs_id and route.kind == "webhooks":
             found.add(route.path, *both_spellings(await a_webhook(shop, enabled=False)))
+        elif route.needs_id and route.kind == "events":
+            found.add(route.path, *both_spellings(await an_event(shop)))
     orders = await asyncio.gather(
         *(shop.order_in(state, pair, amount="1.00") for state in STATES.values())
     )
@@ -173,7 +177,7 @@ async def test_lists_show_nothing_of_another_marketplace(
     ]
 
     for query in queries:
-        answer = await theirs.client.get(query)
+        answer = await theirs.client.get(query, headers=AS_LIST)
         # A filter may also say that there is no such user.
         if "=" + user in query and answer.status_code == 404:
             continue
@@ -237,7 +241,6 @@ async def mixed_up(document: list[Route], shops: tuple[Shop, Shop]) -> list[str]
     reference, mixed = f"ref-{uuid.uuid4().hex}", []
     changing = [one for one in document if one.method == "POST" and one.path not in TEST_ONLY]
     assert {route.path for route in changing if route.needs_id} <= set(names[0])
-
     for route in changing:
         key, answers = str(uuid.uuid4()), []
         for one, own in zip(shops, names, strict=True):
@@ -305,16 +308,16 @@ async def test_cursor_of_another_marketplace_shows_nothing_of_it(
     tried = []
     for route in (route for route in document if route.has_cursor):
         ours, other = (route.path.replace("{id}", name) for name in (own, mine.buyer))
-        page = (await shop.client.get(ours, params={"limit": 1})).json()
+        page = (await shop.client.get(ours, params={"limit": 1}, headers=AS_LIST)).json()
         if page.get("nextCursor") is None:
             continue
         tried.append(route.path)
         query = {"limit": 100, "cursor": page["nextCursor"]}
-        answer = await theirs.client.get(other, params=query)
+        answer = await theirs.client.get(other, params=query, headers=AS_LIST)
         assert answer.status_code in {200, 400}, answer.text
         assert [name for name in owned.names if name in answer.text] == [], route.path
 
-    assert {"/orders", "/users", "/disputes", "/auth/api-keys"} <= set(tried)
+    assert {"/orders", "/users", "/disputes", "/auth/api-keys", "/events"} <= set(tried)
 
 
 async def test_event_stream_has_no_events_of_another_marketplace(

@@ -78,7 +78,7 @@ FINDS = {"docs/money.md"}
 ELSEWHERE = {
     "README.md": 5,
     "docs/client.md": 2,
-    "docs/events.md": 1,
+    "docs/events.md": 2,
     "docs/marketplace.md": 2,
     "docs/operator.md": 1,
 }

@@ -112,3 +112,13 @@ def a_delivery(**changes: Any) -> webhooks_pb2.Delivery:
         "event_json": '{"eventId":"evt_1"}',
     }
     return webhooks_pb2.Delivery(**(values | changes))
+
+
+def an_event() -> webhooks_pb2.Event:
+    """Return an event of the list."""
+    text = (
+        '{"eventId":"evt_1","eventType":"order.created","occurredAt":"2026-02-18T10:00:00.000Z",'
+        '"aggregateId":"ord_1","aggregateType":"Order","version":1,"payload":{"orderId":"ord_1"},'
+        '"metadata":{"correlationId":"","causationId":"","userId":"","marketplaceId":"m"}}'
+    )
+    return webhooks_pb2.Event(event_id="evt_1", event_json=text)

@@ -24,6 +24,7 @@ from .messages import (
     a_dispute,
     a_webhook,
     an_escrow,
+    an_event,
     an_order,
     at,
     usdc,
@@ -161,6 +162,8 @@ def _record_webhooks(services: Services) -> None:
     services.webhooks.answers["ListDeliveries"] = webhooks_pb2.ListDeliveriesResponse(
         deliveries=[a_delivery()]
     )
+    services.webhooks.answers["ListEvents"] = webhooks_pb2.ListEventsResponse(events=[an_event()])
+    services.webhooks.answers["GetEvent"] = an_event()
     services.webhooks.answers["ResendDeliveries"] = webhooks_pb2.ResendDeliveriesResponse(
         webhook_id=str(ORDER_ID), count=2
     )

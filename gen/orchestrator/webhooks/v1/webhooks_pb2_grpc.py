@@ -89,6 +89,16 @@ class WebhooksServiceStub:
                 request_serializer=orchestrator_dot_webhooks_dot_v1_dot_webhooks__pb2.ResendDeliveriesRequest.SerializeToString,
                 response_deserializer=orchestrator_dot_webhooks_dot_v1_dot_webhooks__pb2.ResendDeliveriesResponse.FromString,
                 _registered_method=True)
+        self.ListEvents = channel.unary_unary(
+                '/orchestrator.webhooks.v1.WebhooksService/ListEvents',
+                request_serializer=orchestrator_dot_webhooks_dot_v1_dot_webhooks__pb2.ListEventsRequest.SerializeToString,
+                response_deserializer=orchestrator_dot_webhooks_dot_v1_dot_webhooks__pb2.ListEventsResponse.FromString,
+                _registered_method=True)
+        self.GetEvent = channel.unary_unary(
+                '/orchestrator.webhooks.v1.WebhooksService/GetEvent',
+                request_serializer=orchestrator_dot_webhooks_dot_v1_dot_webhooks__pb2.GetEventRequest.SerializeToString,
+                response_deserializer=orchestrator_dot_webhooks_dot_v1_dot_webhooks__pb2.Event.FromString,
+                _registered_method=True)
 
 
 class WebhooksServiceServicer:
@@ -174,6 +184,20 @@ class WebhooksServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ListEvents(self, request, context):
+        """List the marketplace's events of the last 30 days with a cursor, newest first.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetEvent(self, request, context):
+        """Read an event of the last 30 days. Reasons: EVENT_NOT_FOUND.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_WebhooksServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -226,6 +250,16 @@ def add_WebhooksServiceServicer_to_server(servicer, server):
                     servicer.ResendDeliveries,
                     request_deserializer=orchestrator_dot_webhooks_dot_v1_dot_webhooks__pb2.ResendDeliveriesRequest.FromString,
                     response_serializer=orchestrator_dot_webhooks_dot_v1_dot_webhooks__pb2.ResendDeliveriesResponse.SerializeToString,
+            ),
+            'ListEvents': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListEvents,
+                    request_deserializer=orchestrator_dot_webhooks_dot_v1_dot_webhooks__pb2.ListEventsRequest.FromString,
+                    response_serializer=orchestrator_dot_webhooks_dot_v1_dot_webhooks__pb2.ListEventsResponse.SerializeToString,
+            ),
+            'GetEvent': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetEvent,
+                    request_deserializer=orchestrator_dot_webhooks_dot_v1_dot_webhooks__pb2.GetEventRequest.FromString,
+                    response_serializer=orchestrator_dot_webhooks_dot_v1_dot_webhooks__pb2.Event.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -503,6 +537,60 @@ class WebhooksService:
             '/orchestrator.webhooks.v1.WebhooksService/ResendDeliveries',
             orchestrator_dot_webhooks_dot_v1_dot_webhooks__pb2.ResendDeliveriesRequest.SerializeToString,
             orchestrator_dot_webhooks_dot_v1_dot_webhooks__pb2.ResendDeliveriesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListEvents(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/orchestrator.webhooks.v1.WebhooksService/ListEvents',
+            orchestrator_dot_webhooks_dot_v1_dot_webhooks__pb2.ListEventsRequest.SerializeToString,
+            orchestrator_dot_webhooks_dot_v1_dot_webhooks__pb2.ListEventsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetEvent(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/orchestrator.webhooks.v1.WebhooksService/GetEvent',
+            orchestrator_dot_webhooks_dot_v1_dot_webhooks__pb2.GetEventRequest.SerializeToString,
+            orchestrator_dot_webhooks_dot_v1_dot_webhooks__pb2.Event.FromString,
             options,
             channel_credentials,
             insecure,

@@ -51,6 +51,10 @@ class WebhooksServiceStub:
     """Send all ended deliveries again whose event arrived at or after a moment. Reasons:
     WEBHOOK_NOT_FOUND, WEBHOOK_DISABLED.
     """
+    ListEvents: _aio.UnaryUnaryMultiCallable[_webhooks_pb2.ListEventsRequest, _webhooks_pb2.ListEventsResponse]
+    """List the marketplace's events of the last 30 days with a cursor, newest first."""
+    GetEvent: _aio.UnaryUnaryMultiCallable[_webhooks_pb2.GetEventRequest, _webhooks_pb2.Event]
+    """Read an event of the last 30 days. Reasons: EVENT_NOT_FOUND."""
 
 class WebhooksServiceServicer(metaclass=_abc_1.ABCMeta):
     """Webhooks of the caller's marketplace. Every call that changes something carries request_id. The
@@ -149,5 +153,21 @@ class WebhooksServiceServicer(metaclass=_abc_1.ABCMeta):
         """Send all ended deliveries again whose event arrived at or after a moment. Reasons:
         WEBHOOK_NOT_FOUND, WEBHOOK_DISABLED.
         """
+
+    @_abc_1.abstractmethod
+    def ListEvents(
+        self,
+        request: _webhooks_pb2.ListEventsRequest,
+        context: _aio.ServicerContext[_webhooks_pb2.ListEventsRequest, _abc.Awaitable[_webhooks_pb2.ListEventsResponse]],
+    ) -> _abc.Awaitable[_webhooks_pb2.ListEventsResponse]:
+        """List the marketplace's events of the last 30 days with a cursor, newest first."""
+
+    @_abc_1.abstractmethod
+    def GetEvent(
+        self,
+        request: _webhooks_pb2.GetEventRequest,
+        context: _aio.ServicerContext[_webhooks_pb2.GetEventRequest, _abc.Awaitable[_webhooks_pb2.Event]],
+    ) -> _abc.Awaitable[_webhooks_pb2.Event]:
+        """Read an event of the last 30 days. Reasons: EVENT_NOT_FOUND."""
 
 def add_WebhooksServiceServicer_to_server(servicer: WebhooksServiceServicer, server: _aio.Server) -> None: ...

@@ -1,0 +1,131 @@
+"""The list of events in PostgreSQL: rows in, dataclasses out."""
+
+import datetime as dt
+import uuid
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from chassis.arrays import Columns
+from chassis.database import Transaction
+from chassis.following import Place
+from kernel.errors import InvalidArgument
+from services.webhooks.domain import (
+    KEPT,
+    PURGED_AT_ONCE,
+    EventNotFound,
+    EventsWanted,
+    ListedEvent,
+)
+
+
+class EventStore:
+    """Events of every marketplace: written once, listed for one, and deleted by age."""
+
+    async def add(self, tx: Transaction, new: Iterable[Sequence[object]]) -> int:
+        """Write events in their order; those that are known stay as they are.
+
+        new: the values of NEW. Returns how many were written.
+        """
+        return await tx.run(_ADD, NEW.values(new))
+
+    async def find(self, tx: Transaction, marketplace_id: uuid.UUID, event_id: str) -> ListedEvent:
+        """Read an event. Raises: EventNotFound."""
+        row = await tx.fetchrow(_FIND, {"marketplace_id": marketplace_id, "id": event_id})
+        if row is None:
+            raise EventNotFound("Event not found")
+        return _event(row)
+
+    async def page(
+        self, tx: Transaction, marketplace_id: uuid.UUID, wanted: EventsWanted, *, limit: int
+    ) -> list[ListedEvent]:
+        """List a marketplace's events, newest first."""
+        before, sequence = wanted.before
+        values = {
+            "marketplace_id": marketplace_id,
+            "types": list(wanted.types),
+            "aggregate_id": wanted.aggregate_id,
+            "from": wanted.occurred_from,
+            "before": before,
+            "sequence": sequence,
+            "limit": limit,
+        }
+        statement = PAGES[bool(wanted.aggregate_id), bool(wanted.types)]
+        return [_event(row) for row in await tx.fetch(statement, values)]
+
+    async def purge(self, tx: Transaction) -> int:
+        """Delete some events that were written more than KEPT ago; returns how many."""
+        return await tx.run(_PURGE, {"kept": KEPT, "limit": PURGED_AT_ONCE})
+
+    async def place(self, tx: Transaction) -> Place:
+        """Read up to which message of which stream events are written."""
+        row = await tx.fetchrow("select made, sequence from recording", {})
+        if row is None:
+            raise InvalidArgument("the table recording has no row")
+        return Place(made=row.made, sequence=row.sequence)
+
+    async def advance(self, tx: Transaction, before: Place, after: Place) -> bool:
+        """Write a new place; returns whether the old one was still that."""
+        values = {"made": before.made, "sequence": before.sequence}
+        values |= {"next_made": after.made, "next_sequence": after.sequence}
+        return await tx.run(_ADVANCE, values) == 1
+
+
+def _event(row: Any) -> ListedEvent:
+    at: dt.datetime = row.occurred_at
+    return ListedEvent(id=row.id, sequence=row.sequence, occurred_at=at, body=row.body)
+
+
+NEW = Columns(
+    "new",
+    marketplace_id="uuid",
+    id="text",
+    type="text",
+    aggregate_type="text",
+    aggregate_id="text",
+    occurred_at="timestamptz",
+    body="text",
+)
+# In the order of the arrays, which the sequence follows.
+_ADD = f"""
+insert into events ({NEW.names}, recorded_at)
+select {NEW.names}, clock_timestamp() from {NEW.unnested}
+on conflict do nothing
+"""  # noqa: S608 - joined from constants of this file
+_FIND = """
+select id, sequence, occurred_at, body from events
+where marketplace_id = %(marketplace_id)s and id = %(id)s
+"""
+_NEWEST = "order by occurred_at desc, sequence desc limit %(limit)s"
+
+
+def _listing(condition: str) -> str:
+    return f"""
+select id, sequence, occurred_at, body from events
+where marketplace_id = %(marketplace_id)s and {condition}
+  and occurred_at >= %(from)s and (occurred_at, sequence) < (%(before)s, %(sequence)s)
+{_NEWEST}
+"""  # noqa: S608 - joined from constants of this file
+
+
+# (of an aggregate, of types) → the statement. The newest of each type are found by index, and the
+# newest of all are among them.
+PAGES = {
+    (False, False): _listing("true"),
+    (True, False): _listing("aggregate_id = %(aggregate_id)s"),
+    (True, True): _listing("aggregate_id = %(aggregate_id)s and type = any(%(types)s)"),
+    (False, True): f"""
+select found.id, found.sequence, found.occurred_at, found.body
+from unnest(%(types)s::text[]) as wanted (name)
+cross join lateral ({_listing("type = wanted.name")}) found
+{_NEWEST}
+""",  # noqa: S608 - joined from constants of this file
+}
+_PURGE = """
+delete from events where (marketplace_id, id) in (
+    select marketplace_id, id from events where recorded_at < clock_timestamp() - %(kept)s
+    order by recorded_at limit %(limit)s)
+"""
+_ADVANCE = """
+update recording set made = %(next_made)s, sequence = %(next_sequence)s
+where made = %(made)s and sequence = %(sequence)s
+"""
