@@ -866,6 +866,22 @@ class Marketplace(Client):
         """
         return self._download("/exports/fees.csv", {"from": from_, "to": to})
 
+    def export_fee_withdrawals(
+        self, *, from_: str | None = None, to: str | None = None
+    ) -> Iterator[bytes]:
+        """Export the withdrawals of fees, newest first, by when they were created.
+
+        Scope: `admin`
+        """
+        return self._download("/exports/fee-withdrawals.csv", {"from": from_, "to": to})
+
+    def export_audit(self, *, from_: str | None = None, to: str | None = None) -> Iterator[bytes]:
+        """Export the audit trail: each change of the marketplace, newest first.
+
+        Scope: `support`
+        """
+        return self._download("/exports/audit.csv", {"from": from_, "to": to})
+
     def export_statement(
         self, id: str, /, *, from_: str | None = None, to: str | None = None
     ) -> Iterator[bytes]:
@@ -2021,6 +2037,24 @@ class AsyncMarketplace(AsyncClient):
         Scope: `admin`
         """
         return self._download("/exports/fees.csv", {"from": from_, "to": to})
+
+    def export_fee_withdrawals(
+        self, *, from_: str | None = None, to: str | None = None
+    ) -> AsyncIterator[bytes]:
+        """Export the withdrawals of fees, newest first, by when they were created.
+
+        Scope: `admin`
+        """
+        return self._download("/exports/fee-withdrawals.csv", {"from": from_, "to": to})
+
+    def export_audit(
+        self, *, from_: str | None = None, to: str | None = None
+    ) -> AsyncIterator[bytes]:
+        """Export the audit trail: each change of the marketplace, newest first.
+
+        Scope: `support`
+        """
+        return self._download("/exports/audit.csv", {"from": from_, "to": to})
 
     def export_statement(
         self, id: str, /, *, from_: str | None = None, to: str | None = None

@@ -13,7 +13,7 @@ from deploy.developer.command import SHOWN, Session, calling
 from deploy.operator.answers import Answer
 
 STATEMENT = "statement"
-LISTS = ("orders", "withdrawals", "platform", "fees", STATEMENT)
+LISTS = ("orders", "withdrawals", "platform", "fees", "fee-withdrawals", "audit", STATEMENT)
 
 
 @calling("export", about=__doc__)
@@ -36,6 +36,8 @@ def command(
             "withdrawals": api.export_withdrawals,
             "platform": api.export_platform,
             "fees": api.export_fees,
+            "fee-withdrawals": api.export_fee_withdrawals,
+            "audit": api.export_audit,
         }[what]
         parts = method(from_=first, to=end)
     for part in parts:

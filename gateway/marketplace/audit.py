@@ -64,10 +64,11 @@ async def list_audit(call: Call, query: ListAudit) -> Answer[Page[AuditLine]]:
     found = await call.parts.lines.page(chosen, limit=query.limit + 1)
     shown, has_more = found[: query.limit], len(found) > query.limit
     token = page_token(shown[-1].id) if has_more else ""
-    return page([_printed(line) for line in shown], next_token=token)
+    return page([printed(line) for line in shown], next_token=token)
 
 
-def _printed(line: Line) -> AuditLine:
+def printed(line: Line) -> AuditLine:
+    """Print a line of the trail."""
     return {
         "id": to_public("aud", line.id),
         "at": to_milliseconds_text(instant_of(line.id)),

@@ -3,12 +3,14 @@
 from collections.abc import Sequence
 from typing import Annotated, Literal
 
+from orchestrator.common.v1 import common_pb2
 from orchestrator.ledger.v1 import ledger_pb2
 from pydantic import WithJsonSchema
 
-from gateway import funds
-from gateway.answers import Answer
+from gateway import exports, funds
+from gateway.answers import Answer, CsvFile
 from gateway.call import Call
+from gateway.exports import Period, Row
 from gateway.funds import PayIn, pay_in
 from gateway.party import numbers
 from gateway.party.caller import user_id
@@ -102,6 +104,19 @@ async def list_entries(call: Call, query: Paging) -> Answer[Entries]:
     found = await call.read(call.backends.ledger.ListEntries, request)
     items = [entry(one) for one in funds.payments(found.entries)]
     return Answer(body={"items": items, "next_cursor": found.next_page_token or None})
+
+
+@routes.get("/me/statement.csv", scope=ANY)
+async def export_statement(call: Call, query: Period) -> CsvFile:
+    """Export the caller's statement as CSV: each payment with the balance after it."""
+    owner = str(user_id(call))
+
+    async def read(page: common_pb2.PageRequest) -> tuple[Sequence[Row], str]:
+        request = ledger_pb2.ListEntriesRequest(user_id=owner, asset=USDC, page=page)
+        found = await call.read(call.backends.ledger.ListEntries, request)
+        return [entry(one) for one in funds.payments(found.entries)], found.next_page_token
+
+    return await exports.file("statement", Entry, query, read, at="at")
 
 
 class Deposit(PayIn):

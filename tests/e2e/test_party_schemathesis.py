@@ -79,6 +79,7 @@ include-path = [
   "/api/v1/orders/{{order_id}}/pay",
   "/api/v1/me/withdrawals",
   "/api/v1/me/balance/entries",
+  "/api/v1/me/statement.csv",
   "/api/v1/orders/",
 ]
 checks.positive_data_acceptance.expected-statuses = ["2xx", 403, 404, 409, 422]

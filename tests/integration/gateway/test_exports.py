@@ -11,6 +11,7 @@ import pytest
 from orchestrator.ledger.v1 import ledger_pb2
 from orchestrator.orders.v1 import orders_pb2
 
+from client import AsyncMarketplace, Marketplace, codes, errors
 from gateway.limits import StreamPlaces
 from kernel.errors import Unavailable
 from kernel.ids import new_id
@@ -165,6 +166,54 @@ async def test_a_failure_in_the_middle_leaves_the_file_without_an_end(
         await download()
 
 
+async def test_a_file_that_takes_too_long_has_no_end(
+    rest: httpx.AsyncClient, services: Services, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("gateway.serving.FILE_SECONDS", 0.1)
+
+    async def one_page(
+        request: orders_pb2.ListOrdersRequest,
+    ) -> orders_pb2.ListOrdersResponse:
+        if request.page.page_token:
+            await asyncio.Event().wait()
+        return orders_pb2.ListOrdersResponse(next_page_token="1")
+
+    services.orders.answers["ListOrders"] = one_page
+
+    with pytest.raises(httpx.RemoteProtocolError):
+        await rest.get(ORDERS)
+
+
+async def test_the_clients_take_no_part_for_the_whole(
+    gateway: str, demo_key: str, services: Services
+) -> None:
+    row = an_order_of("2026-02-18T10:00:00Z")
+
+    def blocking() -> list[bytes]:
+        with Marketplace(demo_key, base_url=gateway) as api:
+            return list(api.export_orders(to="2026-03-01"))
+
+    async def awaited() -> list[bytes]:
+        async with AsyncMarketplace(demo_key, base_url=gateway) as api:
+            return [part async for part in api.export_orders(from_="2026-02-01")]
+
+    listed(services, [row], [row])
+    whole = [await asyncio.to_thread(blocking), await awaited()]
+    assert [len(read(b"".join(one).decode())) for one in whole] == [2, 2]
+
+    listed(services, [row], Unavailable("away"), [])
+    with pytest.raises(errors.ConnectionFailed):
+        await asyncio.to_thread(blocking)
+    with pytest.raises(errors.ConnectionFailed):
+        await awaited()
+
+    listed(services, Unavailable("away"))
+    with pytest.raises(codes.ProviderUnavailable):
+        await asyncio.to_thread(blocking)
+    with pytest.raises(codes.ProviderUnavailable):
+        await awaited()
+
+
 async def test_a_file_that_is_not_read_is_not_made_and_is_whole_in_the_end(
     rest: httpx.AsyncClient, services: Services
 ) -> None:
@@ -257,6 +306,8 @@ async def test_fees_are_the_lines_of_what_was_earned(
         ("withdrawals", "support", 403),
         ("platform", "read", 403),
         ("fees", "read", 403),
+        ("fee-withdrawals", "read", 403),
+        ("audit", "read", 403),
     ],
 )
 async def test_a_file_needs_the_scope_of_its_list(

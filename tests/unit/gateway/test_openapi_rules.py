@@ -84,11 +84,11 @@ STABLE = {
     "getMarketplace advanceClock getHealth getDetailedHealth getPlatformBalance "
     "listPlatformEntries withdrawFees listFeeWithdrawals getFeeWithdrawal commitFeeWithdrawal "
     "approveFeeWithdrawal cancelFeeWithdrawal exportOrders exportWithdrawals exportPlatform "
-    "exportFees exportStatement",
+    "exportFees exportFeeWithdrawals exportAudit exportStatement",
     "party": "createOrder listOrders getOrder payOrder deliverOrder confirmOrder cancelOrder "
     "makeOffer listOffers getOffer acceptOffer declineOffer openDispute getDispute addEvidence "
     "getReceipt getMe streamEvents getBalance listEntries getDeposit createWithdrawal "
-    "listWithdrawals getWithdrawal commitWithdrawal cancelWithdrawal",
+    "listWithdrawals getWithdrawal commitWithdrawal cancelWithdrawal exportStatement",
 }
 
 

@@ -1,5 +1,7 @@
 """A person's money in the party API: what is asked of the services, and what is printed."""
 
+import csv
+import io
 import uuid
 from typing import Any
 
@@ -109,6 +111,29 @@ def a_line(code: str, change: int, after: int, **more: Any) -> ledger_pb2.Entry:
         at=at("2026-02-18T10:00:00Z"),
         **more,
     )
+
+
+async def test_statement_is_exported_within_a_period(
+    person: httpx.AsyncClient, services: Services, subject: uuid.UUID
+) -> None:
+    entries = [a_line("RELEASE", 100, 300), a_line("DEPOSIT", -100, 200), a_line("DEPOSIT", 50, 50)]
+    moments = ["2026-02-19T00:00:00Z", "2026-02-18T23:59:59Z", "2026-02-18T00:00:00Z"]
+    for one, moment in zip(entries, moments, strict=True):
+        one.at.CopyFrom(at(moment))
+    services.ledger.answers["ListEntries"] = ledger_pb2.ListEntriesResponse(entries=entries)
+
+    day = {"from": "2026-02-18", "to": "2026-02-19"}
+    answer = await person.get("/api/v1/me/statement.csv", params=day)
+    refused = await person.get("/api/v1/me/statement.csv", params={"from": "soon"})
+
+    found = list(csv.DictReader(io.StringIO(answer.text, newline=""), strict=True))
+    assert answer.headers["content-disposition"] == 'attachment; filename="statement.csv"'
+    assert [(one["at"], one["available_change"]) for one in found] == [
+        ("2026-02-18T23:59:59Z", "-1.00"),
+        ("2026-02-18T00:00:00Z", "0.50"),
+    ]
+    assert services.ledger.last("ListEntries").user_id == str(subject)
+    assert refused.status_code == 422
 
 
 async def test_statement_has_a_line_for_each_payment_and_names_its_order_or_withdrawal(
