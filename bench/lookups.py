@@ -45,6 +45,10 @@ LISTS = (
     "amountFrom=70.07&amountTo=70.08&sort=SMALLEST",
     "amountFrom=70.00&amountTo=80.00",
     "amountFrom=9999.00",
+    "text=report",
+    "text=report%20seldom",
+    "text=seldom&status=DISPUTED",
+    "text=report&buyerId=usr_seldom",
     "status=DISPUTED&buyerId=usr_often",
     "status=RELEASED&buyerId=usr_often",
     "status=DISPUTED&amountFrom=70.00",
@@ -102,8 +106,9 @@ def _write(database_url: str, marketplace_id: str, orders: int) -> None:
         connection.execute("set local session_replication_role = replica")
         connection.execute("set local search_path = orders")
         connection.execute(_ORDERS, {"marketplace_id": marketplace_id, "n": orders})
+        connection.execute(_WORDS, {"marketplace_id": marketplace_id})
     with psycopg.connect(database_url, autocommit=True) as connection:
-        connection.execute("vacuum analyze orders.orders")
+        connection.execute("vacuum analyze orders.orders, orders.words")
 
 
 # One order a minute until the end of June, in the order of their ids: 1 of 100 is disputed, 3 are
@@ -128,6 +133,13 @@ cross join lateral (
 join users b on b.marketplace_id = %(marketplace_id)s
     and b.public_id = case i %% 500 when 0 then 'usr_seldom' else 'usr_often' end
 join users s on s.marketplace_id = b.marketplace_id and s.public_id = 'usr_shop'
+"""
+# Every title is "Report"; as if 1 of 500 had a second word.
+_WORDS = """
+insert into words (marketplace_id, word, order_id)
+select marketplace_id, word, id from orders cross join (values ('report'), ('seldom')) as w (word)
+where marketplace_id = %(marketplace_id)s and (word = 'report' or buyer_public_id = 'usr_seldom')
+order by 1, 2, 3
 """
 
 

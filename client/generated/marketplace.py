@@ -53,6 +53,7 @@ class Marketplace(Client):
         amount: str | None = None,
         amountFrom: str | None = None,
         amountTo: str | None = None,
+        text: str | None = None,
         sort: Literal["NEWEST", "OLDEST", "SMALLEST", "LARGEST"] | None = None,
     ) -> Pages[types.Order]:
         """List the marketplace's orders, newest first or as `sort` says. Several filters are AND.
@@ -75,6 +76,7 @@ class Marketplace(Client):
                 "amount": amount,
                 "amountFrom": amountFrom,
                 "amountTo": amountTo,
+                "text": text,
                 "sort": sort,
             },
         )
@@ -1217,6 +1219,7 @@ class AsyncMarketplace(AsyncClient):
         amount: str | None = None,
         amountFrom: str | None = None,
         amountTo: str | None = None,
+        text: str | None = None,
         sort: Literal["NEWEST", "OLDEST", "SMALLEST", "LARGEST"] | None = None,
     ) -> AsyncPages[types.Order]:
         """List the marketplace's orders, newest first or as `sort` says. Several filters are AND.
@@ -1239,6 +1242,7 @@ class AsyncMarketplace(AsyncClient):
                 "amount": amount,
                 "amountFrom": amountFrom,
                 "amountTo": amountTo,
+                "text": text,
                 "sort": sort,
             },
         )

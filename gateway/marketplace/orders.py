@@ -1,12 +1,13 @@
 """Orders: create, list, read, and the timeline."""
 
 from collections.abc import Sequence
-from typing import Literal
+from typing import Annotated, Literal
 
 import orjson
 from orchestrator.common.v1 import common_pb2
 from orchestrator.disputes.v1 import disputes_pb2
 from orchestrator.orders.v1 import orders_pb2
+from pydantic import Field, StringConstraints
 
 from chassis.wire import instant_to_proto
 from gateway.answers import Answer
@@ -46,6 +47,11 @@ from kernel.errors import DeadlineExceeded, Unavailable
 CASE_SECONDS = 2.0
 OrderSort = Literal["NEWEST", "OLDEST", "SMALLEST", "LARGEST"]
 SORTS: Names[OrderSort] = Names(orders_pb2.OrderSort, "ORDER_SORT_")
+Words = Annotated[
+    str,
+    StringConstraints(min_length=1, max_length=100),
+    Field(description="Words of the title or the description, all of them, in any order."),
+]
 routes = Routes("Orders")
 
 
@@ -96,6 +102,7 @@ class ListOrders(Paging):
     amount: Amount | None = None
     amount_from: Amount | None = None
     amount_to: Amount | None = None
+    text: Words | None = None
     sort: OrderSort = "NEWEST"
 
 
@@ -117,6 +124,7 @@ async def list_orders(call: Call, query: ListOrders) -> Answer[Page[Order]]:
         amount=money(query.amount),
         amount_from=money(query.amount_from),
         amount_to=money(query.amount_to),
+        text=query.text or "",
         # The usual one is left out: its cursors are as those of older versions.
         sort=SORTS.value(None if query.sort == "NEWEST" else query.sort),
     )

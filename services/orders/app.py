@@ -25,6 +25,7 @@ from services.orders.deadlines import wire as deadlines_wire
 from services.orders.deadlines.chosen import Chosen
 from services.orders.funds.credits import CreditService
 from services.orders.funds.holds import Holds
+from services.orders.lookups.indexer import WordIndexer
 from services.orders.measures import MEASURES
 from services.orders.offers import wire as offers_wire
 from services.orders.offers.service import OfferService
@@ -160,6 +161,7 @@ def _app(
             "lapse": lambda: _every(settings.offer_poll_seconds, offers.lapse_overdue),
             "approvals": lambda: _every(settings.offer_poll_seconds, withdrawals.lapse_unapproved),
             "reconcile": reconciler.run,
+            "words": WordIndexer(database=database).run,
             "totals": lambda: _every(FOLD_SECONDS, timers.fold_totals),
         },
         stop_waiting=[each.stop_waiting for each in leased],

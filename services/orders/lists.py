@@ -33,6 +33,7 @@ def chosen(request: orders_pb2.ListOrdersRequest) -> Filter:
         amount=wire.optional_amount(request, "amount"),
         amount_from=wire.optional_amount(request, "amount_from"),
         amount_to=wire.optional_amount(request, "amount_to"),
+        text=request.text,
     )
 
 

@@ -14,8 +14,9 @@ Contents = dict[str, tuple[Any, ...] | None]
 STILL_SECONDS = 0.3
 # Background work changes these tables: the watcher's place on the chain, the newest ledger that was
 # seen, the time at which a difference of another test was last seen, counts of orders, whose sums
-# are compared instead, deliveries of other tests that are tried again, the list of events, places
-# in the stream, and the ids of published events, among which gaps of undone transactions close.
+# are compared instead, words of orders, deliveries of other tests that are tried again, the list of
+# events, places in the stream, and the ids of published events, among which gaps of undone
+# transactions close.
 _MOVES = {
     "disputes.outbox_published",
     "escrow.cursors",
@@ -27,6 +28,8 @@ _MOVES = {
     "orders.party_changes",
     "orders.party_totals",
     "orders.reconciliation",
+    "orders.words",
+    "orders.words_due",
     "webhooks.deliveries",
     "webhooks.events",
     "webhooks.intake",

@@ -27,6 +27,7 @@ class Filter:
     """Which orders are listed; every filter given must hold. Amounts in minor units.
 
     buyer, seller: UUID or public id. created_from: at or after it; created_to: before it.
+    text: all of its words must be in the order's title or description, in any order.
     """
 
     state: State | None = None
@@ -38,6 +39,7 @@ class Filter:
     amount: int | None = None
     amount_from: int | None = None
     amount_to: int | None = None
+    text: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,19 +9,22 @@ place where it ended is where the next page begins.
 import datetime as dt
 import functools
 import uuid
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from chassis.database import Connection
 from services.orders.lookups.filters import Filter, Place, Sort
+from services.orders.lookups.words import words_of
 from services.orders.operations import hot
 from services.orders.operations.operation import Operation
 from services.orders.order.domain import Order
 from services.orders.order.store import order_of
 from services.orders.tables import orders
 
-# How many orders one page looks at.
-LOOKED_AT = 10_000
+# How many orders one page looks at; and where it looks for words, which are read one by one.
+LOOKED_AT, LOOKED_AT_FOR_WORDS = 10_000, 2_000
+# How many orders that have a word are counted, to find the word that fewest have.
+COUNTED = 500
 # An id has the millisecond in which it was made; created_at is read a moment later. A clock that is
 # set back in between is not set back further than this.
 APART_MILLISECONDS = 2_000
@@ -54,9 +57,13 @@ async def page(
     limit: int,
 ) -> Page:
     """Read a page of a list. sides: buyer_id and seller_id, None: any; limit: at most so many."""
+    words = words_of(chosen.text)
+    if chosen.text and not words:
+        return Page(orders=[], operations={}, looked_to=None)
     exact = {
         "client_order_ref": chosen.client_order_ref or None,
         **sides,
+        "word": await _rarest(connection, marketplace_id, words),
         "amount": chosen.amount,
         "state": chosen.state.value if chosen.state else None,
     }
@@ -71,9 +78,10 @@ async def page(
     by = None if sort.is_by_amount else next((name for name in _SELECTIVE if name in given), None)
     # What the ends of the walk or its index say already.
     walked = {"amount", "amount_from", "amount_to"} if sort.is_by_amount else {by}
-    is_plain = walked.issuperset(given)
+    is_plain = walked.issuperset(given) and not words
     values = tried | _bounds(chosen, sort, after)
-    values |= {"marketplace_id": marketplace_id, "limit": limit, "looked_at": LOOKED_AT}
+    values |= {"marketplace_id": marketplace_id, "limit": limit, "words": list(words)}
+    values["looked_at"] = LOOKED_AT_FOR_WORDS if words else LOOKED_AT
     rows = await connection.fetch(_page(by, sort, is_plain=is_plain), values)
     first = rows[0]
     found = [row for row in rows if row.id is not None]
@@ -84,6 +92,17 @@ async def page(
         if first.looked_to_id is None
         else Place(amount=first.looked_to_amount, order_id=first.looked_to_id),
     )
+
+
+async def _rarest(
+    connection: Connection, marketplace_id: uuid.UUID, words: Sequence[str]
+) -> str | None:
+    """Return the word that fewest orders have, as far as they are counted; None: no word."""
+    if len(words) <= 1:
+        return next(iter(words), None)
+    values = {"marketplace_id": marketplace_id, "words": list(words)}
+    found: str = await connection.fetchval(_RAREST, values)
+    return found
 
 
 def _bounds(chosen: Filter, sort: Sort, after: Place | None) -> dict[str, object]:
@@ -122,7 +141,7 @@ def _id_at(at: dt.datetime, *, apart: int) -> int:
 
 
 # The filters that an index serves, from those that few orders fulfil to those that many do.
-_SELECTIVE = ("client_order_ref", "buyer_id", "seller_id", "amount", "state")
+_SELECTIVE = ("client_order_ref", "buyer_id", "seller_id", "word", "amount", "state")
 _TYPES = {"buyer_id": "uuid", "seller_id": "uuid", "amount": "bigint"}
 _BY_ID = "id > %(first_id)s and id < %(last_id)s"
 _BY_AMOUNT = """(amount, id) > (%(first_amount)s::bigint, %(first_id)s)
@@ -143,45 +162,58 @@ def _page(by: str | None, sort: Sort, *, is_plain: bool) -> str:
     is_plain: every order that the walk comes to is one of the list, so it need not be fenced.
     """
     order, bounds = _ORDERS[sort]
+    if by == "word":
+        walk = f"words where {_OWN} and word = %(word)s and {bounds.replace('id ', 'order_id ')}"
+        order = order.replace("id", "order_id")
+        looked_to = _looked_to(walk, order, columns="order_id as id, 0::bigint as amount")
+        return _whole(_taken_by_word(walk, order), looked_to, _ORDERS[sort][0])
     if by == "client_order_ref":
         walk = f"({_REFERRED}) as referred where {bounds}"
     elif by is not None:
         walk = f"orders where {_OWN} and {by} = %({by})s and {bounds}"
     else:
         walk = f"orders where {_OWN} and {bounds}"
+    walked = f"select {_COLUMNS} from {walk} order by {order}"  # noqa: S608 - constants
+    if is_plain:
+        return _whole(f"{walked} limit %(limit)s", _NOWHERE, order)
+    # The inner limit keeps the walk on its index.
+    taken = f"""
+    select {_COLUMNS} from ({walked} limit %(looked_at)s) as walked
+    where {_TRIED} order by {order} limit %(limit)s
+"""  # noqa: S608 - constants
+    return _whole(taken, _looked_to(walk, order, columns="id, amount"), order)
+
+
+def _whole(taken: str, looked_to: str, order: str) -> str:
     return f"""
-with page as ({_taken(walk, order, is_plain=is_plain)}),
-looked_to as ({_looked_to(walk, order, is_plain=is_plain)})
+with page as ({taken}),
+looked_to as ({looked_to})
 select {hot.columns_of("page")}, {hot.RUNNING},
     (select id from looked_to) as looked_to_id, (select amount from looked_to) as looked_to_amount
 from (values (1)) as always left join page on true {hot.joined("page.marketplace_id", "page.id")}
-order by {_of("page", order)}
+order by {", ".join(f"page.{column}" for column in order.split(", "))}
 """  # noqa: S608 - constants
 
 
-def _taken(walk: str, order: str, *, is_plain: bool) -> str:
-    """Select the orders of the page. The inner limit keeps the walk on its index."""
-    walked = f"select {_COLUMNS} from {walk} order by {order}"  # noqa: S608 - constants
-    if is_plain:
-        return f"{walked} limit %(limit)s"
+def _taken_by_word(walk: str, order: str) -> str:
+    """Select the orders of the page, each looked up by its id as the walk comes to it."""
     return f"""
-    select {_COLUMNS} from ({walked} limit %(looked_at)s) as walked
+    select {_COLUMNS} from (
+        select order_id from {walk} order by {order} limit %(looked_at)s
+    ) as walk
+    cross join lateral (
+        select {_COLUMNS} from orders where {_OWN} and id = walk.order_id limit 1
+    ) as walked
     where {_TRIED} order by {order} limit %(limit)s
 """  # noqa: S608 - constants
 
 
-def _looked_to(walk: str, order: str, *, is_plain: bool) -> str:
-    """Select the last order that was looked at, if that was the end of the page."""
-    if is_plain:
-        return "select null::uuid as id, null::bigint as amount"
+def _looked_to(walk: str, order: str, *, columns: str) -> str:
+    """Select the last place that was looked at, if that was the end of the page."""
     return f"""
-    select id, amount from {walk} and (select count(*) from page) < %(limit)s
+    select {columns} from {walk} and (select count(*) from page) < %(limit)s
     order by {order} offset %(looked_at)s - 1 limit 1
 """  # noqa: S608 - constants
-
-
-def _of(table: str, order: str) -> str:
-    return ", ".join(f"{table}.{column}" for column in order.split(", "))
 
 
 def _tried(name: str) -> str:
@@ -197,9 +229,28 @@ _REFERRED = f"""
     select {_COLUMNS} from orders
     where {_OWN} and client_order_ref = %(client_order_ref)s and client_order_ref <> '' offset 0
 """  # noqa: S608 - constants
+_RAREST = f"""
+select wanted.one from unnest(%(words)s::text[]) with ordinality as wanted (one, place)
+cross join lateral (
+    select count(*) as n from (
+        select from words where {_OWN} and word = wanted.one limit {COUNTED}
+    ) as had
+) as counted
+order by counted.n, wanted.place limit 1
+"""  # noqa: S608 - constants
+_NOWHERE = "select null::uuid as id, null::bigint as amount"
+# Each word is looked up in the order's words.
+_WORDED = """(%(words)s::text[] = '{}' or cardinality(%(words)s::text[]) = (
+        select count(*) from unnest(%(words)s::text[]) as wanted (one) cross join lateral (
+            select from words
+            where marketplace_id = %(marketplace_id)s and word = wanted.one
+                and order_id = walked.id limit 1
+        ) as had
+    ))"""
 _TRIED = " and ".join(
     [
-        *map(_tried, _SELECTIVE),
+        *(_tried(name) for name in _SELECTIVE if name != "word"),
+        _WORDED,
         *(
             f"(%({column}_{end})s::{kind} is null or {name} {sign} %({column}_{end})s::{kind})"
             for column, name, kind, signs in (

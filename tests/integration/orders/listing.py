@@ -2,6 +2,7 @@
 
 import datetime as dt
 import itertools
+import re
 import uuid
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -13,12 +14,15 @@ from orchestrator.orders.v1 import orders_pb2
 from kernel.ids import new_id
 from kernel.money import CENT
 from services.orders import lists
+from services.orders.lookups.indexer import WordIndexer
 from tests.integration.orders.conftest import Shop
 
 DAY = dt.datetime(2026, 2, 18, 10, tzinfo=dt.UTC)
 STATES = ("ORDER_CREATED", "IN_PROGRESS", "DISPUTED")
 SIDES = ("usr_ada", "usr_bo", "usr_cy")
 AMOUNTS = (1, 500, 500 + 1, 8000)
+TITLES = ("Logo design", "A LOGO, designed", "Façade (blue)", "Logo for a blue bakery", "42")
+DESCRIPTION = "In two drafts"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,6 +36,7 @@ class Listed:
     ref: str
     amount: int
     created_at: dt.datetime
+    title: str
 
 
 async def stocked(shop: Shop, url: str, *, orders: int = 36) -> list[Listed]:
@@ -52,12 +57,15 @@ async def stocked(shop: Shop, url: str, *, orders: int = 36) -> list[Listed]:
                 ref=f"ref-{number}" if number % 2 else "",
                 amount=amount,
                 created_at=at,
+                title=TITLES[number % 5],
             )
         )
     with psycopg.connect(url) as connection:
         connection.execute("set local search_path = orders")
         for one in made:
             _write(connection, shop.marketplace_id, users, one)
+    while await WordIndexer(database=shop.database).index():
+        pass
     return made
 
 
@@ -85,6 +93,8 @@ def _write(
             "state": one.state,
             "ref": one.ref,
             "at": one.created_at,
+            "title": one.title,
+            "description": DESCRIPTION,
         },
     )
 
@@ -134,6 +144,10 @@ def _state(request: orders_pb2.ListOrdersRequest) -> str:
     return orders_pb2.OrderState.Name(request.state).removeprefix("ORDER_STATE_")
 
 
+def _words(text: str) -> set[str]:
+    return set(re.findall(r"\w+", text.lower()))
+
+
 _TESTS: dict[str, Callable[[Listed, orders_pb2.ListOrdersRequest], bool]] = {
     "state": lambda one, request: one.state == _state(request),
     "buyer": lambda one, request: one.buyer == request.buyer,
@@ -148,11 +162,13 @@ _TESTS: dict[str, Callable[[Listed, orders_pb2.ListOrdersRequest], bool]] = {
     "amount": lambda one, request: one.amount * CENT == request.amount.minor_units,
     "amount_from": lambda one, request: one.amount * CENT >= request.amount_from.minor_units,
     "amount_to": lambda one, request: one.amount * CENT <= request.amount_to.minor_units,
+    "text": lambda one, request: _words(request.text) <= _words(f"{one.title} {DESCRIPTION}"),
 }
 _ORDER = """
 insert into orders (marketplace_id, id, buyer_id, buyer_public_id, seller_id, seller_public_id,
                     asset, currency, amount, title, description, state, origin, client_order_ref,
                     platform_fee_bps, platform_fee, version, created_at, updated_at)
 values (%(marketplace_id)s, %(id)s, %(buyer_id)s, %(buyer)s, %(seller_id)s, %(seller)s, 'USDC',
-        'USDC', %(amount)s, 'Logo', '', %(state)s, 'MARKETPLACE', %(ref)s, 0, 0, 1, %(at)s, %(at)s)
+        'USDC', %(amount)s, %(title)s, %(description)s, %(state)s, 'MARKETPLACE', %(ref)s, 0, 0, 1,
+        %(at)s, %(at)s)
 """

@@ -52,6 +52,7 @@ FILTERS: dict[str, list[Any]] = {
     "amount": [usdc(500), usdc(499)],
     "amount_from": [usdc(cents) for cents in (*AMOUNTS, 9000)],
     "amount_to": [usdc(cents) for cents in (0, *AMOUNTS)],
+    "text": ["logo", "Logo BLUE", "façade", "42 drafts", "logos", "in two drafts design"],
 }
 SORTS = [
     orders_pb2.ORDER_SORT_UNSPECIFIED,
@@ -113,6 +114,7 @@ async def test_pages_of_any_list_have_each_order_once(
 ) -> None:
     shop, made = stock
     monkeypatch.setattr(store, "LOOKED_AT", looked_at)
+    monkeypatch.setattr(store, "LOOKED_AT_FOR_WORDS", looked_at)
     request = orders_pb2.ListOrdersRequest(sort=sort, **fields)
 
     found = await pages(shop, request, size=size)

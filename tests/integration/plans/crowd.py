@@ -123,6 +123,8 @@ select m, id, buyer, buyer_name, seller, seller_name, 'USDC', 'USDC', 800000000,
        case kind when 'disputed' then 'OTHER' end, case kind when 'disputed' then at end, 6, at,
        at, case kind when 'ended' then at end
 from trades order by i;
+insert into orders.words (marketplace_id, word, order_id)
+select m, word, id from trades cross join (values ('a'), ('logo')) as w (word) order by 1, 2, 3;
 insert into orders.party_totals (marketplace_id, user_id, is_seller, status, total)
 select marketplace_id, buyer_id, false, party_status, count(*) from orders.orders group by 1, 2, 4
 union all

@@ -362,7 +362,7 @@ class GetOrderRequest(_message.Message):
     def __init__(self, order_id: _Optional[str] = ...) -> None: ...
 
 class ListOrdersRequest(_message.Message):
-    __slots__ = ("page", "state", "buyer", "seller", "client_order_ref", "created_from", "created_to", "amount", "amount_from", "amount_to", "sort")
+    __slots__ = ("page", "state", "buyer", "seller", "client_order_ref", "created_from", "created_to", "amount", "amount_from", "amount_to", "text", "sort")
     PAGE_FIELD_NUMBER: _ClassVar[int]
     STATE_FIELD_NUMBER: _ClassVar[int]
     BUYER_FIELD_NUMBER: _ClassVar[int]
@@ -373,6 +373,7 @@ class ListOrdersRequest(_message.Message):
     AMOUNT_FIELD_NUMBER: _ClassVar[int]
     AMOUNT_FROM_FIELD_NUMBER: _ClassVar[int]
     AMOUNT_TO_FIELD_NUMBER: _ClassVar[int]
+    TEXT_FIELD_NUMBER: _ClassVar[int]
     SORT_FIELD_NUMBER: _ClassVar[int]
     page: _common_pb2.PageRequest
     state: OrderState
@@ -384,8 +385,9 @@ class ListOrdersRequest(_message.Message):
     amount: _common_pb2.Money
     amount_from: _common_pb2.Money
     amount_to: _common_pb2.Money
+    text: str
     sort: OrderSort
-    def __init__(self, page: _Optional[_Union[_common_pb2.PageRequest, _Mapping]] = ..., state: _Optional[_Union[OrderState, str]] = ..., buyer: _Optional[str] = ..., seller: _Optional[str] = ..., client_order_ref: _Optional[str] = ..., created_from: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., created_to: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., amount: _Optional[_Union[_common_pb2.Money, _Mapping]] = ..., amount_from: _Optional[_Union[_common_pb2.Money, _Mapping]] = ..., amount_to: _Optional[_Union[_common_pb2.Money, _Mapping]] = ..., sort: _Optional[_Union[OrderSort, str]] = ...) -> None: ...
+    def __init__(self, page: _Optional[_Union[_common_pb2.PageRequest, _Mapping]] = ..., state: _Optional[_Union[OrderState, str]] = ..., buyer: _Optional[str] = ..., seller: _Optional[str] = ..., client_order_ref: _Optional[str] = ..., created_from: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., created_to: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., amount: _Optional[_Union[_common_pb2.Money, _Mapping]] = ..., amount_from: _Optional[_Union[_common_pb2.Money, _Mapping]] = ..., amount_to: _Optional[_Union[_common_pb2.Money, _Mapping]] = ..., text: _Optional[str] = ..., sort: _Optional[_Union[OrderSort, str]] = ...) -> None: ...
 
 class ListOrdersResponse(_message.Message):
     __slots__ = ("orders", "next_page_token")

@@ -1,0 +1,68 @@
+"""The words of orders in PostgreSQL: a row for each word of each order, and which are due."""
+
+import uuid
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+
+from chassis.database import Transaction
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Due:
+    """An order whose words are not written down yet."""
+
+    marketplace_id: uuid.UUID
+    order_id: uuid.UUID
+    title: str
+    description: str
+
+
+class WordStore:
+    """Words of any marketplace's orders."""
+
+    async def take(self, tx: Transaction, *, limit: int) -> list[Due]:
+        """Take orders whose words are due, as long as the transaction lasts for nobody else."""
+        return [
+            Due(
+                marketplace_id=row.marketplace_id,
+                order_id=row.order_id,
+                title=row.title,
+                description=row.description,
+            )
+            for row in await tx.fetch(_TAKE, {"limit": limit})
+        ]
+
+    async def add(self, tx: Transaction, found: Sequence[tuple[Due, Collection[str]]]) -> None:
+        """Write words down; those that are written already stay."""
+        # Sorted, so that two processes never wait for each other.
+        rows = sorted(
+            (due.marketplace_id, word, due.order_id) for due, words in found for word in words
+        )
+        values = {
+            "marketplaces": [row[0] for row in rows],
+            "words": [row[1] for row in rows],
+            "orders": [row[2] for row in rows],
+        }
+        await tx.run(_ADD, values)
+
+
+_TAKE = """
+with taken as (
+    delete from words_due where ctid = any(
+        array(select ctid from words_due limit %(limit)s for update skip locked)
+    )
+    returning marketplace_id, order_id
+)
+select taken.marketplace_id, taken.order_id, found.title, found.description
+from taken cross join lateral (
+    select title, description from orders
+    where marketplace_id = taken.marketplace_id and id = taken.order_id limit 1
+) as found
+"""
+_ADD = """
+insert into words (marketplace_id, word, order_id)
+select marketplace_id, word, order_id
+from unnest(%(marketplaces)s::uuid[], %(words)s::text[], %(orders)s::uuid[])
+    as found (marketplace_id, word, order_id)
+on conflict do nothing
+"""
