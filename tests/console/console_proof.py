@@ -27,6 +27,9 @@ insert into orders.marketplaces (id, approval_above) values (%s, 10000000)
 on conflict (id) do update set approval_above = 10000000
 """
 
+# What the width of the page does not change is tried once.
+ONCE = pytest.mark.parametrize("visit", ["desktop"], indirect=True)
+
 
 @pytest.fixture
 async def own(stack: RunningStack) -> AsyncIterator[Tenant]:
@@ -231,6 +234,7 @@ async def test_console_is_used_with_the_keyboard_alone(
     await visit.check_access(name="events")
 
 
+@ONCE
 async def test_person_sees_their_balance_and_orders(visit: Visit) -> None:
     document = visit.stack.document
     async with Shop.of(visit.stack) as demo:
@@ -245,6 +249,7 @@ async def test_person_sees_their_balance_and_orders(visit: Visit) -> None:
     await visit.check_access(name="mine")
 
 
+@ONCE
 async def test_text_stays_text_and_amounts_stay_exact(
     visit: Visit, own: Tenant, shop: Shop
 ) -> None:
@@ -295,6 +300,7 @@ async def test_person_of_support_takes_and_previews_a_case(visit: Visit) -> None
     await expect(page.get_by_role("dialog")).to_contain_text("nothing has changed yet")
 
 
+@ONCE
 async def test_orders_are_found_by_reference_and_day(visit: Visit, own: Tenant, shop: Shop) -> None:
     page, sides = visit.page, await shop.pair()
     body = {"buyerId": sides.buyer, "sellerId": sides.seller, "amount": "7.00"}
@@ -313,6 +319,7 @@ async def test_orders_are_found_by_reference_and_day(visit: Visit, own: Tenant, 
     assert "createdFrom=2099-01-01" in page.url
 
 
+@ONCE
 async def test_sign_in_is_refused_plainly_and_forgotten(visit: Visit, own: Tenant) -> None:
     page = visit.page
     await page.goto(f"{visit.url}/console/")
