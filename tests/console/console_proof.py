@@ -229,8 +229,10 @@ async def test_console_is_used_with_the_keyboard_alone(
 
     await press("g")
     await press("e")
+    # Two from before, and one that is heard.
+    await expect(page.get_by_text("order.created", exact=True)).to_have_count(2)
     await shop.order(sides, title="Heard live")
-    await expect(page.get_by_text("order.created").first).to_be_visible()
+    await expect(page.get_by_text("order.created", exact=True)).to_have_count(3)
     await visit.check_access(name="events")
 
 

@@ -1,9 +1,10 @@
-// Events, live: what came since the console was opened, the newest first.
+// Events, live, and those of the last 30 days; the newest first.
 
+import { read } from "../api.js";
 import { fill, h } from "../dom.js";
 import { clock, words } from "../format.js";
 import { filters } from "../list.js";
-import { button, code, empty, head } from "../parts.js";
+import { button, code, empty, head, trouble } from "../parts.js";
 import { listen, recent } from "../stream.js";
 
 const FIELDS = [
@@ -19,6 +20,8 @@ const PLACES = { Order: "orders", Dispute: "disputes", Balance: "users", User: "
 
 export async function show(place, { query, signal }) {
   let isPaused = false;
+  let earlier = [];
+  let cursor = null;
   const shown = h("div", { class: "list events" });
   const bar = filters({ path: "events", fields: FIELDS, query, changed: () => draw() });
   const pause = button("Pause", () => {
@@ -27,11 +30,25 @@ export async function show(place, { query, signal }) {
     pause.setAttribute("aria-pressed", String(isPaused));
     if (!isPaused) draw();
   });
-  fill(place, head("Events", [], pause), bar.form, shown);
+  const more = h("div", {});
+  fill(place, head("Events", [], pause), bar.form, shown, more);
+
+  /** Read a page of what was before. */
+  async function load() {
+    try {
+      const page = await read("/events", { limit: 50, cursor: cursor ?? "" }, { signal });
+      earlier = [...earlier, ...page.data];
+      cursor = page.nextCursor;
+      fill(more, cursor && button("Show more", load, "more"));
+      draw();
+    } catch (error) {
+      if (error.name !== "AbortError") fill(more, trouble(error, load));
+    }
+  }
 
   function draw() {
     if (isPaused) return;
-    const rows = recent.filter(fits(bar.values));
+    const rows = together(recent, earlier).filter(fits(bar.values));
     // What somebody has opened or is on stays as it is.
     const opened = new Set([...shown.querySelectorAll("details[open]")].map((one) => one.dataset.id));
     const on = shown.contains(document.activeElement) ? document.activeElement.closest("details")?.dataset.id : "";
@@ -41,8 +58,14 @@ export async function show(place, { query, signal }) {
     if (on) shown.querySelector(`details[data-id="${CSS.escape(on)}"] summary`)?.focus();
   }
 
-  draw();
   signal.addEventListener("abort", listen(draw));
+  await load();
+}
+
+/** Live events may be among the earlier ones, too. */
+function together(live, earlier) {
+  const known = new Set(live.map((one) => one.eventId));
+  return [...live, ...earlier.filter((one) => !known.has(one.eventId))];
 }
 
 const fits = ({ about, type }) => (event) =>
