@@ -325,7 +325,7 @@ client-check: $(INSTALLED) ## Fail if client/generated is out of date
 
 ##@ Documents
 
-docs: $(INSTALLED) ## Generate docs/states.md and docs/errors.md from the code
+docs: $(INSTALLED) ## Generate docs/states.md, docs/errors.md and docs/asyncapi.json from the code
 	@$(BIN)/python -m tools.draw
 
 ##@ Housekeeping

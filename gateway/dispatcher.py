@@ -16,7 +16,7 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute
 from starlette.types import ASGIApp
 
-from gateway import call, serving
+from gateway import asyncapi, call, serving
 from gateway.auth import Staff
 from gateway.call import Call, Parts, Receive, Scope, Send
 from gateway.console.routes import PATH as CONSOLE
@@ -36,7 +36,10 @@ HEALTH = f"{API}health"
 READY = "/ready"
 # The document and the pages of each view, whatever credential a request has.
 PARTY = (party.DOCS_PATH, party.REDOC_PATH, party.OPENAPI_PATH)
-MARKETPLACE = (marketplace.DOCS_PATH, marketplace.REDOC_PATH, marketplace.OPENAPI_PATH, CONSOLE)
+MARKETPLACE = (
+    *(marketplace.DOCS_PATH, marketplace.REDOC_PATH, marketplace.OPENAPI_PATH),
+    *(asyncapi.PATH, CONSOLE),
+)
 METHOD_NOT_ALLOWED = 405
 KEY, TOKEN = "key", "token"
 KEY_PREFIX = PREFIX.encode()

@@ -25,6 +25,7 @@ LINKS: Mapping[str, str] = {
     "/docs": "Marketplace API: every route, to try",
     "/redoc": "Marketplace API: to read",
     "/openapi.json": "Marketplace API: OpenAPI document",
+    "/asyncapi.json": "Events on NATS, in the stream and in webhooks: AsyncAPI document",
     "/docs/party": "Party API: every route, to try",
     "/redoc/party": "Party API: to read",
     "/party/openapi.json": "Party API: OpenAPI document",
@@ -95,10 +96,6 @@ def reference(
 
     document: makes the document; it is called once. links: name → path of the other views' pages.
     """
-    content = functools.cache(lambda: orjson.dumps(document()))
-
-    async def openapi(_request: Request) -> Response:
-        return Response(content(), media_type="application/json")
 
     async def icon(_request: Request) -> Response:
         return Response(_ICON, media_type="image/svg+xml")
@@ -108,7 +105,7 @@ def reference(
     nav = f"<nav>{nav}</nav>\n"
     style = f'<link rel="stylesheet" href="{ASSETS_PATH}/swagger_style.css">'
     return [
-        Route(openapi_path, openapi),
+        document_route(openapi_path, document),
         _page(docs_path, title=title, head=style, body=nav + _SWAGGER.substitute(paths)),
         _page(
             redoc_path,
@@ -119,6 +116,16 @@ def reference(
         Route(_ICON_PATH, icon),
         *map(_asset, ASSETS),
     ]
+
+
+def document_route(path: str, document: Callable[[], Any]) -> Route:
+    """Return the route of a JSON document. document: makes it; it is called once."""
+    content = functools.cache(lambda: orjson.dumps(document()))
+
+    async def answer(_request: Request) -> Response:
+        return Response(content(), media_type="application/json")
+
+    return Route(path, answer)
 
 
 def _page(path: str, *, title: str, body: str, head: str = "") -> Route:

@@ -1,7 +1,7 @@
 """Generate the pages of docs/ that follow from the code, or check that they are up to date.
 
 states.md comes from the transition tables of the domains and the exploration of exits, errors.md
-from the error classes.
+from the error classes, and asyncapi.json from the declared events.
 
 Usage: python -m tools.draw [check]
 """
@@ -12,6 +12,7 @@ import sys
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from gateway import asyncapi
 from services.disputes import domain as disputes
 from services.escrow import domain as escrow
 from services.orders.offers import offer as offers
@@ -64,7 +65,11 @@ MACHINES: tuple[tuple[str, str, str, Table], ...] = (
 
 def pages() -> dict[pathlib.Path, Callable[[], str]]:
     """Return the generated pages, and the function that generates each."""
-    return {DOCS / "states.md": states, DOCS / "errors.md": catalogue.page}
+    return {
+        DOCS / "states.md": states,
+        DOCS / "errors.md": catalogue.page,
+        DOCS / "asyncapi.json": asyncapi.text,
+    }
 
 
 def states() -> str:

@@ -5,7 +5,7 @@ from typing import Any
 from orchestrator.orders.v1 import orders_pb2
 from starlette.routing import BaseRoute
 
-from gateway import body, documentation, errors, pages
+from gateway import asyncapi, body, documentation, errors, pages
 from gateway.auth import (
     Credential,
     CredentialMissing,
@@ -171,7 +171,11 @@ def document() -> dict[str, Any]:
 
 
 def page_routes() -> list[BaseRoute]:
-    """Return the routes of the document and of the pages that show it."""
+    """Return the routes of the documents and of the pages that show them."""
+    return [pages.document_route(asyncapi.PATH, asyncapi.document), *_reference()]
+
+
+def _reference() -> list[BaseRoute]:
     return pages.reference(
         title=ABOUT.title,
         document=document,

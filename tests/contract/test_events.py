@@ -11,17 +11,20 @@ from collections import defaultdict
 from pathlib import Path
 from typing import Any
 
+import jsonschema_rs
 import psycopg
 import pytest
 from google.protobuf import json_format
 from orchestrator.disputes.v1 import disputes_pb2 as disputes
 from orchestrator.orders.v1 import orders_pb2 as orders
 
+from gateway import asyncapi
 from kernel.ids import from_public
 from tests.contract.builders import VALID, keyed, usdc
 from tests.contract.city import City
 from tests.contract.world import PRICE, READY, World
 
+_DRAFT = "http://json-schema.org/draft-07/schema#"
 PROTOS = Path(__file__).resolve().parents[2] / "protos/orchestrator"
 SCHEMAS = ("orders", "ledger", "escrow", "disputes", "webhooks")
 # A healthy network gives no occasion for these.
@@ -176,6 +179,14 @@ def test_every_payload_matches_its_contract(events: list[dict[str, Any]]) -> Non
         # camelCase, as documented; proto3 JSON would also take snake_case.
         names = {field.json_name for field in message.DESCRIPTOR.fields}
         assert set(event["payload"]) <= names, event
+
+
+def test_every_event_is_as_the_asyncapi_document_says(events: list[dict[str, Any]]) -> None:
+    components = asyncapi.document()["components"]
+    for event in events:
+        own = {"$ref": f"#/components/schemas/{event['eventType']}"}
+        schema = {"$schema": _DRAFT, "components": components, "allOf": [own]}
+        jsonschema_rs.validate(schema, event)
 
 
 def test_every_event_type_is_produced(events: list[dict[str, Any]]) -> None:
