@@ -19,6 +19,7 @@ from chassis.rebuild import SCHEMAS, rebuild
 from deploy.operator.client import Operator
 from services.ledger.deposits.service import CONSUMER
 from tests.books import assert_sound
+from tests.e2e.routes import AS_LIST
 from tests.e2e.streams import Told, reading, subscribed, versions, without_gap
 from tests.e2e.tenants import client_of
 from tests.people import pair as people
@@ -221,6 +222,29 @@ async def test_reconnecting_client_receives_all_missed_events(shop: Shop, walk: 
             await reader.until_told(missed[-1].event_id)
 
         assert reader.told[: len(missed)] == missed
+
+
+async def test_list_has_every_event_of_the_stream_once(shop: Shop, walk: Walk) -> None:
+    wanted = {told.event_id: told.body for told in walk.told}
+    listed: list[dict[str, Any]] = []
+
+    async def is_complete() -> bool:
+        listed.clear()
+        cursor: str | None = ""
+        while cursor is not None:
+            query = {"limit": "100", "from": first, **({"cursor": cursor} if cursor else {})}
+            answer = await shop.client.get("/events", params=query, headers=AS_LIST)
+            listed.extend(answer.json()["data"])
+            cursor = answer.json()["nextCursor"]
+        return set(wanted) <= {one["eventId"] for one in listed}
+
+    first = min(told.body["occurredAt"] for told in walk.told)
+    await until(is_complete, what="an event was not listed")
+
+    assert len({one["eventId"] for one in listed}) == len(listed)
+    assert {one["eventId"]: one for one in listed if one["eventId"] in wanted} == wanted
+    one = walk.told[0]
+    assert data_of(await shop.client.get(f"/events/{one.event_id}")) == one.body
 
 
 async def test_new_client_receives_only_new_events(shop: Shop) -> None:
