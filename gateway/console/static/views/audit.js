@@ -3,6 +3,7 @@
 import { open } from "../dialog.js";
 import { fill, h } from "../dom.js";
 import { words } from "../format.js";
+import { exporting } from "../exports.js";
 import { filters, list } from "../list.js";
 import { button, code, copied, facts, head, moment, none, when } from "../parts.js";
 
@@ -31,7 +32,7 @@ export async function show(place, { query, signal }) {
     signal,
     caption: "Changes, the newest first",
   });
-  fill(place, head("Audit trail"), bar.form, lines.place);
+  fill(place, head("Audit trail", [], exporting("/exports/audit.csv", "audit")), bar.form, lines.place);
   await lines.load();
 }
 

@@ -10,6 +10,7 @@ const STATUSES = `ORDER_CREATED FUNDS_RESERVED ESCROW_CREATING ESCROW_FUNDING ES
   IN_PROGRESS RELEASE_REQUESTED RELEASED REFUND_REQUESTED REFUNDED DISPUTED CLOSED`.split(/\s+/);
 const SORTS = [["OLDEST", "Oldest first"], ["LARGEST", "Largest first"], ["SMALLEST", "Smallest first"]];
 const FIELDS = [
+  { name: "text", label: "Words" },
   { name: "status", label: "Status", options: STATUSES.map((one) => [one, words(one)]) },
   { name: "buyerId", label: "Buyer" },
   { name: "sellerId", label: "Seller" },
