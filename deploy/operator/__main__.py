@@ -50,7 +50,7 @@ DEVELOPERS_ROOMS: Mapping[str, tuple[str, str]] = {
     "login": ("login", "command"),
     "listen": ("listen", "command"),
     "trigger": ("trigger", "command"),
-    "events": ("events", "command"),
+    "events": ("events", "group"),
     "orders": ("orders", "group"),
     "users": ("users", "group"),
     "webhooks": ("webhooks", "group"),

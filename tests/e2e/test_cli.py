@@ -182,13 +182,16 @@ def test_the_clock_of_a_test_marketplace_is_moved(
 
 
 def test_events_are_printed_from_a_place_on(developer: Developer) -> None:
-    everything = ("events", "--types", "order.*", "--after", "1-evt_0")
+    everything = ("events", "tail", "--types", "order.*", "--after", "1-evt_0")
     first = developer.says(*everything, "--count", "1")
 
     said = developer.run(*everything, "--count", "1")
     assert first["event"]["eventId"] in said.stdout
-    following = developer.says("events", "--after", first["place"], "--count", "1")
+    following = developer.says("events", "tail", "--after", first["place"], "--count", "1")
     assert following["event"]["eventId"] != first["event"]["eventId"]
+    order = first["event"]["aggregateId"]
+    listed = developer.says("events", "list", "--about", order, "--types", "order.created")
+    assert [one["aggregateId"] for one in listed["events"]] == [order]
 
 
 def test_what_people_read_is_in_columns_without_control_characters() -> None:
