@@ -56,15 +56,13 @@ export function say(text) {
   say.ending = setTimeout(() => place.replaceChildren(), 6000);
 }
 
-/** Run something soon after a call, with the newest values; calls until then are one. */
+/** Run something soon after a call; calls until then are one. */
 export function settled(act, milliseconds = 250) {
   let waiting = null;
-  let newest = [];
-  return (...values) => {
-    newest = values;
+  return () => {
     waiting ??= setTimeout(() => {
       waiting = null;
-      act(...newest);
+      act();
     }, milliseconds);
   };
 }

@@ -68,8 +68,7 @@ export function filters({ path, fields, query, changed: act }) {
   const values = Object.fromEntries(fields.map(({ name }) => [name, query[name] ?? ""]));
   // A day is asked for by its first moment; the last day of a range, by the moment after it.
   const asked = () => Object.fromEntries(fields.map((one) => [one.name, moment(values[one.name], one)]));
-  const apply = settled((name, value) => {
-    values[name] = value.trim();
+  const apply = settled(() => {
     note(path, values);
     act();
   });
@@ -80,7 +79,10 @@ export function filters({ path, fields, query, changed: act }) {
         ? h("select", { id }, h("option", { value: "" }, one.any ?? "Any"),
             one.options.map(([value, text]) => h("option", { value, selected: value === values[one.name] }, text)))
         : h("input", { id, type: one.type ?? "search", value: values[one.name], autocomplete: "off", spellcheck: "false" });
-      input.addEventListener("input", () => apply(one.name, input.value));
+      input.addEventListener("input", () => {
+        values[one.name] = input.value.trim();
+        apply();
+      });
       return h("div", { class: "field" }, h("label", { for: id }, one.label), input);
     }));
   form.addEventListener("submit", (event) => event.preventDefault());

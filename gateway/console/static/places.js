@@ -47,6 +47,8 @@ export function find(hash) {
 
 /** Write an address of a view with its filters, without reading the view anew. */
 export function note(path, query) {
+  // Somebody may have gone on since they typed.
+  if (location.hash.split("?")[0] !== `#/${path}`) return;
   const given = Object.entries(query).filter(([, value]) => value);
   const text = given.length ? `?${new URLSearchParams(given)}` : "";
   history.replaceState(null, "", `#/${path}${text}`);
