@@ -278,6 +278,7 @@ def _claims(token: str, trust: Trust) -> dict[str, Any]:
 class Access:
     """The right to call an RPC: the services, the roles of the principal, and the scope it needs.
 
+    people_scope: the scope that people need instead, where it is another one.
     hands_over: the method gives its work to its own task at once, so that a cancelled call cancels
     nothing, and needs no task to protect it.
     """
@@ -286,6 +287,11 @@ class Access:
     scope: str | None = None
     roles: frozenset[str] = MARKETPLACE
     hands_over: bool = False
+    people_scope: str | None = None
+
+    def scope_for(self, role: str) -> str | None:
+        """Return the scope that a principal of a role needs."""
+        return self.people_scope if self.people_scope and role in PEOPLE else self.scope
 
 
 def allow(
@@ -293,12 +299,19 @@ def allow(
     scope: str | None = None,
     roles: frozenset[str] = MARKETPLACE,
     hands_over: bool = False,
+    people_scope: str | None = None,
 ) -> Access:
     """Make one line of an allow-list. Without a line a method is refused; people need a role.
 
     The method of a line that admits PEOPLE must check that the request is about the caller.
     """
-    return Access(callers=frozenset(callers), scope=scope, roles=roles, hands_over=hands_over)
+    return Access(
+        callers=frozenset(callers),
+        scope=scope,
+        roles=roles,
+        hands_over=hands_over,
+        people_scope=people_scope,
+    )
 
 
 def names(access: Iterable[str]) -> str:

@@ -261,10 +261,11 @@ def authorize(name: str, access: Access | None, who: Identity) -> None:
             f"{who.caller} may not call this for a principal of the role {who.role!r}",
             details={"role": who.role, "allowed_roles": sorted(access.roles)},
         )
-    if access.scope is not None and access.scope not in who.scopes:
+    scope = access.scope_for(who.role)
+    if scope is not None and scope not in who.scopes:
         raise InsufficientScope(
-            f"The scope {access.scope!r} is required",
-            details={"required_scope": access.scope, "current_scopes": sorted(who.scopes)},
+            f"The scope {scope!r} is required",
+            details={"required_scope": scope, "current_scopes": sorted(who.scopes)},
         )
 
 

@@ -117,6 +117,7 @@ REASONS: Mapping[str, Row] = {
     "ESCROW_ALREADY_EXISTS": Row(409, "ESCROW_ALREADY_EXISTS", "escrow_already_exists"),
     "OFFER_NOT_OPEN": Row(409, "OFFER_NOT_OPEN", "offer_not_open"),
     "OFFER_ALREADY_OPEN": Row(409, "OFFER_ALREADY_OPEN", "offer_already_open"),
+    "TOO_MANY_MESSAGES": Row(409, "TOO_MANY_MESSAGES", "too_many_messages"),
     "TOO_MANY_OFFERS": Row(409, "TOO_MANY_OFFERS", "too_many_offers"),
     "MILESTONES_INCOMPLETE": Row(409, "MILESTONES_INCOMPLETE", "milestones_incomplete"),
     "ESCROW_NOT_READY": Row(409, "ESCROW_NOT_READY", "escrow_not_ready"),

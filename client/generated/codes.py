@@ -189,6 +189,10 @@ class ReserveMismatchAmount(errors.InvalidRequest):
     """`RESERVE_MISMATCH_AMOUNT`."""
 
 
+class TooManyMessages(errors.Conflict):
+    """`TOO_MANY_MESSAGES`."""
+
+
 class TooManyOffers(errors.Conflict):
     """`TOO_MANY_OFFERS`."""
 
@@ -313,6 +317,7 @@ CLASSES: Mapping[str, type[errors.APIError]] = MappingProxyType(
         "REFERENCE_TAKEN": ReferenceTaken,
         "REQUEST_TIMEOUT": RequestTimeout,
         "RESERVE_MISMATCH_AMOUNT": ReserveMismatchAmount,
+        "TOO_MANY_MESSAGES": TooManyMessages,
         "TOO_MANY_OFFERS": TooManyOffers,
         "TOO_MANY_WEBHOOKS": TooManyWebhooks,
         "UNAUTHORIZED": Unauthorized,

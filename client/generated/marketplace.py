@@ -794,6 +794,21 @@ class Marketplace(Client):
         )
         return answer
 
+    def unassign_dispute(self, id: str, /, *, idempotency_key: str | None = None) -> types.Dispute:
+        """Take the case from its agent: OPEN.
+
+        Scope: `support`
+        """
+        answer: types.Dispute = self._call(
+            exchange.changing(
+                "POST",
+                f"/disputes/{exchange.segment(id)}/unassign",
+                body={},
+                idempotency_key=idempotency_key,
+            )
+        )
+        return answer
+
     def add_evidence(
         self, id: str, /, *, idempotency_key: str | None = None, **body: Unpack[types.AddEvidence]
     ) -> types.Dispute:
@@ -834,6 +849,54 @@ class Marketplace(Client):
             )
         )
         return answer
+
+    def add_message(
+        self, id: str, /, *, idempotency_key: str | None = None, **body: Unpack[types.Write]
+    ) -> types.Message:
+        """Write to both sides, for support, while the case is not resolved.
+
+        Scope: `support`
+        """
+        answer: types.Message = self._call(
+            exchange.changing(
+                "POST",
+                f"/disputes/{exchange.segment(id)}/messages",
+                body=body,
+                idempotency_key=idempotency_key,
+            )
+        )
+        return answer
+
+    def list_messages(self, id: str, /, *, limit: int | None = None) -> Pages[types.Message]:
+        """List what both sides and support have written, newest first.
+
+        Scope: `read`
+        """
+        return self._list(f"/disputes/{exchange.segment(id)}/messages", {"limit": limit})
+
+    def add_note(
+        self, id: str, /, *, idempotency_key: str | None = None, **body: Unpack[types.Write]
+    ) -> types.Note:
+        """Write a note that only support reads, at any time.
+
+        Scope: `support`
+        """
+        answer: types.Note = self._call(
+            exchange.changing(
+                "POST",
+                f"/disputes/{exchange.segment(id)}/notes",
+                body=body,
+                idempotency_key=idempotency_key,
+            )
+        )
+        return answer
+
+    def list_notes(self, id: str, /, *, limit: int | None = None) -> Pages[types.Note]:
+        """List the notes of support, newest first. Parties do not see them.
+
+        Scope: `support`
+        """
+        return self._list(f"/disputes/{exchange.segment(id)}/notes", {"limit": limit})
 
     def export_orders(self, *, from_: str | None = None, to: str | None = None) -> Iterator[bytes]:
         """Export the marketplace's orders, newest first, by when they were created.
@@ -1964,6 +2027,23 @@ class AsyncMarketplace(AsyncClient):
         )
         return answer
 
+    async def unassign_dispute(
+        self, id: str, /, *, idempotency_key: str | None = None
+    ) -> types.Dispute:
+        """Take the case from its agent: OPEN.
+
+        Scope: `support`
+        """
+        answer: types.Dispute = await self._call(
+            exchange.changing(
+                "POST",
+                f"/disputes/{exchange.segment(id)}/unassign",
+                body={},
+                idempotency_key=idempotency_key,
+            )
+        )
+        return answer
+
     async def add_evidence(
         self, id: str, /, *, idempotency_key: str | None = None, **body: Unpack[types.AddEvidence]
     ) -> types.Dispute:
@@ -2004,6 +2084,54 @@ class AsyncMarketplace(AsyncClient):
             )
         )
         return answer
+
+    async def add_message(
+        self, id: str, /, *, idempotency_key: str | None = None, **body: Unpack[types.Write]
+    ) -> types.Message:
+        """Write to both sides, for support, while the case is not resolved.
+
+        Scope: `support`
+        """
+        answer: types.Message = await self._call(
+            exchange.changing(
+                "POST",
+                f"/disputes/{exchange.segment(id)}/messages",
+                body=body,
+                idempotency_key=idempotency_key,
+            )
+        )
+        return answer
+
+    def list_messages(self, id: str, /, *, limit: int | None = None) -> AsyncPages[types.Message]:
+        """List what both sides and support have written, newest first.
+
+        Scope: `read`
+        """
+        return self._list(f"/disputes/{exchange.segment(id)}/messages", {"limit": limit})
+
+    async def add_note(
+        self, id: str, /, *, idempotency_key: str | None = None, **body: Unpack[types.Write]
+    ) -> types.Note:
+        """Write a note that only support reads, at any time.
+
+        Scope: `support`
+        """
+        answer: types.Note = await self._call(
+            exchange.changing(
+                "POST",
+                f"/disputes/{exchange.segment(id)}/notes",
+                body=body,
+                idempotency_key=idempotency_key,
+            )
+        )
+        return answer
+
+    def list_notes(self, id: str, /, *, limit: int | None = None) -> AsyncPages[types.Note]:
+        """List the notes of support, newest first. Parties do not see them.
+
+        Scope: `support`
+        """
+        return self._list(f"/disputes/{exchange.segment(id)}/notes", {"limit": limit})
 
     def export_orders(
         self, *, from_: str | None = None, to: str | None = None

@@ -266,6 +266,7 @@ class Dispute(TypedDict):
     description: str | None
     evidence: list[str]
     assignedTo: str | None
+    assignedToName: str | None
     assignmentNotes: str | None
     amount: str
     decision: str | None
@@ -343,6 +344,20 @@ class Me(TypedDict):
     scopes: list[str]
 
 
+class Message(TypedDict):
+    """
+    A message. authorId: who wrote it, such as `support:…` or `key:…`.
+    """
+
+    id: str
+    disputeId: str
+    writtenBy: Literal["BUYER", "SELLER", "SUPPORT"]
+    authorId: str
+    authorName: str | None
+    text: str
+    createdAt: str
+
+
 class Milestone(TypedDict):
     """
     A part of the work. completedAt: when the chain had the marks of both sides.
@@ -380,6 +395,19 @@ class NewMilestone(TypedDict):
     title: NotRequired[str | None]
     description: NotRequired[str | None]
     amount: str
+
+
+class Note(TypedDict):
+    """
+    A note. authorId: who wrote it, such as `support:…` or `key:…`.
+    """
+
+    id: str
+    disputeId: str
+    authorId: str
+    authorName: str | None
+    text: str
+    createdAt: str
 
 
 class Nothing(TypedDict):
@@ -543,6 +571,17 @@ class PageDispute(TypedDict):
     nextCursor: str | None
 
 
+class PageMessage(TypedDict):
+    """
+    The envelope of a list. `nextCursor` is the next request's `cursor`; null at the end.
+    """
+
+    success: Literal[True]
+    data: list[Message]
+    hasMore: bool
+    nextCursor: str | None
+
+
 class PageMilestone(TypedDict):
     """
     The envelope of a list. `nextCursor` is the next request's `cursor`; null at the end.
@@ -550,6 +589,17 @@ class PageMilestone(TypedDict):
 
     success: Literal[True]
     data: list[Milestone]
+    hasMore: bool
+    nextCursor: str | None
+
+
+class PageNote(TypedDict):
+    """
+    The envelope of a list. `nextCursor` is the next request's `cursor`; null at the end.
+    """
+
+    success: Literal[True]
+    data: list[Note]
     hasMore: bool
     nextCursor: str | None
 
@@ -844,6 +894,15 @@ class SuccessMe(TypedDict):
     data: Me
 
 
+class SuccessMessage(TypedDict):
+    """
+    The envelope of every answer.
+    """
+
+    success: Literal[True]
+    data: Message
+
+
 class SuccessNewApiKey(TypedDict):
     """
     The envelope of every answer.
@@ -851,6 +910,15 @@ class SuccessNewApiKey(TypedDict):
 
     success: Literal[True]
     data: NewApiKey
+
+
+class SuccessNote(TypedDict):
+    """
+    The envelope of every answer.
+    """
+
+    success: Literal[True]
+    data: Note
 
 
 class SuccessOffer(TypedDict):
@@ -1034,6 +1102,14 @@ class WithdrawalRules(TypedDict):
     newDestinationHours: int | None
     approvalAbove: str | None
     approvalHours: int
+
+
+class Write(TypedDict):
+    """
+    What is written: up to 4,000 characters, kept as they are.
+    """
+
+    text: str
 
 
 class ClosedOrder(TypedDict):
@@ -1675,6 +1751,7 @@ class DisputeWithOrder(TypedDict):
     description: str | None
     evidence: list[str]
     assignedTo: str | None
+    assignedToName: str | None
     assignmentNotes: str | None
     amount: str
     decision: str | None

@@ -238,6 +238,26 @@ class Party(Client):
         )
         return answer
 
+    def add_message(
+        self, order_id: str, /, *, idempotency_key: str | None = None, **body: Unpack[types.Write]
+    ) -> types.Message:
+        """Write to the other party and to support, while the dispute is not resolved."""
+        answer: types.Message = self._call(
+            exchange.changing(
+                "POST",
+                f"/orders/{exchange.segment(order_id)}/dispute/messages",
+                body=body,
+                idempotency_key=idempotency_key,
+            )
+        )
+        return answer
+
+    def list_messages(self, order_id: str, /, *, limit: int | None = None) -> Pages[types.Message]:
+        """List what both parties and support have written, newest first."""
+        return self._list(
+            f"/orders/{exchange.segment(order_id)}/dispute/messages", {"limit": limit}
+        )
+
     def get_receipt(self, order_id: str, /) -> types.Receipt:
         """Read the receipt of a completed order, as one of its parties or as an admin.
 
@@ -584,6 +604,28 @@ class AsyncParty(AsyncClient):
             )
         )
         return answer
+
+    async def add_message(
+        self, order_id: str, /, *, idempotency_key: str | None = None, **body: Unpack[types.Write]
+    ) -> types.Message:
+        """Write to the other party and to support, while the dispute is not resolved."""
+        answer: types.Message = await self._call(
+            exchange.changing(
+                "POST",
+                f"/orders/{exchange.segment(order_id)}/dispute/messages",
+                body=body,
+                idempotency_key=idempotency_key,
+            )
+        )
+        return answer
+
+    def list_messages(
+        self, order_id: str, /, *, limit: int | None = None
+    ) -> AsyncPages[types.Message]:
+        """List what both parties and support have written, newest first."""
+        return self._list(
+            f"/orders/{exchange.segment(order_id)}/dispute/messages", {"limit": limit}
+        )
 
     async def get_receipt(self, order_id: str, /) -> types.Receipt:
         """Read the receipt of a completed order, as one of its parties or as an admin.

@@ -153,6 +153,26 @@ class Me(TypedDict):
     role: Literal["user", "admin"]
 
 
+class Message(TypedDict):
+    """
+    A message. Who of support wrote it is not told.
+    """
+
+    id: str
+    written_by: Literal["personal", "business", "support"]
+    text: str
+    created_at: str
+
+
+class Messages(TypedDict):
+    """
+    A page of messages. next_cursor: the next request's `cursor`; null at the end.
+    """
+
+    items: list[Message]
+    next_cursor: str | None
+
+
 class Milestone(TypedDict):
     """
     A part of the work, of an order that the marketplace divided.
@@ -323,6 +343,14 @@ class WithdrawalFailure(TypedDict):
 
     reason: str
     message: str
+
+
+class Write(TypedDict):
+    """
+    What is written: up to 4,000 characters, kept as they are.
+    """
+
+    text: str
 
 
 class Deposit(TypedDict):

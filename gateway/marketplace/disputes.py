@@ -43,7 +43,7 @@ from gateway.marketplace.shapes import (
     success,
     time_or_none,
 )
-from gateway.models import UUID_PATTERN, Amount, Instant, Request, given, typed, unfit
+from gateway.models import UUID_PATTERN, Amount, Instant, Nothing, Request, given, typed, unfit
 from gateway.routing import Routes
 from kernel.ids import from_public
 from kernel.money import to_text
@@ -63,6 +63,7 @@ class Dispute(Output):
     description: str | None
     evidence: list[str]
     assignedTo: str | None
+    assignedToName: str | None
     assignmentNotes: str | None
     amount: Decimal
     decision: str | None
@@ -106,6 +107,7 @@ def dispute(message: disputes_pb2.Dispute) -> Dispute:
         "description": message.description or None,
         "evidence": list(message.evidence),
         "assignedTo": message.assigned_to or None,
+        "assignedToName": message.assigned_to_name or None,
         "assignmentNotes": message.assignment_notes or None,
         "amount": amount(message.amount),
         "decision": DECISIONS.find(message.decision),
@@ -198,6 +200,21 @@ async def assign_dispute(call: Call, body: AssignDispute) -> Answer[Success[Disp
         notes=body.notes or "",
     )
     return success(dispute(await call.change(call.backends.disputes.AssignDispute, request)))
+
+
+@routes.post(
+    "/disputes/{id}/unassign",
+    scope=SUPPORT,
+    support=True,
+    examples={"nothing": {}},
+    refusals=("DISPUTE_NOT_FOUND", "INVALID_STATE"),
+)
+async def unassign_dispute(call: Call, _body: Nothing) -> Answer[Success[Dispute]]:
+    """Take the case from its agent: OPEN."""
+    request = disputes_pb2.UnassignDisputeRequest(
+        **call.written(), dispute_id=dispute_id(call.params["id"])
+    )
+    return success(dispute(await call.change(call.backends.disputes.UnassignDispute, request)))
 
 
 class AddEvidence(Request):

@@ -17,6 +17,7 @@ from gateway.party import (
     actions,
     balances,
     disputes,
+    messages,
     offers,
     orders,
     previews,
@@ -31,7 +32,7 @@ from gateway.party.tokens import Tokens
 from gateway.routing import Operation
 from kernel.errors import DomainError
 
-RESOURCES = (orders, actions, offers, disputes, receipts, account, balances, withdrawals)
+RESOURCES = (orders, actions, offers, disputes, messages, receipts, account, balances, withdrawals)
 OPERATIONS: tuple[Operation, ...] = tuple(
     operation for resource in RESOURCES for operation in resource.routes.operations
 )

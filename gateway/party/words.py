@@ -17,6 +17,7 @@ _MESSAGES: Mapping[str, str] = {
     "USER_NOT_FOUND": "No business with the given ID",
     "ORDER_NOT_FOUND": "No order with this ID",
     "NOT_PARTY": "You are not the personal user or business on this order",
+    "TOO_MANY_MESSAGES": "This dispute has as many messages as it may have",
     "OFFER_IS_OWN": "Only the other party can answer this offer",
     "NOT_BUSINESS": "Only the assigned business may do this",
     "NOT_PERSONAL": "Only the personal user may do this",

@@ -15,6 +15,9 @@ from services.disputes.service import DisputesService
 from services.disputes.servicer import binding
 from services.disputes.settings import DisputesSettings
 from services.disputes.store import DisputeStore
+from services.disputes.talk import wire as talk_wire
+from services.disputes.talk.service import TalkService
+from services.disputes.talk.store import open_messages, open_notes
 
 NAME = "disputes"
 
@@ -39,10 +42,17 @@ async def build(settings: DisputesSettings) -> App:
         clock=clock,
         encode=wire.encode,
     )
+    talk = TalkService(
+        cases=service,
+        messages=open_messages(),
+        notes=open_notes(),
+        encode_message=talk_wire.encode_message,
+        encode_note=talk_wire.encode_note,
+    )
     return App(
         name=NAME,
         settings=settings,
-        binding=binding(service),
+        binding=binding(service, talk),
         database=database,
         bus=Bus(
             url=settings.nats_url,

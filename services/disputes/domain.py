@@ -40,6 +40,8 @@ class Action(enum.StrEnum):
     """The actions on a case."""
 
     ASSIGN = "ASSIGN"
+    UNASSIGN = "UNASSIGN"
+    MESSAGE = "MESSAGE"
     ADD_EVIDENCE = "ADD_EVIDENCE"
     DECIDE = "DECIDE"
     COMPLETE = "COMPLETE"
@@ -64,11 +66,14 @@ class DisputeReason(enum.StrEnum):
 # Any other pair is refused. A decision changes no status: a case is resolved when it is paid.
 TRANSITIONS: Mapping[tuple[DisputeStatus, Action], DisputeStatus] = {
     (DisputeStatus.OPEN, Action.ASSIGN): DisputeStatus.UNDER_REVIEW,
+    (DisputeStatus.OPEN, Action.MESSAGE): DisputeStatus.OPEN,
     (DisputeStatus.OPEN, Action.ADD_EVIDENCE): DisputeStatus.OPEN,
     (DisputeStatus.OPEN, Action.DECIDE): DisputeStatus.OPEN,
     (DisputeStatus.OPEN, Action.COMPLETE): DisputeStatus.RESOLVED,
     (DisputeStatus.OPEN, Action.WITHDRAW): DisputeStatus.OPEN,
     (DisputeStatus.UNDER_REVIEW, Action.ASSIGN): DisputeStatus.UNDER_REVIEW,
+    (DisputeStatus.UNDER_REVIEW, Action.UNASSIGN): DisputeStatus.OPEN,
+    (DisputeStatus.UNDER_REVIEW, Action.MESSAGE): DisputeStatus.UNDER_REVIEW,
     (DisputeStatus.UNDER_REVIEW, Action.ADD_EVIDENCE): DisputeStatus.UNDER_REVIEW,
     (DisputeStatus.UNDER_REVIEW, Action.DECIDE): DisputeStatus.UNDER_REVIEW,
     (DisputeStatus.UNDER_REVIEW, Action.COMPLETE): DisputeStatus.RESOLVED,
@@ -132,7 +137,10 @@ class NewCase:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Dispute:
-    """A case. version: the number of its events."""
+    """A case. version: the number of its events.
+
+    assigned_to_name: what the person of support is called who has assigned it to themselves.
+    """
 
     id: DisputeId
     marketplace_id: MarketplaceId
@@ -151,6 +159,7 @@ class Dispute:
     updated_at: dt.datetime
     version: int
     assigned_to: str = ""
+    assigned_to_name: str = ""
     assignment_notes: str = ""
     ruling: Ruling | None = None
     resolved_at: dt.datetime | None = None
@@ -220,7 +229,7 @@ def open_case(
         version=1,
     )
     payload = {"openedBy": dispute.opened_by, "reason": dispute.reason}
-    return dispute, _fact("opened", dispute, payload)
+    return dispute, fact("opened", dispute, payload)
 
 
 def is_same_opening(known: Dispute, opened: Dispute) -> bool:
@@ -228,17 +237,37 @@ def is_same_opening(known: Dispute, opened: Dispute) -> bool:
     return all(getattr(known, name) == getattr(opened, name) for name in OPENED_WITH)
 
 
-def assign(dispute: Dispute, *, agent_id: str, notes: str, at: dt.datetime) -> tuple[Dispute, Fact]:
+def assign(
+    dispute: Dispute, *, agent_id: str, agent_name: str = "", notes: str, at: dt.datetime
+) -> tuple[Dispute, Fact]:
     """Give the case to an agent, the first or another. Raises: InvalidState."""
     dispute = replace(
         dispute,
         status=_next_status(dispute, Action.ASSIGN),
         assigned_to=agent_id,
+        assigned_to_name=agent_name,
         assignment_notes=notes,
         updated_at=at,
         version=dispute.version + 1,
     )
-    return dispute, _fact("under_review", dispute, {"reviewedBy": agent_id})
+    return dispute, fact("under_review", dispute, {"reviewedBy": agent_id})
+
+
+def unassign(dispute: Dispute, *, at: dt.datetime) -> tuple[Dispute, Fact]:
+    """Take the case from its agent: it is open again. Raises: InvalidState."""
+    dispute = replace(
+        take_up(dispute, Action.UNASSIGN, at=at),
+        assigned_to="",
+        assigned_to_name="",
+        assignment_notes="",
+    )
+    return dispute, fact("unassigned", dispute, {})
+
+
+def take_up(dispute: Dispute, action: Action, *, at: dt.datetime) -> Dispute:
+    """Return the case after an action that has an event. Raises: InvalidState."""
+    status = _next_status(dispute, action)
+    return replace(dispute, status=status, updated_at=at, version=dispute.version + 1)
 
 
 def add_evidence(
@@ -256,7 +285,7 @@ def add_evidence(
     dispute = replace(
         dispute, status=status, evidence=links, updated_at=at, version=dispute.version + 1
     )
-    return dispute, _fact("evidence_added", dispute, {"evidenceCount": len(links)})
+    return dispute, fact("evidence_added", dispute, {"evidenceCount": len(links)})
 
 
 def decide(dispute: Dispute, proposal: Proposal, *, at: dt.datetime) -> Dispute:
@@ -300,7 +329,7 @@ def complete(dispute: Dispute, *, at: dt.datetime) -> tuple[Dispute, Fact | None
     dispute = replace(
         dispute, status=status, updated_at=at, resolved_at=at, version=dispute.version + 1
     )
-    return dispute, _fact("resolved", dispute, payload)
+    return dispute, fact("resolved", dispute, payload)
 
 
 def _next_status(dispute: Dispute, action: Action) -> DisputeStatus:
@@ -319,7 +348,8 @@ def _invalid_state(dispute: Dispute, action: Action, message: str) -> InvalidSta
     return InvalidState(message, details=details)
 
 
-def _fact(name: str, dispute: Dispute, payload: Mapping[str, object]) -> Fact:
+def fact(name: str, dispute: Dispute, payload: Mapping[str, object]) -> Fact:
+    """Return an event of a case, with its ids."""
     ids = {"disputeId": dispute.public_id, "orderId": to_public("ord", dispute.order_id)}
     return Fact(event_type=f"dispute.{name}", payload={**ids, **payload})
 

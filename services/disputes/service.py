@@ -102,7 +102,7 @@ class DisputesService:
             return await self.disputes.page(connection, chosen, after=after, limit=size + 1)
 
     async def assign(
-        self, *, key: RequestKey, dispute_id: DisputeId, agent_id: str, notes: str
+        self, *, key: RequestKey, dispute_id: DisputeId, agent_id: str, agent_name: str, notes: str
     ) -> Answer:
         """Give the case to an agent; it is then under review.
 
@@ -110,10 +110,26 @@ class DisputesService:
         """
 
         async def work(tx: Transaction) -> bytes:
-            before = await self._lock(tx, key, dispute_id)
-            after, fact = domain.assign(before, agent_id=agent_id, notes=notes, at=self.clock.now())
+            before = await self.lock(tx, key, dispute_id)
+            after, fact = domain.assign(
+                before, agent_id=agent_id, agent_name=agent_name, notes=notes, at=self.clock.now()
+            )
             await self._note(tx, "assign", before, after)
-            return await self._save(tx, before, after, fact)
+            return await self.save(tx, before, after, fact)
+
+        return await self.idempotency.execute(self.database, key, work)
+
+    async def unassign(self, *, key: RequestKey, dispute_id: DisputeId) -> Answer:
+        """Take the case from its agent; it is then open.
+
+        Raises: DisputeNotFound; InvalidState: it has no agent; IdempotencyKeyReused.
+        """
+
+        async def work(tx: Transaction) -> bytes:
+            before = await self.lock(tx, key, dispute_id)
+            after, fact = domain.unassign(before, at=self.clock.now())
+            await self._note(tx, "unassign", before, after)
+            return await self.save(tx, before, after, fact)
 
         return await self.idempotency.execute(self.database, key, work)
 
@@ -132,11 +148,11 @@ class DisputesService:
         """
 
         async def work(tx: Transaction) -> bytes:
-            before = await self._lock(tx, key, dispute_id)
+            before = await self.lock(tx, key, dispute_id)
             parties.require_party(before, user_id)
             after, fact = domain.add_evidence(before, evidence=evidence, at=self.clock.now())
             await self._note(tx, "add_evidence", before, after)
-            return await self._save(tx, before, after, fact)
+            return await self.save(tx, before, after, fact)
 
         return await self.idempotency.execute(self.database, key, work)
 
@@ -151,9 +167,9 @@ class DisputesService:
         """
 
         async def work(tx: Transaction) -> bytes:
-            before = await self._lock(tx, key, dispute_id)
+            before = await self.lock(tx, key, dispute_id)
             after = domain.decide(before, proposal, at=self.clock.now())
-            return await self._save(tx, before, after, None)
+            return await self.save(tx, before, after, None)
 
         return await self.idempotency.execute(self.database, key, work)
 
@@ -164,11 +180,11 @@ class DisputesService:
         """
 
         async def work(tx: Transaction) -> bytes:
-            before = await self._lock(tx, key, dispute_id)
+            before = await self.lock(tx, key, dispute_id)
             after = domain.withdraw(before, at=self.clock.now())
             if before.ruling is not None:
                 await self.disputes.withdraw(tx, dispute=after, why=why)
-            return await self._save(tx, before, after, None)
+            return await self.save(tx, before, after, None)
 
         return await self.idempotency.execute(self.database, key, work)
 
@@ -179,9 +195,9 @@ class DisputesService:
         """
 
         async def work(tx: Transaction) -> bytes:
-            before = await self._lock(tx, key, dispute_id)
+            before = await self.lock(tx, key, dispute_id)
             after, fact = domain.complete(before, at=self.clock.now())
-            return await self._save(tx, before, after, fact)
+            return await self.save(tx, before, after, fact)
 
         return await self.idempotency.execute(self.database, key, work)
 
@@ -197,13 +213,15 @@ class DisputesService:
 
         return await self.idempotency.execute(self.database, key, work)
 
-    async def _lock(self, tx: Transaction, key: RequestKey, dispute_id: DisputeId) -> Dispute:
+    async def lock(self, tx: Transaction, key: RequestKey, dispute_id: DisputeId) -> Dispute:
+        """Lock a case until the transaction ends. Raises: DisputeNotFound."""
         marketplace_id = MarketplaceId(key.marketplace_id)
         return await self.disputes.lock(tx, marketplace_id=marketplace_id, dispute_id=dispute_id)
 
-    async def _save(
+    async def save(
         self, tx: Transaction, before: Dispute, after: Dispute, fact: Fact | None
     ) -> bytes:
+        """Write the changes of a locked case with their event; returns the case, encoded."""
         if after != before:
             await self.disputes.save(tx, before=before, after=after)
         if fact is not None:

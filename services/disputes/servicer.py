@@ -15,6 +15,9 @@ from chassis.wire import page_size
 from kernel.ids import MarketplaceId
 from services.disputes import wire
 from services.disputes.service import DisputesService
+from services.disputes.talk import servicer as talk_servicer
+from services.disputes.talk.service import TalkService
+from services.disputes.talk.servicer import TalkMethods
 
 Context = grpc.aio.ServicerContext[Any, Any]
 
@@ -26,6 +29,8 @@ ACCESS = {
     "OpenDispute": allow("orders"),
     "GetDispute": allow("gateway", "orders", "operator", scope="read", roles=WITH_PARTIES | STAFF),
     "ListDisputes": allow("gateway", "orders", "operator", scope="read", roles=WITH_STAFF),
+    **talk_servicer.ACCESS,
+    "UnassignDispute": allow("gateway", scope="support", roles=WITH_STAFF),
     "AssignDispute": allow("gateway", scope="support", roles=WITH_STAFF),
     "AddEvidence": allow("gateway", scope="write", roles=WITH_PARTIES),
     "DecideDispute": allow("orders"),
@@ -35,21 +40,21 @@ ACCESS = {
 }
 
 
-def binding(service: DisputesService) -> Binding:
+def binding(service: DisputesService, talk: TalkService) -> Binding:
     """Return the servicer with its allow-list."""
     return Binding(
-        servicer=DisputesServicer(service),
+        servicer=DisputesServicer(service, talk),
         add=disputes_pb2_grpc.add_DisputesServiceServicer_to_server,
         descriptor=disputes_pb2.DESCRIPTOR.services_by_name["DisputesService"],
         access=ACCESS,
     )
 
 
-class DisputesServicer(disputes_pb2_grpc.DisputesServiceServicer):
-    """One method for each RPC. The contract lists their refusals."""
+class DisputesServicer(TalkMethods, disputes_pb2_grpc.DisputesServiceServicer):
+    """One method for each RPC; those of messages and notes are in their room."""
 
-    def __init__(self, service: DisputesService) -> None:
-        self._service = service
+    def __init__(self, service: DisputesService, talk: TalkService) -> None:
+        self._service, self._talk = service, talk
 
     async def OpenDispute(
         self, request: disputes_pb2.OpenDisputeRequest, context: Context
@@ -90,11 +95,22 @@ class DisputesServicer(disputes_pb2_grpc.DisputesServiceServicer):
     async def AssignDispute(
         self, request: disputes_pb2.AssignDisputeRequest, context: Context
     ) -> disputes_pb2.Dispute:
+        who = identity.current()
         answer = await self._service.assign(
             key=request_key(request),
             dispute_id=wire.dispute_id(request.dispute_id),
             agent_id=request.agent_id,
+            # Of others, only the id is known.
+            agent_name=who.name if who.principal == request.agent_id else "",
             notes=request.notes,
+        )
+        return _dispute(answer, context)
+
+    async def UnassignDispute(
+        self, request: disputes_pb2.UnassignDisputeRequest, context: Context
+    ) -> disputes_pb2.Dispute:
+        answer = await self._service.unassign(
+            key=request_key(request), dispute_id=wire.dispute_id(request.dispute_id)
         )
         return _dispute(answer, context)
 

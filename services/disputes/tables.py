@@ -23,6 +23,7 @@ disputes = sa.Table(
     sa.Column("asset", sa.Text, nullable=False),
     sa.Column("minor_units", sa.BigInteger, nullable=False),
     sa.Column("assigned_to", sa.Text, nullable=False),
+    sa.Column("assigned_to_name", sa.Text, nullable=False),
     sa.Column("assignment_notes", sa.Text, nullable=False),
     sa.Column("version", sa.BigInteger, nullable=False),
     sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
@@ -46,3 +47,24 @@ rulings = sa.Table(
     sa.Column("withdrawn_at", sa.DateTime(timezone=True)),
     sa.Column("withdrawn_why", sa.Text),
 )
+
+
+def _remarks(name: str) -> sa.Table:
+    return sa.Table(
+        name,
+        metadata,
+        sa.Column("marketplace_id", sa.Uuid, primary_key=True),
+        sa.Column("id", sa.Uuid, primary_key=True),
+        sa.Column("dispute_id", sa.Uuid, nullable=False),
+        sa.Column("author", sa.Text, nullable=False),
+        sa.Column("author_id", sa.Text, nullable=False),
+        sa.Column("author_name", sa.Text, nullable=False),
+        sa.Column("text", sa.Text, nullable=False),
+        sa.Column("number", sa.BigInteger, nullable=False),
+        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+    )
+
+
+# What parties may read, and what they may not, are never in one table.
+messages = _remarks("messages")
+notes = _remarks("notes")

@@ -168,6 +168,7 @@ def dispute(case: Dispute) -> disputes_pb2.Dispute:
         evidence=case.evidence,
         contract_snapshot_json=case.contract_snapshot_json,
         assigned_to=case.assigned_to,
+        assigned_to_name=case.assigned_to_name,
         assignment_notes=case.assignment_notes,
         created_at=instant_to_proto(case.created_at),
         updated_at=instant_to_proto(case.updated_at),

@@ -23,6 +23,7 @@ MODULES = (
     "intents",
     "sending.flows",
     "operating.network",
+    "talk.domain",
 )
 # Enums of the wire whose twin has another name in the code.
 OTHER_NAMES = {

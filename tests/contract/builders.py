@@ -21,6 +21,7 @@ from orchestrator.webhooks.v1 import webhooks_pb2 as webhooks
 
 from kernel.ids import new_id
 from kernel.money import CENT
+from tests.contract.desk import DESK
 from tests.contract.event_builders import EVENTS
 
 LINK = "https://cdn.example.com/a.png"
@@ -355,8 +356,7 @@ DISPUTES: dict[str, Callable[[], Any]] = {
     "WithdrawDecision": lambda: keyed(
         disputes.WithdrawDecisionRequest, dispute_id=ident(), why="It can never be paid"
     ),
-    "AgeAnswers": lambda: keyed(disputes.AgeAnswersRequest, seconds=60),
-    "CompleteDispute": lambda: keyed(disputes.CompleteDisputeRequest, dispute_id=ident()),
+    **DESK,
 }
 
 WEBHOOKS: dict[str, Callable[[], Any]] = {

@@ -126,9 +126,10 @@ async def _dispute(world: World) -> None:
     order = await world.call("orders", "GetOrder", orders.GetOrderRequest(order_id=order_id))
     assign = keyed(disputes.AssignDisputeRequest, dispute_id=order.dispute.id, agent_id="agent-1")
     await world.call("disputes", "AssignDispute", assign)
-    evidence = VALID["disputes"]["AddEvidence"]()
-    evidence.dispute_id = order.dispute.id
-    await world.call("disputes", "AddEvidence", evidence)
+    for method in ("UnassignDispute", "AddMessage", "AddEvidence"):
+        request = VALID["disputes"][method]()
+        request.dispute_id = order.dispute.id
+        await world.call("disputes", method, request)
     decision = VALID["orders"]["ResolveDispute"]()
     decision.dispute_id, decision.wait_seconds = order.dispute.id, 60
     resolved = await world.call("orders", "ResolveDispute", decision)

@@ -30,7 +30,7 @@ from tests.contract.unkeyed import a_request
 from tests.contract.world import CALL_SECONDS, READY, WAIT_SECONDS, World, propose_correction
 
 # What an admin may read of orders that are not theirs.
-ADMIN_READS = {"GetOrder", "GetReceipt", "GetDispute", "GetOffer", "ListOffers"}
+ADMIN_READS = {"GetOrder", "GetReceipt", "GetDispute", "ListMessages", "GetOffer", "ListOffers"}
 REFUSED = "PERMISSION_DENIED"
 
 

@@ -7,7 +7,6 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from google.protobuf.message import Message
-from orchestrator.disputes.v1 import disputes_pb2 as disputes
 from orchestrator.escrow.v1 import escrow_pb2 as escrow
 from orchestrator.ledger.v1 import ledger_pb2 as ledger
 from orchestrator.orders.v1 import orders_pb2 as orders
@@ -194,28 +193,19 @@ def _as_it_is(name: str, method: str) -> Ready:
     return ready
 
 
-def _about_case(method: str) -> Ready:
+def _about_case(method: str, *before: str) -> Ready:
+    """Return what makes a case, after some other methods, and a request about it."""
+
     async def ready(world: World) -> Any:
-        request = VALID["disputes"][method]()
-        request.dispute_id = await world.a_case()
+        dispute_id = await world.a_case()
+        for name in (*before, method):
+            request = VALID["disputes"][name]()
+            request.dispute_id = dispute_id
+            if name != method:
+                await world.call("disputes", name, request)
         return request
 
     return ready
-
-
-async def _complete_case(world: World) -> Any:
-    decision = await _about_case("DecideDispute")(world)
-    decided = await world.call("disputes", "DecideDispute", decision)
-    return keyed(disputes.CompleteDisputeRequest, dispute_id=decided.id)
-
-
-async def _withdraw_decision(world: World) -> Any:
-    decided = await world.call(
-        "disputes", "DecideDispute", await _about_case("DecideDispute")(world)
-    )
-    request = VALID["disputes"]["WithdrawDecision"]()
-    request.dispute_id = decided.id
-    return request
 
 
 def _about_webhook(method: str, which: Callable[[World], Awaitable[str]]) -> Ready:
@@ -342,15 +332,15 @@ def _on_withdrawal(
     return ready
 
 
+_ABOUT_CASES = ("AssignDispute", "AddEvidence", "AddMessage", "AddNote", "DecideDispute")
 _LOCKED = ("ReserveFunds", "CreateEscrow", "FundEscrow")
 # For every mutating RPC: makes what it needs, and returns a request that succeeds.
 READY: dict[tuple[str, str], Ready] = {
     ("disputes", "OpenDispute"): _as_it_is("disputes", "OpenDispute"),
-    ("disputes", "AssignDispute"): _about_case("AssignDispute"),
-    ("disputes", "AddEvidence"): _about_case("AddEvidence"),
-    ("disputes", "DecideDispute"): _about_case("DecideDispute"),
-    ("disputes", "CompleteDispute"): _complete_case,
-    ("disputes", "WithdrawDecision"): _withdraw_decision,
+    **{("disputes", name): _about_case(name) for name in _ABOUT_CASES},
+    ("disputes", "UnassignDispute"): _about_case("UnassignDispute", "AssignDispute"),
+    ("disputes", "CompleteDispute"): _about_case("CompleteDispute", "DecideDispute"),
+    ("disputes", "WithdrawDecision"): _about_case("WithdrawDecision", "DecideDispute"),
     ("webhooks", "CreateWebhook"): _as_it_is("webhooks", "CreateWebhook"),
     ("webhooks", "UpdateWebhook"): _about_webhook("UpdateWebhook", World.own_webhook),
     ("webhooks", "DeleteWebhook"): _about_webhook("DeleteWebhook", World.a_webhook),

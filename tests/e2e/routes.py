@@ -67,6 +67,9 @@ _BODIES: Mapping[str, Body] = {
     "/platform/withdrawals/{id}/approve": None,
     "/platform/withdrawals/{id}/cancel": None,
     "/disputes/{id}/assign": {"agentId": "agent-7"},
+    "/disputes/{id}/unassign": None,
+    "/disputes/{id}/messages": {"text": "Which figures are missing?"},
+    "/disputes/{id}/notes": {"text": "They have sent them before"},
     "/disputes/{id}/evidence": {"evidence": ["https://example.org/proof"]},
     "/disputes/{id}/resolve": {"decision": "FULL_REFUND"},
     "/test/clock": {"advance": "1s"},
@@ -109,6 +112,8 @@ STATES: Mapping[str, str] = {
     "/orders/{id}/resolution/dispute": "IN_PROGRESS",
     "/disputes/{id}": "DISPUTED",
     "/disputes/{id}/assign": "DISPUTED",
+    "/disputes/{id}/messages": "DISPUTED",
+    "/disputes/{id}/notes": "DISPUTED",
     "/disputes/{id}/evidence": "DISPUTED",
     "/disputes/{id}/resolve": "DISPUTED",
 }

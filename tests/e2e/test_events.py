@@ -58,6 +58,8 @@ PAYLOADS: Mapping[str, str] = {
     "balance.released": "userId amount orderId reason",
     "dispute.opened": "disputeId orderId openedBy reason",
     "dispute.under_review": "disputeId reviewedBy",
+    "dispute.unassigned": "disputeId",
+    "dispute.message_added": "disputeId messageId writtenBy",
     "dispute.evidence_added": "disputeId",
     "dispute.resolved": "disputeId decision resolvedBy resolvedAt",
     "user.created": "userId",
@@ -110,6 +112,8 @@ async def ended_in_every_way(shop: Shop) -> None:
     dispute = (await shop.get(f"/orders/{orders[3]}"))["dispute"]["id"]
     evidence = {"evidence": ["https://example.org/proof"]}
     data_of(await shop.post(f"/disputes/{dispute}/assign", {"agentId": "agent-7"}))
+    data_of(await shop.post(f"/disputes/{dispute}/unassign"))
+    data_of(await shop.post(f"/disputes/{dispute}/messages", {"text": "Where is it?"}))
     data_of(await shop.post(f"/disputes/{dispute}/evidence", evidence))
     data_of(await shop.resolve(dispute, "SPLIT", releaseAmount="30.00", refundAmount="50.00"))
 

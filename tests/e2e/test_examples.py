@@ -189,7 +189,7 @@ async def test_marketplace_api_examples_succeed_unchanged(stack: RunningStack, s
     async def decided(decision: str, end: str) -> None:
         order_id = await ordered(*locked, "resolution/dispute")
         case = (await shop.get(f"/orders/{order_id}"))["dispute"]["id"]
-        for step in ("assign", "evidence"):
+        for step in ("assign", "unassign", "messages", "notes", "evidence"):
             data_of(await shown.send(client, f"/disputes/{{id}}/{step}", id=case))
         resolved = await shown.send(client, "/disputes/{id}/resolve", decision, id=case)
         assert data_of(resolved)["order"]["finalStatus"] == end
@@ -266,7 +266,12 @@ async def test_party_api_examples_succeed_unchanged(stack: RunningStack) -> None
             offered("decline"),
             ordered((personal, "cancel")),
             ordered((personal, "pay"), (business, "deliver"), (personal, "confirm")),
-            ordered((personal, "pay"), (personal, "dispute"), (business, "dispute/evidence")),
+            ordered(
+                (personal, "pay"),
+                (personal, "dispute"),
+                (business, "dispute/messages"),
+                (business, "dispute/evidence"),
+            ),
         )
 
     assert shown.sent == shown.operations

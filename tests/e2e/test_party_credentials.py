@@ -33,6 +33,8 @@ async def anonymous(shop: Shop, method: str, path: str, **headers: str) -> httpx
         ("POST", "/orders/x/confirm/"),
         ("GET", "/orders/x/dispute"),
         ("POST", "/orders/x/dispute/evidence"),
+        ("POST", "/orders/x/dispute/messages"),
+        ("GET", "/orders/x/dispute/messages"),
         ("GET", "/orders/x/receipt"),
     ],
 )

@@ -39,6 +39,8 @@ ROUTES: Mapping[str, tuple[str, ...]] = {
     "POST /orders/{order_id}/dispute": ("pay",),
     "GET /orders/{order_id}/dispute": ("pay", "dispute"),
     "POST /orders/{order_id}/dispute/evidence": ("pay", "dispute"),
+    "POST /orders/{order_id}/dispute/messages": ("pay", "dispute"),
+    "GET /orders/{order_id}/dispute/messages": ("pay", "dispute"),
     "GET /orders/{order_id}/receipt": ("pay", "confirm"),
     "POST /orders/{order_id}/offers": ("pay",),
     "GET /orders/{order_id}/offers": ("pay",),
@@ -76,6 +78,7 @@ expected-statuses = ["2xx", 403, 404, 409]
 [[operations]]
 include-path = [
   "/api/v1/orders/{{order_id}}/dispute/evidence",
+  "/api/v1/orders/{{order_id}}/dispute/messages",
   "/api/v1/orders/{{order_id}}/pay",
   "/api/v1/me/withdrawals",
   "/api/v1/me/balance/entries",

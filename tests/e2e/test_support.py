@@ -145,3 +145,46 @@ async def test_people_without_the_role_decide_nothing(shop: Shop, role: str) -> 
 
         assert {answer.status_code for answer in answers} == {404}
         assert (await shop.get(f"/disputes/{dispute_id}"))["status"] == "OPEN"
+
+
+async def test_parties_and_support_talk_and_notes_stay_with_support(shop: Shop) -> None:
+    secret = f"they lie {uuid.uuid4().hex}"
+    async with contextlib.AsyncExitStack() as opened:
+        buyer, business, order_id = await disputed(opened, shop)
+        support = await opened.enter_async_context(desk(shop, "ann", name="Ann Lée"))
+        dispute_id = (await shop.get(f"/orders/{order_id}"))["dispute"]["id"]
+        case, own = f"/disputes/{dispute_id}", f"/orders/{order_id}/dispute"
+
+        took = data_of(await support.post(f"{case}/assign", {"agentId": "support:ann"}))
+        noted = data_of(await support.post(f"{case}/notes", {"text": secret}), status=201)
+        for one, text in ((buyer, "Nothing works 🧾"), (business, "It does")):
+            written = await one.client.post(f"{own}/messages", json={"text": text})
+            answer_of(written, status=201)
+        data_of(await support.post(f"{case}/messages", {"text": "Which part?"}), status=201)
+        data_of(await support.post(f"{case}/unassign"))
+
+        for_support = (await support.client.get(f"{case}/messages")).json()["data"]
+        notes = (await shop.client.get(f"{case}/notes")).json()["data"]
+        seen = [
+            answer_of(await one.client.get(path))
+            for one in (buyer, business)
+            for path in (own, f"{own}/messages", f"/orders/{order_id}")
+        ]
+        pages = answer_of(await buyer.client.get(f"{own}/messages", params={"limit": 2}))
+        closed = [await one.client.get(f"{case}/notes") for one in (buyer, business)]
+        guessed = [await one.client.get(f"{own}/notes") for one in (buyer, business)]
+
+    assert (took["status"], took["assignedToName"]) == ("UNDER_REVIEW", "Ann Lée")
+    assert notes == [noted]
+    assert (noted["authorId"], noted["authorName"]) == ("support:ann", "Ann Lée")
+    assert [(one["writtenBy"], one["text"]) for one in for_support] == [
+        ("SUPPORT", "Which part?"),
+        ("SELLER", "It does"),
+        ("BUYER", "Nothing works 🧾"),
+    ]
+    assert [one["written_by"] for one in seen[1]["items"]] == ["support", "business", "personal"]
+    assert pages["items"] == seen[1]["items"][:2]
+    assert pages["next_cursor"]
+    for text in (secret, "Ann", "support:"):
+        assert text not in str(seen), text
+    assert {answer.status_code for answer in (*closed, *guessed)} == {404}

@@ -16,7 +16,10 @@ from tests.serving import Client, identity_of
 
 # An older schema: a case knew only its order.
 _BACK = """
-alter table disputes.disputes drop column buyer_id, drop column seller_id;
+alter table disputes.disputes drop column buyer_id, drop column seller_id,
+    drop column assigned_to_name;
+drop table disputes.messages;
+drop table disputes.notes;
 alter table disputes.rulings drop constraint rulings_pkey, drop column number,
     drop column withdrawn_at, drop column withdrawn_why, drop column resolved_by_name,
     add primary key (marketplace_id, dispute_id);

@@ -77,7 +77,8 @@ STABLE = {
     "listUsers getUser getUserBalance getBalance creditUser "
     "listEntries getWallet getDeposit createWithdrawal listWithdrawals "
     "getWithdrawal commitWithdrawal approveWithdrawal cancelWithdrawal listDisputes getDispute "
-    "assignDispute addEvidence resolveDispute streamEvents getEvent createKey listKeys revokeKey "
+    "assignDispute unassignDispute addMessage listMessages addNote listNotes addEvidence "
+    "resolveDispute streamEvents getEvent createKey listKeys revokeKey "
     "listAudit getMe createWebhook listWebhooks getWebhook updateWebhook deleteWebhook "
     "rotateWebhookSecret "
     "sendWebhookTest listWebhookDeliveries resendWebhookDelivery resendWebhookDeliveries "
@@ -87,8 +88,9 @@ STABLE = {
     "exportFees exportFeeWithdrawals exportAudit exportStatement",
     "party": "createOrder listOrders getOrder payOrder deliverOrder confirmOrder cancelOrder "
     "makeOffer listOffers getOffer acceptOffer declineOffer openDispute getDispute addEvidence "
-    "getReceipt getMe streamEvents getBalance listEntries getDeposit createWithdrawal "
-    "listWithdrawals getWithdrawal commitWithdrawal cancelWithdrawal exportStatement",
+    "addMessage listMessages getReceipt getMe streamEvents getBalance listEntries getDeposit "
+    "createWithdrawal listWithdrawals getWithdrawal commitWithdrawal cancelWithdrawal "
+    "exportStatement",
 }
 
 

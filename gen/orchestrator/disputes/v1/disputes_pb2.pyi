@@ -19,13 +19,24 @@ class DisputeStatus(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     DISPUTE_STATUS_OPEN: _ClassVar[DisputeStatus]
     DISPUTE_STATUS_UNDER_REVIEW: _ClassVar[DisputeStatus]
     DISPUTE_STATUS_RESOLVED: _ClassVar[DisputeStatus]
+
+class DisputeAuthor(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    DISPUTE_AUTHOR_UNSPECIFIED: _ClassVar[DisputeAuthor]
+    DISPUTE_AUTHOR_BUYER: _ClassVar[DisputeAuthor]
+    DISPUTE_AUTHOR_SELLER: _ClassVar[DisputeAuthor]
+    DISPUTE_AUTHOR_SUPPORT: _ClassVar[DisputeAuthor]
 DISPUTE_STATUS_UNSPECIFIED: DisputeStatus
 DISPUTE_STATUS_OPEN: DisputeStatus
 DISPUTE_STATUS_UNDER_REVIEW: DisputeStatus
 DISPUTE_STATUS_RESOLVED: DisputeStatus
+DISPUTE_AUTHOR_UNSPECIFIED: DisputeAuthor
+DISPUTE_AUTHOR_BUYER: DisputeAuthor
+DISPUTE_AUTHOR_SELLER: DisputeAuthor
+DISPUTE_AUTHOR_SUPPORT: DisputeAuthor
 
 class Dispute(_message.Message):
-    __slots__ = ("id", "order_id", "status", "opened_by", "reason", "description", "initiated_by", "evidence", "contract_snapshot_json", "assigned_to", "assignment_notes", "decision", "release_amount", "refund_amount", "resolution_note", "resolved_by", "created_at", "updated_at", "decided_at", "resolved_at", "amount", "resolved_by_name")
+    __slots__ = ("id", "order_id", "status", "opened_by", "reason", "description", "initiated_by", "evidence", "contract_snapshot_json", "assigned_to", "assignment_notes", "decision", "release_amount", "refund_amount", "resolution_note", "resolved_by", "created_at", "updated_at", "decided_at", "resolved_at", "amount", "resolved_by_name", "assigned_to_name")
     ID_FIELD_NUMBER: _ClassVar[int]
     ORDER_ID_FIELD_NUMBER: _ClassVar[int]
     STATUS_FIELD_NUMBER: _ClassVar[int]
@@ -48,6 +59,7 @@ class Dispute(_message.Message):
     RESOLVED_AT_FIELD_NUMBER: _ClassVar[int]
     AMOUNT_FIELD_NUMBER: _ClassVar[int]
     RESOLVED_BY_NAME_FIELD_NUMBER: _ClassVar[int]
+    ASSIGNED_TO_NAME_FIELD_NUMBER: _ClassVar[int]
     id: str
     order_id: str
     status: DisputeStatus
@@ -70,7 +82,42 @@ class Dispute(_message.Message):
     resolved_at: _timestamp_pb2.Timestamp
     amount: _common_pb2.Money
     resolved_by_name: str
-    def __init__(self, id: _Optional[str] = ..., order_id: _Optional[str] = ..., status: _Optional[_Union[DisputeStatus, str]] = ..., opened_by: _Optional[_Union[_common_pb2.Party, str]] = ..., reason: _Optional[_Union[_orders_pb2.DisputeReason, str]] = ..., description: _Optional[str] = ..., initiated_by: _Optional[str] = ..., evidence: _Optional[_Iterable[str]] = ..., contract_snapshot_json: _Optional[str] = ..., assigned_to: _Optional[str] = ..., assignment_notes: _Optional[str] = ..., decision: _Optional[_Union[_orders_pb2.DisputeDecision, str]] = ..., release_amount: _Optional[_Union[_common_pb2.Money, _Mapping]] = ..., refund_amount: _Optional[_Union[_common_pb2.Money, _Mapping]] = ..., resolution_note: _Optional[str] = ..., resolved_by: _Optional[str] = ..., created_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., updated_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., decided_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., resolved_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., amount: _Optional[_Union[_common_pb2.Money, _Mapping]] = ..., resolved_by_name: _Optional[str] = ...) -> None: ...
+    assigned_to_name: str
+    def __init__(self, id: _Optional[str] = ..., order_id: _Optional[str] = ..., status: _Optional[_Union[DisputeStatus, str]] = ..., opened_by: _Optional[_Union[_common_pb2.Party, str]] = ..., reason: _Optional[_Union[_orders_pb2.DisputeReason, str]] = ..., description: _Optional[str] = ..., initiated_by: _Optional[str] = ..., evidence: _Optional[_Iterable[str]] = ..., contract_snapshot_json: _Optional[str] = ..., assigned_to: _Optional[str] = ..., assignment_notes: _Optional[str] = ..., decision: _Optional[_Union[_orders_pb2.DisputeDecision, str]] = ..., release_amount: _Optional[_Union[_common_pb2.Money, _Mapping]] = ..., refund_amount: _Optional[_Union[_common_pb2.Money, _Mapping]] = ..., resolution_note: _Optional[str] = ..., resolved_by: _Optional[str] = ..., created_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., updated_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., decided_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., resolved_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., amount: _Optional[_Union[_common_pb2.Money, _Mapping]] = ..., resolved_by_name: _Optional[str] = ..., assigned_to_name: _Optional[str] = ...) -> None: ...
+
+class DisputeMessage(_message.Message):
+    __slots__ = ("id", "dispute_id", "author", "author_id", "author_name", "text", "created_at")
+    ID_FIELD_NUMBER: _ClassVar[int]
+    DISPUTE_ID_FIELD_NUMBER: _ClassVar[int]
+    AUTHOR_FIELD_NUMBER: _ClassVar[int]
+    AUTHOR_ID_FIELD_NUMBER: _ClassVar[int]
+    AUTHOR_NAME_FIELD_NUMBER: _ClassVar[int]
+    TEXT_FIELD_NUMBER: _ClassVar[int]
+    CREATED_AT_FIELD_NUMBER: _ClassVar[int]
+    id: str
+    dispute_id: str
+    author: DisputeAuthor
+    author_id: str
+    author_name: str
+    text: str
+    created_at: _timestamp_pb2.Timestamp
+    def __init__(self, id: _Optional[str] = ..., dispute_id: _Optional[str] = ..., author: _Optional[_Union[DisputeAuthor, str]] = ..., author_id: _Optional[str] = ..., author_name: _Optional[str] = ..., text: _Optional[str] = ..., created_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
+
+class DisputeNote(_message.Message):
+    __slots__ = ("id", "dispute_id", "author_id", "author_name", "text", "created_at")
+    ID_FIELD_NUMBER: _ClassVar[int]
+    DISPUTE_ID_FIELD_NUMBER: _ClassVar[int]
+    AUTHOR_ID_FIELD_NUMBER: _ClassVar[int]
+    AUTHOR_NAME_FIELD_NUMBER: _ClassVar[int]
+    TEXT_FIELD_NUMBER: _ClassVar[int]
+    CREATED_AT_FIELD_NUMBER: _ClassVar[int]
+    id: str
+    dispute_id: str
+    author_id: str
+    author_name: str
+    text: str
+    created_at: _timestamp_pb2.Timestamp
+    def __init__(self, id: _Optional[str] = ..., dispute_id: _Optional[str] = ..., author_id: _Optional[str] = ..., author_name: _Optional[str] = ..., text: _Optional[str] = ..., created_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
 
 class OpenDisputeRequest(_message.Message):
     __slots__ = ("request_id", "fingerprint", "dispute_id", "order_id", "opened_by", "reason", "description", "initiated_by", "evidence", "contract_snapshot_json", "amount", "buyer_id", "seller_id")
@@ -151,6 +198,72 @@ class AssignDisputeRequest(_message.Message):
     agent_id: str
     notes: str
     def __init__(self, request_id: _Optional[str] = ..., fingerprint: _Optional[bytes] = ..., dispute_id: _Optional[str] = ..., agent_id: _Optional[str] = ..., notes: _Optional[str] = ...) -> None: ...
+
+class UnassignDisputeRequest(_message.Message):
+    __slots__ = ("request_id", "fingerprint", "dispute_id")
+    REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
+    FINGERPRINT_FIELD_NUMBER: _ClassVar[int]
+    DISPUTE_ID_FIELD_NUMBER: _ClassVar[int]
+    request_id: str
+    fingerprint: bytes
+    dispute_id: str
+    def __init__(self, request_id: _Optional[str] = ..., fingerprint: _Optional[bytes] = ..., dispute_id: _Optional[str] = ...) -> None: ...
+
+class AddMessageRequest(_message.Message):
+    __slots__ = ("request_id", "fingerprint", "dispute_id", "text")
+    REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
+    FINGERPRINT_FIELD_NUMBER: _ClassVar[int]
+    DISPUTE_ID_FIELD_NUMBER: _ClassVar[int]
+    TEXT_FIELD_NUMBER: _ClassVar[int]
+    request_id: str
+    fingerprint: bytes
+    dispute_id: str
+    text: str
+    def __init__(self, request_id: _Optional[str] = ..., fingerprint: _Optional[bytes] = ..., dispute_id: _Optional[str] = ..., text: _Optional[str] = ...) -> None: ...
+
+class ListMessagesRequest(_message.Message):
+    __slots__ = ("dispute_id", "page")
+    DISPUTE_ID_FIELD_NUMBER: _ClassVar[int]
+    PAGE_FIELD_NUMBER: _ClassVar[int]
+    dispute_id: str
+    page: _common_pb2.PageRequest
+    def __init__(self, dispute_id: _Optional[str] = ..., page: _Optional[_Union[_common_pb2.PageRequest, _Mapping]] = ...) -> None: ...
+
+class ListMessagesResponse(_message.Message):
+    __slots__ = ("messages", "next_page_token")
+    MESSAGES_FIELD_NUMBER: _ClassVar[int]
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _ClassVar[int]
+    messages: _containers.RepeatedCompositeFieldContainer[DisputeMessage]
+    next_page_token: str
+    def __init__(self, messages: _Optional[_Iterable[_Union[DisputeMessage, _Mapping]]] = ..., next_page_token: _Optional[str] = ...) -> None: ...
+
+class AddNoteRequest(_message.Message):
+    __slots__ = ("request_id", "fingerprint", "dispute_id", "text")
+    REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
+    FINGERPRINT_FIELD_NUMBER: _ClassVar[int]
+    DISPUTE_ID_FIELD_NUMBER: _ClassVar[int]
+    TEXT_FIELD_NUMBER: _ClassVar[int]
+    request_id: str
+    fingerprint: bytes
+    dispute_id: str
+    text: str
+    def __init__(self, request_id: _Optional[str] = ..., fingerprint: _Optional[bytes] = ..., dispute_id: _Optional[str] = ..., text: _Optional[str] = ...) -> None: ...
+
+class ListNotesRequest(_message.Message):
+    __slots__ = ("dispute_id", "page")
+    DISPUTE_ID_FIELD_NUMBER: _ClassVar[int]
+    PAGE_FIELD_NUMBER: _ClassVar[int]
+    dispute_id: str
+    page: _common_pb2.PageRequest
+    def __init__(self, dispute_id: _Optional[str] = ..., page: _Optional[_Union[_common_pb2.PageRequest, _Mapping]] = ...) -> None: ...
+
+class ListNotesResponse(_message.Message):
+    __slots__ = ("notes", "next_page_token")
+    NOTES_FIELD_NUMBER: _ClassVar[int]
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _ClassVar[int]
+    notes: _containers.RepeatedCompositeFieldContainer[DisputeNote]
+    next_page_token: str
+    def __init__(self, notes: _Optional[_Iterable[_Union[DisputeNote, _Mapping]]] = ..., next_page_token: _Optional[str] = ...) -> None: ...
 
 class AddEvidenceRequest(_message.Message):
     __slots__ = ("request_id", "fingerprint", "dispute_id", "evidence")

@@ -58,6 +58,31 @@ class DisputesServiceStub:
                 request_serializer=orchestrator_dot_disputes_dot_v1_dot_disputes__pb2.AssignDisputeRequest.SerializeToString,
                 response_deserializer=orchestrator_dot_disputes_dot_v1_dot_disputes__pb2.Dispute.FromString,
                 _registered_method=True)
+        self.UnassignDispute = channel.unary_unary(
+                '/orchestrator.disputes.v1.DisputesService/UnassignDispute',
+                request_serializer=orchestrator_dot_disputes_dot_v1_dot_disputes__pb2.UnassignDisputeRequest.SerializeToString,
+                response_deserializer=orchestrator_dot_disputes_dot_v1_dot_disputes__pb2.Dispute.FromString,
+                _registered_method=True)
+        self.AddMessage = channel.unary_unary(
+                '/orchestrator.disputes.v1.DisputesService/AddMessage',
+                request_serializer=orchestrator_dot_disputes_dot_v1_dot_disputes__pb2.AddMessageRequest.SerializeToString,
+                response_deserializer=orchestrator_dot_disputes_dot_v1_dot_disputes__pb2.DisputeMessage.FromString,
+                _registered_method=True)
+        self.ListMessages = channel.unary_unary(
+                '/orchestrator.disputes.v1.DisputesService/ListMessages',
+                request_serializer=orchestrator_dot_disputes_dot_v1_dot_disputes__pb2.ListMessagesRequest.SerializeToString,
+                response_deserializer=orchestrator_dot_disputes_dot_v1_dot_disputes__pb2.ListMessagesResponse.FromString,
+                _registered_method=True)
+        self.AddNote = channel.unary_unary(
+                '/orchestrator.disputes.v1.DisputesService/AddNote',
+                request_serializer=orchestrator_dot_disputes_dot_v1_dot_disputes__pb2.AddNoteRequest.SerializeToString,
+                response_deserializer=orchestrator_dot_disputes_dot_v1_dot_disputes__pb2.DisputeNote.FromString,
+                _registered_method=True)
+        self.ListNotes = channel.unary_unary(
+                '/orchestrator.disputes.v1.DisputesService/ListNotes',
+                request_serializer=orchestrator_dot_disputes_dot_v1_dot_disputes__pb2.ListNotesRequest.SerializeToString,
+                response_deserializer=orchestrator_dot_disputes_dot_v1_dot_disputes__pb2.ListNotesResponse.FromString,
+                _registered_method=True)
         self.AddEvidence = channel.unary_unary(
                 '/orchestrator.disputes.v1.DisputesService/AddEvidence',
                 request_serializer=orchestrator_dot_disputes_dot_v1_dot_disputes__pb2.AddEvidenceRequest.SerializeToString,
@@ -117,6 +142,45 @@ class DisputesServiceServicer:
 
     def AssignDispute(self, request, context):
         """Assign the dispute to a support agent. Reasons: DISPUTE_NOT_FOUND, INVALID_STATE.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def UnassignDispute(self, request, context):
+        """Take the dispute from its agent: it is open again. Reasons: DISPUTE_NOT_FOUND, INVALID_STATE.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def AddMessage(self, request, context):
+        """Write a message about an unresolved dispute, for both sides and support to read. A person
+        writes for their side, everybody else for support.
+        Reasons: DISPUTE_NOT_FOUND, NOT_PARTY, INVALID_STATE, TOO_MANY_MESSAGES.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListMessages(self, request, context):
+        """List the messages about a dispute, newest first. A person is not told who of support wrote.
+        Reasons: DISPUTE_NOT_FOUND, NOT_PARTY.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def AddNote(self, request, context):
+        """Write a note that only support reads. It has no event, and no person sees that it exists.
+        Reasons: DISPUTE_NOT_FOUND, TOO_MANY_MESSAGES.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListNotes(self, request, context):
+        """List the notes on a dispute, newest first. Reasons: DISPUTE_NOT_FOUND.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -183,6 +247,31 @@ def add_DisputesServiceServicer_to_server(servicer, server):
                     servicer.AssignDispute,
                     request_deserializer=orchestrator_dot_disputes_dot_v1_dot_disputes__pb2.AssignDisputeRequest.FromString,
                     response_serializer=orchestrator_dot_disputes_dot_v1_dot_disputes__pb2.Dispute.SerializeToString,
+            ),
+            'UnassignDispute': grpc.unary_unary_rpc_method_handler(
+                    servicer.UnassignDispute,
+                    request_deserializer=orchestrator_dot_disputes_dot_v1_dot_disputes__pb2.UnassignDisputeRequest.FromString,
+                    response_serializer=orchestrator_dot_disputes_dot_v1_dot_disputes__pb2.Dispute.SerializeToString,
+            ),
+            'AddMessage': grpc.unary_unary_rpc_method_handler(
+                    servicer.AddMessage,
+                    request_deserializer=orchestrator_dot_disputes_dot_v1_dot_disputes__pb2.AddMessageRequest.FromString,
+                    response_serializer=orchestrator_dot_disputes_dot_v1_dot_disputes__pb2.DisputeMessage.SerializeToString,
+            ),
+            'ListMessages': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListMessages,
+                    request_deserializer=orchestrator_dot_disputes_dot_v1_dot_disputes__pb2.ListMessagesRequest.FromString,
+                    response_serializer=orchestrator_dot_disputes_dot_v1_dot_disputes__pb2.ListMessagesResponse.SerializeToString,
+            ),
+            'AddNote': grpc.unary_unary_rpc_method_handler(
+                    servicer.AddNote,
+                    request_deserializer=orchestrator_dot_disputes_dot_v1_dot_disputes__pb2.AddNoteRequest.FromString,
+                    response_serializer=orchestrator_dot_disputes_dot_v1_dot_disputes__pb2.DisputeNote.SerializeToString,
+            ),
+            'ListNotes': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListNotes,
+                    request_deserializer=orchestrator_dot_disputes_dot_v1_dot_disputes__pb2.ListNotesRequest.FromString,
+                    response_serializer=orchestrator_dot_disputes_dot_v1_dot_disputes__pb2.ListNotesResponse.SerializeToString,
             ),
             'AddEvidence': grpc.unary_unary_rpc_method_handler(
                     servicer.AddEvidence,
@@ -322,6 +411,141 @@ class DisputesService:
             '/orchestrator.disputes.v1.DisputesService/AssignDispute',
             orchestrator_dot_disputes_dot_v1_dot_disputes__pb2.AssignDisputeRequest.SerializeToString,
             orchestrator_dot_disputes_dot_v1_dot_disputes__pb2.Dispute.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def UnassignDispute(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/orchestrator.disputes.v1.DisputesService/UnassignDispute',
+            orchestrator_dot_disputes_dot_v1_dot_disputes__pb2.UnassignDisputeRequest.SerializeToString,
+            orchestrator_dot_disputes_dot_v1_dot_disputes__pb2.Dispute.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def AddMessage(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/orchestrator.disputes.v1.DisputesService/AddMessage',
+            orchestrator_dot_disputes_dot_v1_dot_disputes__pb2.AddMessageRequest.SerializeToString,
+            orchestrator_dot_disputes_dot_v1_dot_disputes__pb2.DisputeMessage.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListMessages(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/orchestrator.disputes.v1.DisputesService/ListMessages',
+            orchestrator_dot_disputes_dot_v1_dot_disputes__pb2.ListMessagesRequest.SerializeToString,
+            orchestrator_dot_disputes_dot_v1_dot_disputes__pb2.ListMessagesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def AddNote(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/orchestrator.disputes.v1.DisputesService/AddNote',
+            orchestrator_dot_disputes_dot_v1_dot_disputes__pb2.AddNoteRequest.SerializeToString,
+            orchestrator_dot_disputes_dot_v1_dot_disputes__pb2.DisputeNote.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListNotes(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/orchestrator.disputes.v1.DisputesService/ListNotes',
+            orchestrator_dot_disputes_dot_v1_dot_disputes__pb2.ListNotesRequest.SerializeToString,
+            orchestrator_dot_disputes_dot_v1_dot_disputes__pb2.ListNotesResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -31,6 +31,23 @@ class DisputesServiceStub:
     """List disputes by filter with a cursor, newest first."""
     AssignDispute: _aio.UnaryUnaryMultiCallable[_disputes_pb2.AssignDisputeRequest, _disputes_pb2.Dispute]
     """Assign the dispute to a support agent. Reasons: DISPUTE_NOT_FOUND, INVALID_STATE."""
+    UnassignDispute: _aio.UnaryUnaryMultiCallable[_disputes_pb2.UnassignDisputeRequest, _disputes_pb2.Dispute]
+    """Take the dispute from its agent: it is open again. Reasons: DISPUTE_NOT_FOUND, INVALID_STATE."""
+    AddMessage: _aio.UnaryUnaryMultiCallable[_disputes_pb2.AddMessageRequest, _disputes_pb2.DisputeMessage]
+    """Write a message about an unresolved dispute, for both sides and support to read. A person
+    writes for their side, everybody else for support.
+    Reasons: DISPUTE_NOT_FOUND, NOT_PARTY, INVALID_STATE, TOO_MANY_MESSAGES.
+    """
+    ListMessages: _aio.UnaryUnaryMultiCallable[_disputes_pb2.ListMessagesRequest, _disputes_pb2.ListMessagesResponse]
+    """List the messages about a dispute, newest first. A person is not told who of support wrote.
+    Reasons: DISPUTE_NOT_FOUND, NOT_PARTY.
+    """
+    AddNote: _aio.UnaryUnaryMultiCallable[_disputes_pb2.AddNoteRequest, _disputes_pb2.DisputeNote]
+    """Write a note that only support reads. It has no event, and no person sees that it exists.
+    Reasons: DISPUTE_NOT_FOUND, TOO_MANY_MESSAGES.
+    """
+    ListNotes: _aio.UnaryUnaryMultiCallable[_disputes_pb2.ListNotesRequest, _disputes_pb2.ListNotesResponse]
+    """List the notes on a dispute, newest first. Reasons: DISPUTE_NOT_FOUND."""
     AddEvidence: _aio.UnaryUnaryMultiCallable[_disputes_pb2.AddEvidenceRequest, _disputes_pb2.Dispute]
     """Add evidence to an unresolved dispute. A person can add it to disputes of their own orders.
     Reasons: DISPUTE_NOT_FOUND, NOT_PARTY, INVALID_STATE, TOO_MUCH_EVIDENCE, INVALID_URL.
@@ -91,6 +108,53 @@ class DisputesServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _aio.ServicerContext[_disputes_pb2.AssignDisputeRequest, _abc.Awaitable[_disputes_pb2.Dispute]],
     ) -> _abc.Awaitable[_disputes_pb2.Dispute]:
         """Assign the dispute to a support agent. Reasons: DISPUTE_NOT_FOUND, INVALID_STATE."""
+
+    @_abc_1.abstractmethod
+    def UnassignDispute(
+        self,
+        request: _disputes_pb2.UnassignDisputeRequest,
+        context: _aio.ServicerContext[_disputes_pb2.UnassignDisputeRequest, _abc.Awaitable[_disputes_pb2.Dispute]],
+    ) -> _abc.Awaitable[_disputes_pb2.Dispute]:
+        """Take the dispute from its agent: it is open again. Reasons: DISPUTE_NOT_FOUND, INVALID_STATE."""
+
+    @_abc_1.abstractmethod
+    def AddMessage(
+        self,
+        request: _disputes_pb2.AddMessageRequest,
+        context: _aio.ServicerContext[_disputes_pb2.AddMessageRequest, _abc.Awaitable[_disputes_pb2.DisputeMessage]],
+    ) -> _abc.Awaitable[_disputes_pb2.DisputeMessage]:
+        """Write a message about an unresolved dispute, for both sides and support to read. A person
+        writes for their side, everybody else for support.
+        Reasons: DISPUTE_NOT_FOUND, NOT_PARTY, INVALID_STATE, TOO_MANY_MESSAGES.
+        """
+
+    @_abc_1.abstractmethod
+    def ListMessages(
+        self,
+        request: _disputes_pb2.ListMessagesRequest,
+        context: _aio.ServicerContext[_disputes_pb2.ListMessagesRequest, _abc.Awaitable[_disputes_pb2.ListMessagesResponse]],
+    ) -> _abc.Awaitable[_disputes_pb2.ListMessagesResponse]:
+        """List the messages about a dispute, newest first. A person is not told who of support wrote.
+        Reasons: DISPUTE_NOT_FOUND, NOT_PARTY.
+        """
+
+    @_abc_1.abstractmethod
+    def AddNote(
+        self,
+        request: _disputes_pb2.AddNoteRequest,
+        context: _aio.ServicerContext[_disputes_pb2.AddNoteRequest, _abc.Awaitable[_disputes_pb2.DisputeNote]],
+    ) -> _abc.Awaitable[_disputes_pb2.DisputeNote]:
+        """Write a note that only support reads. It has no event, and no person sees that it exists.
+        Reasons: DISPUTE_NOT_FOUND, TOO_MANY_MESSAGES.
+        """
+
+    @_abc_1.abstractmethod
+    def ListNotes(
+        self,
+        request: _disputes_pb2.ListNotesRequest,
+        context: _aio.ServicerContext[_disputes_pb2.ListNotesRequest, _abc.Awaitable[_disputes_pb2.ListNotesResponse]],
+    ) -> _abc.Awaitable[_disputes_pb2.ListNotesResponse]:
+        """List the notes on a dispute, newest first. Reasons: DISPUTE_NOT_FOUND."""
 
     @_abc_1.abstractmethod
     def AddEvidence(

@@ -26,6 +26,26 @@ class DisputeUnderReviewEvent(_message.Message):
     reviewed_by: str
     def __init__(self, dispute_id: _Optional[str] = ..., order_id: _Optional[str] = ..., reviewed_by: _Optional[str] = ...) -> None: ...
 
+class DisputeUnassignedEvent(_message.Message):
+    __slots__ = ("dispute_id", "order_id")
+    DISPUTE_ID_FIELD_NUMBER: _ClassVar[int]
+    ORDER_ID_FIELD_NUMBER: _ClassVar[int]
+    dispute_id: str
+    order_id: str
+    def __init__(self, dispute_id: _Optional[str] = ..., order_id: _Optional[str] = ...) -> None: ...
+
+class DisputeMessageAddedEvent(_message.Message):
+    __slots__ = ("dispute_id", "order_id", "message_id", "written_by")
+    DISPUTE_ID_FIELD_NUMBER: _ClassVar[int]
+    ORDER_ID_FIELD_NUMBER: _ClassVar[int]
+    MESSAGE_ID_FIELD_NUMBER: _ClassVar[int]
+    WRITTEN_BY_FIELD_NUMBER: _ClassVar[int]
+    dispute_id: str
+    order_id: str
+    message_id: str
+    written_by: str
+    def __init__(self, dispute_id: _Optional[str] = ..., order_id: _Optional[str] = ..., message_id: _Optional[str] = ..., written_by: _Optional[str] = ...) -> None: ...
+
 class DisputeEvidenceAddedEvent(_message.Message):
     __slots__ = ("dispute_id", "order_id", "evidence_count")
     DISPUTE_ID_FIELD_NUMBER: _ClassVar[int]

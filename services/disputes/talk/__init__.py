@@ -1,0 +1,1 @@
+"""What is written about a case: messages of both sides and support, and notes of support."""

@@ -1,0 +1,36 @@
+"""Valid requests of what support does beside deciding, and of how a case ends."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from orchestrator.common.v1 import common_pb2 as common
+from orchestrator.disputes.v1 import disputes_pb2 as disputes
+
+from kernel.ids import new_id
+
+
+def _ident() -> str:
+    return str(new_id())
+
+
+def _page() -> common.PageRequest:
+    return common.PageRequest(page_size=20)
+
+
+DESK: Mapping[str, Callable[[], Any]] = {
+    "UnassignDispute": lambda: disputes.UnassignDisputeRequest(
+        request_id=_ident(), dispute_id=_ident()
+    ),
+    "AddMessage": lambda: disputes.AddMessageRequest(
+        request_id=_ident(), dispute_id=_ident(), text="Which figures are missing?"
+    ),
+    "ListMessages": lambda: disputes.ListMessagesRequest(dispute_id=_ident(), page=_page()),
+    "AddNote": lambda: disputes.AddNoteRequest(
+        request_id=_ident(), dispute_id=_ident(), text="They have sent them before"
+    ),
+    "ListNotes": lambda: disputes.ListNotesRequest(dispute_id=_ident(), page=_page()),
+    "CompleteDispute": lambda: disputes.CompleteDisputeRequest(
+        request_id=_ident(), dispute_id=_ident()
+    ),
+    "AgeAnswers": lambda: disputes.AgeAnswersRequest(request_id=_ident(), seconds=60),
+}
