@@ -289,15 +289,26 @@ async def test_person_of_support_takes_and_previews_a_case(visit: Visit) -> None
     async with Shop.of(visit.stack) as demo:
         order = await demo.order_in("DISPUTED", await demo.pair(amount="20.00"), amount="20.00")
         case = (await demo.get(f"/orders/{order}"))["dispute"]["id"]
-    subject = uuid.uuid4()
-    await visit.sign_in(token.mint(document, subject=subject, role="support", name="Ann"))
+    await visit.sign_in(token.mint(document, subject=uuid.uuid4(), role="support", name="Ann"))
     await expect(page.get_by_role("heading", name="Disputes")).to_be_visible()
     assert await page.get_by_role("link", name="Webhooks").count() == 0
     await visit.go(f"disputes/{case}")
 
+    await page.get_by_label("Write to both sides").fill("Which figures are missing?")
+    await page.get_by_role("button", name="Write to both sides").click()
+    await expect(page.get_by_role("listitem").filter(has_text="Which figures")).to_contain_text(
+        "Ann"
+    )
+    await page.get_by_label("Write a note for support").fill("The seller has sent them before")
+    await page.get_by_role("button", name="Write a note for support").click()
+    await expect(page.get_by_role("listitem").filter(has_text="sent them before")).to_be_visible()
+    await visit.check_access(name="a case")
     await page.get_by_role("button", name="Assign", exact=True).click()
     await page.get_by_role("dialog").get_by_role("button", name="Assign").click()
-    await expect(page.get_by_text(f"support:{subject}", exact=True)).to_be_visible()
+    await expect(page.get_by_role("button", name="Assign to another")).to_be_visible()
+    await page.get_by_role("button", name="Give back").click()
+    await page.get_by_role("dialog").get_by_role("button", name="Give back").click()
+    await expect(page.get_by_role("button", name="Assign", exact=True)).to_be_visible()
     await page.get_by_role("button", name="Preview the decision").click()
     await expect(page.get_by_role("dialog")).to_contain_text("nothing has changed yet")
 

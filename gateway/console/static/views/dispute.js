@@ -6,6 +6,7 @@ import { fill, h, refill, say, settled } from "../dom.js";
 import { fromUnits, units, words } from "../format.js";
 import { amount, badge, button, copied, empty, facts, head, link, moment, none, outside, panel, trouble } from "../parts.js";
 import { listen } from "../stream.js";
+import { talk } from "../talk.js";
 
 const DECISIONS = [
   ["FULL_RELEASE", "Release all to the seller"],
@@ -16,6 +17,7 @@ const DECISIONS = [
 export async function show(place, { me, params, signal }) {
   const path = `/disputes/${part(params.id)}`;
   const concerns = (event) => event.aggregateId === params.id || event.payload?.disputeId === params.id;
+  const said = conversation(me, path, concerns, signal);
 
   async function draw() {
     const found = await get(path, {}, { signal });
@@ -23,9 +25,13 @@ export async function show(place, { me, params, signal }) {
     refill(
       place,
       head(words(found.reason), badge(found.status),
-        isOpen && button(found.assignedTo ? "Assign to another" : "Assign", () => assign(me, found, path, draw))),
+        isOpen && [
+          found.assignedTo && button("Give back", () => giveBack(path, draw)),
+          button(found.assignedTo ? "Assign to another" : "Assign", () => assign(me, found, path, draw)),
+        ]),
       h("p", { class: "lead" }, amount(found.amount, found.order.currency), " ", copied(found.id)),
       h("div", { class: "columns" }, about(found), sides(found), evidence(found)),
+      said,
       isOpen ? decision(found, path, draw) : outcome(found),
     );
   }
@@ -33,6 +39,15 @@ export async function show(place, { me, params, signal }) {
   await draw();
   const again = settled(() => isWriting(place) || draw().catch(() => {}));
   signal.addEventListener("abort", listen(again, concerns));
+}
+
+/** Messages and notes are kept while the rest is drawn anew: somebody may be writing one. */
+function conversation(me, path, concerns, signal) {
+  const canWrite = Boolean(me.supportId) || me.scopes.includes("support");
+  const both = { canWrite, concerns, signal };
+  return h("div", { class: "columns" },
+    talk({ ...both, title: "Messages", path: `${path}/messages`, label: "Write to both sides", none: "Nobody has written." }),
+    canWrite && talk({ ...both, title: "Notes", path: `${path}/notes`, label: "Write a note for support", none: "No notes." }));
 }
 
 /** A decision that somebody is writing is not taken away by an event. */
@@ -143,6 +158,13 @@ function ask(found, path, body, draw) {
     done: (answer) => (answer.resolvedAt ? "Decided and paid." : "Decided. The chain is paying it out."),
   });
 }
+
+const giveBack = (path, draw) => confirm({
+  title: "Give the case back?",
+  text: "It is open again, and nobody's.",
+  label: "Give back",
+  act: (key) => change("POST", `${path}/unassign`, {}, { key }).then(draw),
+});
 
 function assign(me, found, path, draw) {
   const name = h("input", { id: "agent", type: "text", maxlength: "255", autocomplete: "off", value: me.supportId });
