@@ -16,6 +16,7 @@ from gateway.call import Parts, Strangers
 from gateway.console import routes as console
 from gateway.dispatcher import Dispatcher, open_side
 from gateway.events import Feed
+from gateway.guides import routes as guides
 from gateway.keys import KeyStore
 from gateway.limits import RateLimiter, StreamPlaces
 from gateway.marketplace import view as marketplace
@@ -106,6 +107,7 @@ def _dispatcher(settings: GatewaySettings, parts: Parts) -> Dispatcher:
                 *marketplace.page_routes(),
                 *pages.index(),
                 *console.routes(explorer_url=settings.explorer_url),
+                *guides.routes(),
             ],
             parts=parts,
             wait_seconds=settings.wait_seconds,

@@ -34,7 +34,8 @@ API = "/api/v1/"
 HEALTH = f"{API}health"
 # Whether the gateway can serve, for load balancers; it depends on no other program.
 READY = "/ready"
-# The document and the pages of each view, whatever credential a request has.
+# The document and the pages of each view, whatever credential a request has. The guides are below
+# the marketplace API's pages.
 PARTY = (party.DOCS_PATH, party.REDOC_PATH, party.OPENAPI_PATH)
 MARKETPLACE = (
     *(marketplace.DOCS_PATH, marketplace.REDOC_PATH, marketplace.OPENAPI_PATH),

@@ -22,6 +22,7 @@ INDEX, ASSETS_PATH = "/", "/docs/assets"
 # The links of the first page: path → text.
 LINKS: Mapping[str, str] = {
     "/console": "Console: orders, disputes, withdrawals and webhooks, to look at and decide",
+    "/docs/guides": "Guides: how to use and run it, with search",
     "/docs": "Marketplace API: every route, to try",
     "/redoc": "Marketplace API: to read",
     "/openapi.json": "Marketplace API: OpenAPI document",

@@ -9,6 +9,7 @@ import pytest
 from starlette.applications import Starlette
 
 from gateway.console import routes as console
+from gateway.static_files import POLICY, TYPES
 
 FILES = sorted(file for file in console.FOLDER.rglob("*") if file.is_file())
 CONTENT = {file: file.read_bytes() for file in FILES}
@@ -46,7 +47,7 @@ async def test_every_file_is_served_with_its_type_policy_and_tag(
 
     assert answer.status_code == 200
     assert answer.content == CONTENT[file]
-    assert answer.headers["content-type"] == console.TYPES[file.suffix]
+    assert answer.headers["content-type"] == TYPES[file.suffix]
     for found in (answer, again, other):
         assert found.headers["content-security-policy"].startswith("default-src 'none'; ")
         assert "unsafe" not in found.headers["content-security-policy"]
@@ -67,7 +68,7 @@ async def test_the_console_is_told_where_the_network_is_shown(told: str) -> None
         answer = await client.get("/console/settings.json")
 
     assert answer.json() == {"explorerUrl": told.rstrip("/")}
-    assert answer.headers["content-security-policy"] == console.POLICY
+    assert answer.headers["content-security-policy"] == POLICY
 
 
 @pytest.mark.parametrize(
