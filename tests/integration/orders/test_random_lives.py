@@ -248,14 +248,26 @@ class Lives(RuleBasedStateMachine):
         )
         self.done(work, *_parties(order))
 
-    @rule(target=offers, order=orders, by=SIDES, share=st.integers(1, 99))
-    def offer(self, order: Any, by: Party, share: int) -> Any:
+    @rule(
+        target=offers,
+        order=orders,
+        by=SIDES,
+        share=st.integers(1, 99),
+        steps=st.sampled_from([3, 3, 0]),
+        answered=st.sampled_from([None, accept, decline]),
+    )
+    def offer(self, order: Any, by: Party, share: int, steps: int, answered: Any) -> Any:
+        self._locked(order, steps)
         refund = order.amount.minor_units // CENT * share // 100 * CENT
         made = self.done(make(self.shop, order, by=by, refund=refund))
-        return multiple() if made == REFUSED else (order, made)
+        if made == REFUSED:
+            return multiple()
+        if answered is not None:
+            self.answer((order, made), answered)
+        return multiple() if answered else (order, made)
 
     @rule(offer=consumes(offers), answer=st.sampled_from([accept, decline]))
-    def answer(self, offer: Any, answer: Callable[..., Coroutine[Any, Any, Any]]) -> None:
+    def answer(self, offer: Any, answer: Callable[..., Any]) -> None:
         order, made = offer
         parties = _parties(order) if answer is accept else ()
         self.done(answer(self.shop, made), *parties)
