@@ -112,6 +112,7 @@ STATES: Mapping[str, str] = {
     "/orders/{id}/resolution/dispute": "IN_PROGRESS",
     "/disputes/{id}": "DISPUTED",
     "/disputes/{id}/assign": "DISPUTED",
+    "/disputes/{id}/unassign": "DISPUTED",
     "/disputes/{id}/messages": "DISPUTED",
     "/disputes/{id}/notes": "DISPUTED",
     "/disputes/{id}/evidence": "DISPUTED",

@@ -280,6 +280,8 @@ async def brought(shop: Shop) -> dict[str, str]:
     for path, order_id in zip(STATES, orders, strict=True):
         order = await shop.get(f"/orders/{order_id}")
         found[path] = order["dispute"]["id"] if path.startswith("/disputes") else order_id
+        if path.endswith("/unassign"):
+            data_of(await shop.post(f"/disputes/{found[path]}/assign", {"agentId": "agent-7"}))
         if "{offerId}" in path:
             made = await shop.post(f"/orders/{order_id}/offers", {"refundAmount": "0.40"})
             found[path] = f"{order_id} {data_of(made, status=201)['id']}"
@@ -289,11 +291,8 @@ async def brought(shop: Shop) -> dict[str, str]:
 def own_fields(route: Route, own: Mapping[str, str], reference: str) -> dict[str, str]:
     """Return fields of a route's body: the marketplace's own users, and the shared reference."""
     if route.path == "/orders":
-        return {
-            "buyerId": own["buyer"],
-            "sellerId": own["seller"],
-            "clientOrderRef": reference,
-        }
+        sides = {"buyerId": own["buyer"], "sellerId": own["seller"]}
+        return {**sides, "clientOrderRef": reference}
     if route.path == "/withdrawals":
         return {"userId": own["buyer"], "reference": reference}
     if route.path == "/users":
