@@ -18,6 +18,7 @@ from tests.console.conftest import Visit
 from tests.e2e.routes import OUTSIDE
 from tests.e2e.tenants import Tenant, key_store, tenant
 from tests.e2e.test_webhooks import Receiver
+from tests.patience import until
 from tests.running_stack import RunningStack
 from tests.shop import Shop, data_of
 
@@ -320,6 +321,12 @@ async def test_orders_are_found_by_reference_and_day(visit: Visit, own: Tenant, 
     for title in ("Wanted", "Another"):
         given = {**body, "title": title, "clientOrderRef": f"cart {title}"}
         data_of(await shop.post("/orders", given), status=201)
+
+    # The words of an order are written down some seconds after it was created.
+    async def is_written_down() -> bool:
+        return bool((await shop.client.get("/orders", params={"text": "wanted"})).json()["data"])
+
+    await until(is_written_down)
     await visit.sign_in(await own.key("read"))
     await visit.go("orders")
     await expect(page.get_by_role("link", name="Another")).to_be_visible()
