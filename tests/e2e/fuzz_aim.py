@@ -74,6 +74,8 @@ def _mend(body: dict[str, Any]) -> None:
         body["amount"] = f"{len(body['milestones'])}.00"
         for number, milestone in enumerate(body["milestones"]):
             milestone.update(ref=f"part-{number}", amount="1.00")
+    if isinstance(body.get("deltaScore"), float):
+        body["deltaScore"] = round(body["deltaScore"], 1)
     if body.get("refundAmount") and "decision" not in body:
         body["refundAmount"] = "0.40"
     if "destination" in body:

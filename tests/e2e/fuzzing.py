@@ -23,6 +23,7 @@ from tests.e2e.tenants import (
     a_webhook,
     a_withdrawal,
     a_withdrawal_to_approve,
+    an_event,
     earn,
     webhooks_to_act_on,
 )
@@ -149,6 +150,7 @@ async def _populate(shop: Shop) -> dict[str, list[str]]:
     keys = [data_of(answer, status=201)["id"] for answer in answers]
     acted_on = await asyncio.gather(*(_objects(shop, pair, path) for path in STATES))
     found |= {f"/api/v1{path}": ids for path, ids in zip(STATES, acted_on, strict=True)}
+    found["/api/v1/events/{id}"] = [await an_event(shop)]
     return {**found, "users": users, "/api/v1/auth/api-keys/{id}": keys}
 
 
@@ -167,7 +169,11 @@ async def _objects(shop: Shop, pair: Pair, path: str) -> list[str]:
         return [f"{name} {offer}" for name, offer in zip(orders, ids, strict=True)]
     if not path.startswith("/disputes"):
         return orders
-    return [(await shop.get(f"/orders/{order_id}"))["dispute"]["id"] for order_id in orders]
+    disputes = [(await shop.get(f"/orders/{name}"))["dispute"]["id"] for name in orders]
+    if path.endswith("/unassign"):
+        for name in disputes:
+            data_of(await shop.post(f"/disputes/{name}/assign", {"agentId": "agent-7"}))
+    return disputes
 
 
 def write_report(
