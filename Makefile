@@ -208,6 +208,7 @@ prove: $(INSTALLED) ## Run the long proofs, and write their figures into docs/re
 	  tests/e2e/test_races.py tests/e2e/test_schemathesis.py tests/e2e/test_party_schemathesis.py
 	@$(MAKE) prove-faults
 	@$(MAKE) prove-rolling
+	@$(MAKE) prove-webhooks
 
 # Sizes of the proof; change one with `make prove-faults KILLS=50`. SEED determines the random plan.
 SEED ?= 1
@@ -227,7 +228,11 @@ prove-faults: $(INSTALLED) ## Run orders under every kind of fault: docs/reports
 	  PROVE_LIES=$(LIES) PROVE_RESTORES=$(RESTORES) PROVE_COPY_SECONDS=$(COPY_SECONDS) \
 	  PROVE_CLIENTS=$(CLIENTS) REPORTS=docs/reports $(BIN)/pytest -s -o timeout=7200 tests/prove
 
-.PHONY: prove-rolling prove-image
+.PHONY: prove-rolling prove-image prove-webhooks
+
+prove-webhooks: $(INSTALLED) ## Kill replicas of webhooks while events are delivered: docs/reports/webhooks.md
+	@WEBHOOK_EVENTS=10000 WEBHOOK_KILLS=20 REPORTS=docs/reports $(BIN)/pytest -o timeout=1800 \
+	  tests/prove/webhooks_proof.py
 
 prove-image: $(INSTALLED) ## Start every program with the image's packages, without building an image
 	@$(BIN)/pytest tests/prove/run_group_proof.py

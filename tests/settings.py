@@ -76,3 +76,19 @@ def rolling_size() -> RollingSize:
         seconds=int(os.environ.get("ROLLING_SECONDS", "0")),
         per_second=int(os.environ.get("ROLLING_PER_SECOND", "20")),
     )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WebhooksSize:
+    """How many events go to three endpoints, and how many replicas are killed meanwhile."""
+
+    events: int
+    kills: int
+
+
+def webhooks_size() -> WebhooksSize:
+    """Return the size of the proof of webhooks: WEBHOOK_EVENTS, WEBHOOK_KILLS."""
+    return WebhooksSize(
+        events=int(os.environ.get("WEBHOOK_EVENTS", "400")),
+        kills=int(os.environ.get("WEBHOOK_KILLS", "2")),
+    )
