@@ -245,7 +245,12 @@ bench: $(INSTALLED) ## Measure the speed beside its goals: [ONLY=rest,flows] [BE
 	@$(BIN)/python -m bench $(if $(ONLY),--only "$(ONLY)") $(if $(BESIDE),--beside "$(BESIDE)") \
 	  $(if $(CHECKOUT),--checkout "$(CHECKOUT)") $(if $(REPORT),--report docs/reports)
 
-check: lint types imports architecture k8s-check proto-check proto-breaking client-check ## Check lint, types, layers, contracts and manifests
+check: check-static architecture ## Check lint, types, layers, contracts and manifests
+
+.PHONY: check-static
+
+# What `make test` does not run too.
+check-static: lint types imports k8s-check proto-check proto-breaking client-check
 
 lint: $(INSTALLED)
 	@$(BIN)/ruff check $(PRESENT)
