@@ -178,18 +178,20 @@ sdks: $(INSTALLED) ## Run the tutorials of the Stellar SDKs on a devnet; needs N
 	@npm ci --prefix $(SDKS) --no-audit --no-fund --loglevel=error >/dev/null
 	@$(BIN)/python -m tests.sdks $(SDKS) $(SDKS)/python/bin/python
 
-.PHONY: console
+.PHONY: console chromium
 
 CONSOLE := build/console
 # Where the screenshots go.
 IMAGES ?= docs/images
 
-console: $(INSTALLED) ## Try the console in a real Chromium, and draw its pictures: [IMAGES=docs/images] [CHROMIUM=path]
+chromium:
 	@[ -x "$(CHROMIUM)" ] || command -v chromium >/dev/null || { \
 	  [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && apt-get -qq update && \
 	  apt-get -qq install -y --no-install-recommends chromium >/dev/null; } || { \
 	  echo "make: Chromium is needed, and cannot be installed here: put chromium into PATH, or name it with CHROMIUM=path" >&2; \
 	  exit 1; }
+
+console: $(INSTALLED) chromium ## Try the console in a real Chromium, and draw its pictures: [IMAGES=docs/images] [CHROMIUM=path]
 	@$(BIN)/uv pip install -q --target $(CONSOLE) --python $(BIN)/python --no-deps --require-hashes \
 	  -r tests/console/requirements.lock
 	@PYTHONPATH=.:gen:$(CONSOLE) CHROMIUM="$(CHROMIUM)" IMAGES="$(IMAGES)" \
