@@ -74,6 +74,14 @@ PARTS: Mapping[str, tuple[str, str]] = {
         "to_jsonb(r)",
         "{} r join d on (d.marketplace_id, d.id) = (r.marketplace_id, r.dispute_id)",
     ),
+    "disputes.messages": (
+        "to_jsonb(m)",
+        "{} m join d on (d.marketplace_id, d.id) = (m.marketplace_id, m.dispute_id)",
+    ),
+    "disputes.notes": (
+        "to_jsonb(m)",
+        "{} m join d on (d.marketplace_id, d.id) = (m.marketplace_id, m.dispute_id)",
+    ),
     "disputes.outbox": _TOLD,
 }
 _ROWS = "select '{}', coalesce(jsonb_agg({what} order by {what}), '[]') from {}"
@@ -85,11 +93,12 @@ _NAMES = "select id, escrow_id, dispute_id from orders.orders where id = %s"
 # A table that names one of these is about orders; a kept answer is about its request.
 _NAMED = ("order_id", "dispute_id", "escrow_id", "command_id", "step_id", "transfer_id", "body")
 # Not compared: idempotency records name no order, deposits in suspense precede any order, and
-# operators' proposals are not commands on an order.
+# operators' proposals are not commands on an order. The words of an order are written later.
 _TABLES_ABOUT_ORDERS = """
 select distinct table_schema || '.' || table_name from information_schema.columns
 where table_schema in ('orders', 'ledger', 'escrow', 'disputes') and column_name = any(%s)
-and table_name not in ('idempotency', 'suspense', 'corrections', 'correction_decisions')
+and table_name not in ('idempotency', 'suspense', 'corrections', 'correction_decisions', 'words',
+                       'words_due')
 """
 
 _TRANSFERS = "select count(*) from ledger.transfers where order_id = %s"

@@ -38,6 +38,9 @@ from tests import tables
 from tests.lifetimes import Lifetimes, TogetherScheduling, ordered
 from tests.running_stack import RunningStack, running_stack
 
+# `make console` runs it: it needs a browser's libraries, which `make setup` does not install.
+collect_ignore = ["console"]
+
 _TEMPLATE = "template_migrated"
 _names = itertools.count(1)
 _lifetimes = pytest.StashKey[Lifetimes]()

@@ -1,7 +1,6 @@
 """People at the services: each can act only on their own side of their own orders.
 
-The identities are those that the gateway creates from an access token. test_access.py covers the
-RPCs that people cannot call at all.
+The identities are those that the gateway makes of a token. test_access.py: what nobody may call.
 """
 
 import asyncio
@@ -18,6 +17,7 @@ from orchestrator.disputes.v1 import disputes_pb2 as disputes
 from orchestrator.escrow.v1 import escrow_pb2 as escrow
 from orchestrator.ledger.v1 import ledger_pb2 as ledger
 from orchestrator.orders.v1 import orders_pb2 as orders
+from orchestrator.webhooks.v1 import webhooks_pb2 as webhooks
 
 from chassis.identity import ROLE_ADMIN, ROLE_USER, Identity
 from gateway.auth import CALLER
@@ -80,9 +80,19 @@ async def past(people_world: World) -> Past:
         "command_id": command.id,
         "withdrawal_id": await world.a_withdrawal(),
         "webhook_id": await world.own_webhook(),
+        "event_id": await _listed_event(world),
         **dict.fromkeys(("user", "user_id", "buyer"), order.buyer.id),
     }
     return Past(world=world, buyer=order.buyer.id, seller=order.seller.id, named=named)
+
+
+async def _listed_event(world: World) -> str:
+    """Wait until the marketplace's list of events has one; returns its id."""
+    listing = webhooks.ListEventsRequest()
+    async with asyncio.timeout(WAIT_SECONDS):
+        while not (found := await world.call("webhooks", "ListEvents", listing)).events:  # noqa: ASYNC110 - asks webhooks
+            await asyncio.sleep(0.05)
+    return str(found.events[0].event_id)
 
 
 async def act(

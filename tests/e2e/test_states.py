@@ -212,10 +212,12 @@ async def test_comparison_covers_every_field_of_an_order(
         "ledger.accounts",
     }
     # Only the hold of an order that was canceled before it was reserved is barred. Nobody has made
-    # an offer.
+    # an offer, or written about the dispute.
     assert {name for name, rows in ended.items() if not rows} == {
         "ledger.barred_holds",
         "orders.offers",
+        "disputes.messages",
+        "disputes.notes",
     }
 
 
