@@ -29,7 +29,7 @@ AT_ONCE = 256
 # Between two looks that nothing asked for. The process that writes deliveries rings its own bell.
 IDLE_SECONDS = 5.0
 # Before each claim, so that those of a busy program take more deliveries at once.
-TOGETHER_SECONDS = 0.02
+TOGETHER_SECONDS = 0.005
 ATTEMPTS = Counter(
     "orchestrator_webhook_attempts_total", "Attempts to deliver an event, by outcome", ["outcome"]
 )
