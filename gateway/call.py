@@ -307,7 +307,7 @@ def client_address(scope: Scope, *, proxies: int) -> str:
 
 @functools.lru_cache(maxsize=4096)
 def _owner(address: str) -> str:
-    """Return the part of an address that names its owner; a text that is none stays."""
+    """Return the network of an IPv6 address. Another address is returned as it is."""
     try:
         found = ipaddress.ip_address(address)
     except ValueError:

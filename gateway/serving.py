@@ -135,7 +135,7 @@ class Server:
                 status = ACCEPTED if answer.is_accepted else operation.status
                 await send_json(send, status, answer.body, one)
             else:
-                # A stream may last for days, so long answers are counted by themselves instead.
+                # A stream can last for days. Long answers have a limit of their own.
                 scope[PLACE].free()
                 await send_long(receive, send, answer, one)
         finally:

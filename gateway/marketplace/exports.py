@@ -7,7 +7,7 @@ from orchestrator.ledger.v1 import ledger_pb2
 from orchestrator.orders.v1 import orders_pb2, withdrawals_pb2
 
 from chassis.audit import Filter
-from chassis.wire import page_token, uuid_from_token
+from chassis.wire import instant_to_proto, page_token, uuid_from_token
 from gateway import exports
 from gateway.answers import CsvFile
 from gateway.call import Call
@@ -27,7 +27,11 @@ async def export_orders(call: Call, query: Period) -> CsvFile:
     """Export the marketplace's orders, newest first, by when they were created."""
 
     async def read(page: common_pb2.PageRequest) -> tuple[Sequence[Row], str]:
-        request = orders_pb2.ListOrdersRequest(page=page)
+        request = orders_pb2.ListOrdersRequest(
+            page=page,
+            created_from=instant_to_proto(query.from_),
+            created_to=instant_to_proto(query.to),
+        )
         found = await call.read(call.backends.orders.ListOrders, request)
         return await orders.whole(call, found.orders), found.next_page_token
 

@@ -49,7 +49,7 @@ class Names:
         self._resolver: aiodns.DNSResolver | None = None
 
     async def resolved(self, host: str, port: int) -> Sequence[str]:
-        """Return the addresses of a name. Raises: OSError."""
+        """Return the addresses of a name. Raises: OSError; TimeoutError: no server answered."""
         if self._resolver is None:
             self._resolver = aiodns.DNSResolver(
                 self._servers, timeout=NAME_SECONDS, tries=NAME_TRIES
@@ -57,6 +57,8 @@ class Names:
         try:
             found = await self._resolver.getaddrinfo(host, port=port, type=socket.SOCK_STREAM)
         except aiodns.error.DNSError as error:
+            if error.args[0] == aiodns.error.ARES_ETIMEOUT:
+                raise TimeoutError(str(error)) from None
             raise OSError(str(error)) from None
         return [node.addr[0].decode() for node in found.nodes]
 
@@ -84,6 +86,8 @@ class _Guarded(httpcore.AsyncNetworkBackend):
     ) -> httpcore.AsyncNetworkStream:
         try:
             found = [ipaddress.ip_address(one) for one in await self._resolve(host, port)]
+        except TimeoutError:
+            raise httpcore.ConnectTimeout from None
         except (OSError, UnicodeError):
             raise NameNotResolved from None
         if not found:

@@ -1,4 +1,4 @@
-"""The lines of commands: each in the transaction of its change, by whoever or whatever made it."""
+"""The audit lines of commands: each is in the transaction of its change and names its actor."""
 
 import datetime as dt
 

@@ -1,4 +1,4 @@
-"""The words of orders are written down once, whoever does it and whatever dies."""
+"""The words of an order are stored once, with several processes and after a crash."""
 
 import asyncio
 

@@ -80,7 +80,7 @@ async def test_names_that_are_never_answered_delay_no_other_event(
 
     assert outcome.status == 200
     assert len(undecided) == len(waiting)
-    assert {one.trouble for one in outcomes} == {Trouble.NAME_NOT_RESOLVED}
+    assert {one.trouble for one in outcomes} == {Trouble.TIMEOUT}
 
 
 async def test_the_hosts_file_is_asked_too(receiver: Receiver) -> None:
