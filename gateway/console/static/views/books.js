@@ -61,7 +61,11 @@ const marketplace = (found) => facts([
   ["Fee, party API", `${found.partyPlatformFeeBps / 100} %`],
   ...found.deadlines.map((one) => [words(one.name), `${duration(one.days * 86400)}, then ${words(one.action).toLowerCase()}`]),
   ["Approval above", found.withdrawals.approvalAbove === null ? "off" : amount(found.withdrawals.approvalAbove)],
+  ["Dispute answered", within(found.disputeAnswerHours)],
+  ["Dispute decided", within(found.disputeDecisionHours)],
 ]);
+
+const within = (hours) => (hours === null ? "off" : `within ${duration(hours * 3600)}`);
 
 const health = (found) => facts([
   ["Gateway", badge(found.status)],

@@ -7,6 +7,7 @@ import { fromUnits, units, words } from "../format.js";
 import { amount, badge, button, copied, empty, facts, head, link, moment, none, outside, panel, trouble } from "../parts.js";
 import { listen } from "../stream.js";
 import { talk } from "../talk.js";
+import { waits } from "../waits.js";
 
 const DECISIONS = [
   ["FULL_RELEASE", "Release all to the seller"],
@@ -24,7 +25,7 @@ export async function show(place, { me, params, signal }) {
     const isOpen = !found.decision && found.status !== "RESOLVED";
     refill(
       place,
-      head(words(found.reason), badge(found.status),
+      head(words(found.reason), [badge(found.status), found.overdue && [" ", badge("OVERDUE")]],
         isOpen && [
           found.assignedTo && button("Give back", () => giveBack(path, draw)),
           button(found.assignedTo ? "Assign to another" : "Assign", () => assign(me, found, path, draw)),
@@ -57,6 +58,7 @@ const isWriting = (place) =>
 const about = (found) => panel("Case", facts([
   ["Opened by", words(found.openedBy)],
   ["Opened", moment(found.createdAt)],
+  ...waits(found),
   ["Says", found.description ?? none()],
   ["Assigned to", found.assignedToName ?? found.assignedTo ?? none()],
   ["Note", found.assignmentNotes ?? undefined],
