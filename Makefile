@@ -74,7 +74,9 @@ marketplace: $(INSTALLED) ## Configure a marketplace, or print its settings: MAR
 	  $(if $(WITHDRAWAL_DESTINATIONS),--withdrawal-destinations "$(WITHDRAWAL_DESTINATIONS)") \
 	  $(if $(NEW_DESTINATION_HOURS),--new-destination-hours "$(NEW_DESTINATION_HOURS)") \
 	  $(if $(APPROVAL_ABOVE),--approval-above "$(APPROVAL_ABOVE)") \
-	  $(if $(APPROVAL_HOURS),--approval-hours "$(APPROVAL_HOURS)")
+	  $(if $(APPROVAL_HOURS),--approval-hours "$(APPROVAL_HOURS)") \
+	  $(if $(DISPUTE_ANSWER_HOURS),--dispute-answer-hours "$(DISPUTE_ANSWER_HOURS)") \
+	  $(if $(DISPUTE_DECISION_HOURS),--dispute-decision-hours "$(DISPUTE_DECISION_HOURS)")
 
 suspense: $(INSTALLED) ## List deposits in suspense; credit one to its wallet's user: CREDIT=<transfer> REASON=…
 	@$(ASK) suspense $(OF) $(if $(CREDIT),--credit "$(CREDIT)") $(if $(REASON),--reason "$(REASON)")

@@ -92,7 +92,7 @@ def request_key(request: Message) -> RequestKey:
         marketplace_id=who.marketplace_id,
         scope=_scope(who),
         key=key,
-        fingerprint=given or _fingerprint(request),
+        fingerprint=given or fingerprint(request),
     )
 
 
@@ -102,7 +102,8 @@ def _scope(who: Identity) -> str:
     return str(who.user_id) if who.user_id else ""
 
 
-def _fingerprint(request: Message) -> bytes:
+def fingerprint(request: Message) -> bytes:
+    """Return the SHA-256 of what a message asks for."""
     copy = type(request)()
     copy.CopyFrom(request)
     for field in NOT_ASKED:

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 
 from kernel.errors import DomainError, FailedPrecondition, Unavailable
 from services.orders.order.domain import Order, UserName
+from services.orders.order.marketplace_rules import MarketplaceRules
 from services.orders.peers.ports import (
     Command,
     Flaw,
@@ -274,17 +275,25 @@ class FakeEscrow:
 
 @dataclass(slots=True)
 class FakeDisputes:
-    """Cases by id with their decision."""
+    """Cases by id with their decision. rules: those that each was opened under."""
 
+    rules: dict[uuid.UUID, MarketplaceRules] = field(default_factory=dict)
     decisions: dict[uuid.UUID, str | None] = field(default_factory=dict)
     completed: set[uuid.UUID] = field(default_factory=set)
 
     async def open(
-        self, *, request_id: str, dispute_id: uuid.UUID, order: Order, fields: Mapping[str, str]
+        self,
+        *,
+        request_id: str,
+        dispute_id: uuid.UUID,
+        order: Order,
+        rules: MarketplaceRules,
+        fields: Mapping[str, str],
     ) -> None:
         """Open a case; again does nothing."""
         del request_id, order, fields
         self.decisions.setdefault(dispute_id, None)
+        self.rules[dispute_id] = rules
 
     async def decide(
         self, *, request_id: str, dispute_id: uuid.UUID, order: Order, fields: Mapping[str, str]

@@ -749,8 +749,9 @@ class Marketplace(Client):
         openedBy: Literal["BUYER", "SELLER"] | None = None,
         openedFrom: str | None = None,
         openedTo: str | None = None,
+        overdue: str | None = None,
     ) -> Pages[types.Dispute]:
-        """List cases, newest first. Several filters are AND.
+        """List cases, newest first, or with `overdue` the longest overdue first.
 
         Scope: `read`
         """
@@ -764,6 +765,7 @@ class Marketplace(Client):
                 "openedBy": openedBy,
                 "openedFrom": openedFrom,
                 "openedTo": openedTo,
+                "overdue": overdue,
             },
         )
 
@@ -1220,7 +1222,7 @@ class Marketplace(Client):
     def advance_clock(
         self, *, idempotency_key: str | None = None, **body: Unpack[types.AdvanceClock]
     ) -> types.Marketplace:
-        """Move a test marketplace's clock on. Its deadlines, offers and idempotency keys follow.
+        """Move a test marketplace's clock on. Deadlines, disputes, offers and kept answers follow.
 
         Scope: `write`
         """
@@ -1982,8 +1984,9 @@ class AsyncMarketplace(AsyncClient):
         openedBy: Literal["BUYER", "SELLER"] | None = None,
         openedFrom: str | None = None,
         openedTo: str | None = None,
+        overdue: str | None = None,
     ) -> AsyncPages[types.Dispute]:
-        """List cases, newest first. Several filters are AND.
+        """List cases, newest first, or with `overdue` the longest overdue first.
 
         Scope: `read`
         """
@@ -1997,6 +2000,7 @@ class AsyncMarketplace(AsyncClient):
                 "openedBy": openedBy,
                 "openedFrom": openedFrom,
                 "openedTo": openedTo,
+                "overdue": overdue,
             },
         )
 
@@ -2465,7 +2469,7 @@ class AsyncMarketplace(AsyncClient):
     async def advance_clock(
         self, *, idempotency_key: str | None = None, **body: Unpack[types.AdvanceClock]
     ) -> types.Marketplace:
-        """Move a test marketplace's clock on. Its deadlines, offers and idempotency keys follow.
+        """Move a test marketplace's clock on. Deadlines, disputes, offers and kept answers follow.
 
         Scope: `write`
         """

@@ -256,6 +256,10 @@ class DetailedHealth(TypedDict):
 class Dispute(TypedDict):
     """
     A case.
+
+    firstAnswerDueAt, decisionDueAt: until when support must have answered for the first time, and
+    decided, by the marketplace's clock; null: whenever it likes. overdue: support is late with what
+    it still owes.
     """
 
     id: str
@@ -279,6 +283,10 @@ class Dispute(TypedDict):
     updatedAt: str | None
     decidedAt: str | None
     resolvedAt: str | None
+    firstAnswerDueAt: str | None
+    firstAnsweredAt: str | None
+    decisionDueAt: str | None
+    overdue: bool
 
 
 class EventMetadata(TypedDict):
@@ -1337,6 +1345,9 @@ class FundedOrder(TypedDict):
 class Marketplace(TypedDict):
     """
     The settings of the marketplace. time: by its clock, which only a test marketplace moves.
+
+    disputeAnswerHours, disputeDecisionHours: in which support must answer a dispute for the first
+    time, and decide it; null: as many as it likes.
     """
 
     id: str
@@ -1350,6 +1361,8 @@ class Marketplace(TypedDict):
     time: str
     clockOffsetSeconds: int
     withdrawals: WithdrawalRules
+    disputeAnswerHours: int | None
+    disputeDecisionHours: int | None
 
 
 class Order(TypedDict):
@@ -1764,6 +1777,10 @@ class DisputeWithOrder(TypedDict):
     updatedAt: str | None
     decidedAt: str | None
     resolvedAt: str | None
+    firstAnswerDueAt: str | None
+    firstAnsweredAt: str | None
+    decisionDueAt: str | None
+    overdue: bool
     order: Order
 
 

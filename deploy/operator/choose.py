@@ -32,7 +32,8 @@ _READ = """
 select allows_manual_credit, platform_fee_bps_marketplace, platform_fee_bps_party,
        auto_confirm_days, reservation_days, funding_days, delivery_days, decision_days,
        warning_hours, withdrawal_least, withdrawal_most, withdrawal_most_per_day,
-       withdrawal_destinations, new_destination_hours, approval_above, approval_hours
+       withdrawal_destinations, new_destination_hours, approval_above, approval_hours,
+       dispute_answer_hours, dispute_decision_hours
 from orders.marketplaces where id = %s
 """
 BPS = click.IntRange(0, FEE_BPS_MAX)
@@ -150,6 +151,16 @@ AMOUNT = OrOff("amount", parse_amount)
     type=HOURS,
     help="Hours until a withdrawal that is not approved is canceled.",
 )
+@click.option(
+    "--dispute-answer-hours",
+    type=OrOff("hours", _hours),
+    help="Hours until a dispute that support has not answered is published as an event.",
+)
+@click.option(
+    "--dispute-decision-hours",
+    type=OrOff("hours", _hours),
+    help="Hours until a dispute that support has not decided is published as an event.",
+)
 def command(
     place: Place,
     *,
@@ -204,6 +215,8 @@ def _said(marketplace: Named, held: Mapping[str, Any]) -> Answer:
             f"hours that a new destination waits: {held['new_destination_hours'] or 'off'}",
             f"a second key approves more than: {_amount(held['approval_above']) or 'off'}",
             f"a withdrawal that is not approved is canceled after {held['approval_hours']} hours",
+            f"hours for the first answer to a dispute: {held['dispute_answer_hours'] or 'off'}",
+            f"hours for the decision of a dispute: {held['dispute_decision_hours'] or 'off'}",
         ],
         document={
             "marketplace": marketplace.label,
@@ -223,6 +236,8 @@ def _said(marketplace: Named, held: Mapping[str, Any]) -> Answer:
             "newDestinationHours": held["new_destination_hours"],
             "approvalAbove": held["approval_above"],
             "approvalHours": held["approval_hours"],
+            "disputeAnswerHours": held["dispute_answer_hours"],
+            "disputeDecisionHours": held["dispute_decision_hours"],
         },
     )
 

@@ -53,7 +53,12 @@ routes = Routes("Disputes")
 
 
 class Dispute(Output):
-    """A case."""
+    """A case.
+
+    firstAnswerDueAt, decisionDueAt: until when support must have answered for the first time, and
+    decided, by the marketplace's clock; null: whenever it likes. overdue: support is late with what
+    it still owes.
+    """
 
     id: DisputeId
     orderId: OrderId
@@ -76,6 +81,10 @@ class Dispute(Output):
     updatedAt: Time | None
     decidedAt: Time | None
     resolvedAt: Time | None
+    firstAnswerDueAt: Time | None
+    firstAnsweredAt: Time | None
+    decisionDueAt: Time | None
+    overdue: bool
 
 
 class DisputeWithOrder(Dispute):
@@ -120,11 +129,18 @@ def dispute(message: disputes_pb2.Dispute) -> Dispute:
         "updatedAt": time_or_none(message, "updated_at"),
         "decidedAt": time_or_none(message, "decided_at"),
         "resolvedAt": time_or_none(message, "resolved_at"),
+        "firstAnswerDueAt": time_or_none(message, "first_answer_due_at"),
+        "firstAnsweredAt": time_or_none(message, "first_answered_at"),
+        "decisionDueAt": time_or_none(message, "decision_due_at"),
+        "overdue": message.overdue,
     }
 
 
 class ListDisputes(Paging):
-    """Several filters are AND. openedTo is not part of its range."""
+    """Several filters are AND. openedTo is not part of its range.
+
+    overdue: only those that support is late with, the longest overdue first.
+    """
 
     # A text that is not an order's id is refused by the handler, which also reads short spellings.
     order_id: (
@@ -140,11 +156,12 @@ class ListDisputes(Paging):
     opened_by: Literal["BUYER", "SELLER"] | None = None
     opened_from: Instant | None = None
     opened_to: Instant | None = None
+    overdue: Literal["true"] | None = None
 
 
 @routes.get("/disputes", scope=READ, support=True)
 async def list_disputes(call: Call, query: ListDisputes) -> Answer[Page[Dispute]]:
-    """List cases, newest first. Several filters are AND."""
+    """List cases, newest first, or with `overdue` the longest overdue first."""
     order_id = None if query.order_id is None else from_public("ord", query.order_id)
     if query.order_id is not None and order_id is None:
         raise invalid("orderId", "is not the id of an order")
@@ -156,6 +173,7 @@ async def list_disputes(call: Call, query: ListDisputes) -> Answer[Page[Dispute]
         opened_by=PARTIES.value(query.opened_by),
         opened_from=instant_to_proto(query.opened_from),
         opened_to=instant_to_proto(query.opened_to),
+        overdue=query.overdue == "true",
     )
     found = await call.read(call.backends.disputes.ListDisputes, request)
     return page([dispute(one) for one in found.disputes], next_token=found.next_page_token)

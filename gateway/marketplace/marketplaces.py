@@ -60,7 +60,11 @@ class WithdrawalRules(Output):
 
 
 class Marketplace(Output):
-    """The settings of the marketplace. time: by its clock, which only a test marketplace moves."""
+    """The settings of the marketplace. time: by its clock, which only a test marketplace moves.
+
+    disputeAnswerHours, disputeDecisionHours: in which support must answer a dispute for the first
+    time, and decide it; null: as many as it likes.
+    """
 
     id: str
     name: str
@@ -73,6 +77,8 @@ class Marketplace(Output):
     time: Time
     clockOffsetSeconds: int
     withdrawals: WithdrawalRules
+    disputeAnswerHours: int | None
+    disputeDecisionHours: int | None
 
 
 def marketplace(call: Call, message: orders_pb2.Marketplace) -> Marketplace:
@@ -99,6 +105,8 @@ def marketplace(call: Call, message: orders_pb2.Marketplace) -> Marketplace:
         "time": time(message.time),
         "clockOffsetSeconds": message.clock_offset_seconds,
         "withdrawals": withdrawal_rules(message.withdrawals),
+        "disputeAnswerHours": message.dispute_answer_hours or None,
+        "disputeDecisionHours": message.dispute_decision_hours or None,
     }
 
 
@@ -142,14 +150,16 @@ class AdvanceClock(Request):
     refusals=("LIVE_MARKETPLACE", "CLOCK_TOO_FAR"),
 )
 async def advance_clock(call: Call, body: AdvanceClock) -> Answer[Success[Marketplace]]:
-    """Move a test marketplace's clock on. Its deadlines, offers and idempotency keys follow."""
+    """Move a test marketplace's clock on. Deadlines, disputes, offers and kept answers follow."""
     seconds = int(body.advance[:-1]) * _UNITS[body.advance[-1]]
     written = call.written()
     request = orders_pb2.AdvanceClockRequest(**written, seconds=seconds)
     message = await call.change(call.backends.orders.AdvanceClock, request)
     # Each of the three does it once for the key: a repeat completes what a failure interrupted.
     own_key = {**written, "request_id": f"clock:{written['request_id']}"}
-    aging = disputes_pb2.AgeAnswersRequest(**own_key, seconds=seconds)
+    aging = disputes_pb2.AgeAnswersRequest(
+        **own_key, seconds=seconds, clock_offset_seconds=message.clock_offset_seconds
+    )
     await call.read(call.backends.disputes.AgeAnswers, aging)
     asked = RequestKey(
         marketplace_id=own(call).marketplace_id,

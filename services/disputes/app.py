@@ -11,6 +11,8 @@ from chassis.relay import CONNECTIONS as RELAY_CONNECTIONS
 from chassis.runner import App
 from kernel.clock import SystemClock
 from services.disputes import wire
+from services.disputes.measures import MEASURES
+from services.disputes.overdue import Overdue
 from services.disputes.service import DisputesService
 from services.disputes.servicer import binding
 from services.disputes.settings import DisputesSettings
@@ -18,6 +20,7 @@ from services.disputes.store import DisputeStore
 from services.disputes.talk import wire as talk_wire
 from services.disputes.talk.service import TalkService
 from services.disputes.talk.store import open_messages, open_notes
+from services.disputes.waits_store import WaitStore
 
 NAME = "disputes"
 
@@ -33,9 +36,11 @@ async def build(settings: DisputesSettings) -> App:
     )
     clock = SystemClock()
     idempotency = Idempotency()
+    waits = WaitStore()
     service = DisputesService(
         database=database,
         disputes=DisputeStore(),
+        waits=waits,
         outbox=Outbox(),
         trail=Trail(),
         idempotency=idempotency,
@@ -49,10 +54,11 @@ async def build(settings: DisputesSettings) -> App:
         encode_message=talk_wire.encode_message,
         encode_note=talk_wire.encode_note,
     )
+    overdue = Overdue(cases=service, waits=waits)
     return App(
         name=NAME,
         settings=settings,
-        binding=binding(service, talk),
+        binding=binding(service, talk, ring=overdue.bell.ring),
         database=database,
         bus=Bus(
             url=settings.nats_url,
@@ -61,5 +67,9 @@ async def build(settings: DisputesSettings) -> App:
             silence_seconds=settings.silence_seconds,
             authority=settings.nats_ca_file,
         ),
-        background={"purge": partial(idempotency.keep_purged, database)},
+        measures=MEASURES,
+        background={
+            "purge": partial(idempotency.keep_purged, database),
+            "overdue": overdue.run,
+        },
     )

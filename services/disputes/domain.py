@@ -12,6 +12,7 @@ from kernel.ids import DisputeId, MarketplaceId, OrderId, UserId, to_public
 from kernel.money import CENT, Money
 from kernel.urls import require_url
 from services.disputes.rulings import Proposal, Ruling, ruling_on
+from services.disputes.waits import NO_WAITS, Waits
 
 EVIDENCE_MAX = 100
 # The fields that a case is opened with and keeps. Evidence is added to later.
@@ -119,7 +120,8 @@ class TooMuchEvidence(InvalidArgument):
 class NewCase:
     """A case as it is opened. amount: the order's money in escrow.
 
-    buyer_id, seller_id: the order's sides; both or neither are given.
+    buyer_id, seller_id: the order's sides; both or neither are given. answer_within, decide_within:
+    how long support may take; None: as long as it likes. clock_offset: of the marketplace's clock.
     """
 
     id: DisputeId
@@ -133,6 +135,9 @@ class NewCase:
     evidence: tuple[str, ...]
     contract_snapshot_json: str
     amount: Money
+    answer_within: dt.timedelta | None = None
+    decide_within: dt.timedelta | None = None
+    clock_offset: dt.timedelta = dt.timedelta()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -163,11 +168,17 @@ class Dispute:
     assignment_notes: str = ""
     ruling: Ruling | None = None
     resolved_at: dt.datetime | None = None
+    waits: Waits = NO_WAITS
 
     @property
     def public_id(self) -> str:
         """The public id: dsp_…."""
         return to_public("dsp", self.id)
+
+    @property
+    def overdue_since(self) -> dt.datetime | None:
+        """The earliest due moment of what support is late with; None: the case is not overdue."""
+        return self.waits.overdue_since(is_decided=self.ruling is not None)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -196,7 +207,7 @@ class Fact:
 
 
 def open_case(
-    case: NewCase, *, marketplace_id: MarketplaceId, at: dt.datetime
+    case: NewCase, *, marketplace_id: MarketplaceId, at: dt.datetime, waits: Waits = NO_WAITS
 ) -> tuple[Dispute, Fact]:
     """Open a case. Raises: InvalidUrl; InvalidArgument: the amount or the snapshot is wrong."""
     if case.amount.minor_units <= 0 or case.amount.minor_units % CENT:
@@ -227,6 +238,7 @@ def open_case(
         created_at=at,
         updated_at=at,
         version=1,
+        waits=waits,
     )
     payload = {"openedBy": dispute.opened_by, "reason": dispute.reason}
     return dispute, fact("opened", dispute, payload)
@@ -330,6 +342,28 @@ def complete(dispute: Dispute, *, at: dt.datetime) -> tuple[Dispute, Fact | None
         dispute, status=status, updated_at=at, resolved_at=at, version=dispute.version + 1
     )
     return dispute, fact("resolved", dispute, payload)
+
+
+def tell_overdue(
+    dispute: Dispute, *, time: dt.datetime, at: dt.datetime
+) -> tuple[Dispute, Fact] | None:
+    """Tell of the next wait that is due and was not told; None: there is none.
+
+    time: by the marketplace's clock.
+    """
+    untold = dispute.waits.untold(is_decided=dispute.ruling is not None)
+    if untold is None or untold[0] > time:
+        return None
+    due_at, wait = untold
+    payload = {
+        "waitsFor": wait,
+        "dueAt": to_milliseconds_text(due_at),
+        "assignedTo": dispute.assigned_to,
+    }
+    dispute = replace(
+        dispute, waits=dispute.waits.tell(wait), updated_at=at, version=dispute.version + 1
+    )
+    return dispute, fact("overdue", dispute, payload)
 
 
 def _next_status(dispute: Dispute, action: Action) -> DisputeStatus:

@@ -5,7 +5,7 @@ One that changes a case returns bytes: the encoded case, stored with the change 
 
 import datetime as dt
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from uuid import UUID
 
 from chassis import identity
@@ -26,6 +26,8 @@ from services.disputes.domain import (
 )
 from services.disputes.rulings import Proposal
 from services.disputes.store import DisputeStore
+from services.disputes.waits import begun
+from services.disputes.waits_store import WaitStore
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,6 +36,7 @@ class DisputesService:
 
     database: Database
     disputes: DisputeStore
+    waits: WaitStore
     outbox: Outbox
     trail: Trail
     idempotency: Idempotency
@@ -49,8 +52,17 @@ class DisputesService:
 
         async def work(tx: Transaction) -> bytes:
             marketplace_id = MarketplaceId(key.marketplace_id)
+            if case.clock_offset:
+                await self.waits.move_clock(
+                    tx, marketplace_id=marketplace_id, offset=case.clock_offset
+                )
+            waits = begun(
+                time=await self.waits.time(tx, marketplace_id),
+                answer_within=case.answer_within,
+                decide_within=case.decide_within,
+            )
             dispute, fact = domain.open_case(
-                case, marketplace_id=marketplace_id, at=self.clock.now()
+                case, marketplace_id=marketplace_id, at=self.clock.now(), waits=waits
             )
             try:
                 await self.disputes.add(tx, dispute)
@@ -61,7 +73,7 @@ class DisputesService:
                 if known is None or not domain.is_same_opening(known, dispute):
                     raise
                 return self.encode(known)
-            await self._tell(tx, dispute, fact)
+            await self.tell(tx, dispute, fact)
             return self.encode(dispute)
 
         return await self.idempotency.execute(self.database, key, work)
@@ -100,6 +112,13 @@ class DisputesService:
         """
         async with self.database.statement() as connection:
             return await self.disputes.page(connection, chosen, after=after, limit=size + 1)
+
+    async def list_overdue(
+        self, *, chosen: Filter, after: tuple[dt.datetime, UUID] | None, size: int
+    ) -> Sequence[Dispute]:
+        """List overdue cases, the longest overdue first; one more if there is another page."""
+        async with self.database.statement() as connection:
+            return await self.waits.overdue(connection, chosen, after=after, limit=size + 1)
 
     async def assign(
         self, *, key: RequestKey, dispute_id: DisputeId, agent_id: str, agent_name: str, notes: str
@@ -168,8 +187,8 @@ class DisputesService:
 
         async def work(tx: Transaction) -> bytes:
             before = await self.lock(tx, key, dispute_id)
-            after = domain.decide(before, proposal, at=self.clock.now())
-            return await self.save(tx, before, after, None)
+            decided = domain.decide(before, proposal, at=self.clock.now())
+            return await self.save(tx, before, await self.answered(tx, decided), None)
 
         return await self.idempotency.execute(self.database, key, work)
 
@@ -201,14 +220,19 @@ class DisputesService:
 
         return await self.idempotency.execute(self.database, key, work)
 
-    async def age_answers(self, *, key: RequestKey, by: dt.timedelta) -> Answer:
+    async def age_answers(
+        self, *, key: RequestKey, by: dt.timedelta, offset: dt.timedelta
+    ) -> Answer:
         """Let the kept answers of a test marketplace get older: its clock was moved.
 
-        Raises: IdempotencyKeyReused.
+        offset: how far in all; 0: an older gateway does not say. Raises: IdempotencyKeyReused.
         """
 
         async def work(tx: Transaction) -> bytes:
             await self.idempotency.age(tx, key, by=by)
+            if offset:
+                marketplace_id = MarketplaceId(key.marketplace_id)
+                await self.waits.move_clock(tx, marketplace_id=marketplace_id, offset=offset)
             return b""
 
         return await self.idempotency.execute(self.database, key, work)
@@ -218,6 +242,13 @@ class DisputesService:
         marketplace_id = MarketplaceId(key.marketplace_id)
         return await self.disputes.lock(tx, marketplace_id=marketplace_id, dispute_id=dispute_id)
 
+    async def answered(self, tx: Transaction, case: Dispute) -> Dispute:
+        """Return a locked case as it is when support has answered, for the first time or again."""
+        if not case.waits.is_unanswered:
+            return case
+        time = await self.waits.time(tx, case.marketplace_id)
+        return replace(case, waits=case.waits.answered(time=time))
+
     async def save(
         self, tx: Transaction, before: Dispute, after: Dispute, fact: Fact | None
     ) -> bytes:
@@ -225,7 +256,7 @@ class DisputesService:
         if after != before:
             await self.disputes.save(tx, before=before, after=after)
         if fact is not None:
-            await self._tell(tx, after, fact)
+            await self.tell(tx, after, fact)
         return self.encode(after)
 
     async def _note(self, tx: Transaction, verb: str, before: Dispute, after: Dispute) -> None:
@@ -242,8 +273,9 @@ class DisputesService:
         )
         await self.trail.record(tx, change, marketplace_id=after.marketplace_id)
 
-    async def _tell(self, tx: Transaction, dispute: Dispute, fact: Fact) -> None:
-        who = identity.current()
+    async def tell(self, tx: Transaction, dispute: Dispute, fact: Fact) -> None:
+        """Write the event of a changed case."""
+        who = identity.current_or_none()
         event = Event(
             event_type=fact.event_type,
             aggregate_type="Dispute",
@@ -253,7 +285,7 @@ class DisputesService:
             occurred_at=dispute.updated_at,
             payload=fact.payload,
             correlation_id=identity.current_request_id(),
-            user_id=str(who.user_id) if who.user_id else "",
+            user_id=str(who.user_id) if who and who.user_id else "",
         )
         await self.outbox.append(tx, [event])
 

@@ -1,6 +1,7 @@
 """The gRPC methods: decode, one use case, encode. ACCESS says who may call each."""
 
 import datetime as dt
+from collections.abc import Callable
 from typing import Any
 from uuid import UUID
 
@@ -40,10 +41,10 @@ ACCESS = {
 }
 
 
-def binding(service: DisputesService, talk: TalkService) -> Binding:
-    """Return the servicer with its allow-list."""
+def binding(service: DisputesService, talk: TalkService, *, ring: Callable[[], None]) -> Binding:
+    """Return the servicer with its allow-list. ring: called when a clock was moved."""
     return Binding(
-        servicer=DisputesServicer(service, talk),
+        servicer=DisputesServicer(service, talk, ring=ring),
         add=disputes_pb2_grpc.add_DisputesServiceServicer_to_server,
         descriptor=disputes_pb2.DESCRIPTOR.services_by_name["DisputesService"],
         access=ACCESS,
@@ -53,8 +54,10 @@ def binding(service: DisputesService, talk: TalkService) -> Binding:
 class DisputesServicer(TalkMethods, disputes_pb2_grpc.DisputesServiceServicer):
     """One method for each RPC; those of messages and notes are in their room."""
 
-    def __init__(self, service: DisputesService, talk: TalkService) -> None:
-        self._service, self._talk = service, talk
+    def __init__(
+        self, service: DisputesService, talk: TalkService, *, ring: Callable[[], None]
+    ) -> None:
+        self._service, self._talk, self._ring = service, talk, ring
 
     async def OpenDispute(
         self, request: disputes_pb2.OpenDisputeRequest, context: Context
@@ -85,11 +88,15 @@ class DisputesServicer(TalkMethods, disputes_pb2_grpc.DisputesServiceServicer):
         self, request: disputes_pb2.ListDisputesRequest, context: Context
     ) -> disputes_pb2.ListDisputesResponse:
         size = page_size(request.page)
-        found = await self._service.list_cases(
-            chosen=wire.chosen(request, marketplace_id=_marketplace()),
-            after=wire.after(request),
-            size=size,
-        )
+        chosen = wire.chosen(request, marketplace_id=_marketplace())
+        if request.overdue:
+            found = await self._service.list_overdue(
+                chosen=chosen, after=wire.after_overdue(request), size=size
+            )
+        else:
+            found = await self._service.list_cases(
+                chosen=chosen, after=wire.after(request), size=size
+            )
         return wire.page(request, found, size=size)
 
     async def AssignDispute(
@@ -157,7 +164,9 @@ class DisputesServicer(TalkMethods, disputes_pb2_grpc.DisputesServiceServicer):
         self, request: disputes_pb2.AgeAnswersRequest, context: Context
     ) -> disputes_pb2.AgeAnswersResponse:
         by = dt.timedelta(seconds=request.seconds)
-        answer = await self._service.age_answers(key=request_key(request), by=by)
+        offset = dt.timedelta(seconds=request.clock_offset_seconds)
+        answer = await self._service.age_answers(key=request_key(request), by=by, offset=offset)
+        self._ring()
         if answer.replayed:
             context.set_trailing_metadata(((REPLAYED_KEY, "true"),))
         return disputes_pb2.AgeAnswersResponse.FromString(answer.body)

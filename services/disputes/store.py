@@ -30,6 +30,7 @@ from services.disputes.domain import (
 )
 from services.disputes.rulings import DisputeDecision, Ruling
 from services.disputes.tables import disputes, rulings
+from services.disputes.waits import Wait, Waits
 
 
 class DisputeStore:
@@ -55,7 +56,7 @@ class DisputeStore:
     ) -> Dispute | None:
         """Read a case, without a lock; None where there is none."""
         row = await tx.fetchrow(_FIND, {"marketplace_id": marketplace_id, "id": dispute_id})
-        return None if row is None else _dispute(row)
+        return None if row is None else dispute_of(row)
 
     async def get(
         self, tx: Transaction, *, marketplace_id: MarketplaceId, dispute_id: DisputeId
@@ -74,7 +75,7 @@ class DisputeStore:
         row = await tx.fetchrow(_FIND_NEWEST, order)
         if row is None:
             raise DisputeNotFound("No such dispute")
-        return _dispute(row)
+        return dispute_of(row)
 
     async def lock(
         self, tx: Transaction, *, marketplace_id: MarketplaceId, dispute_id: DisputeId
@@ -123,7 +124,7 @@ class DisputeStore:
 
         Raises: InvalidArgument: there is no such case to go on from.
         """
-        until: tuple[dt.datetime, UUID] = (chosen.opened_to or _NEVER, _LEAST_ID)
+        until: tuple[dt.datetime, UUID] = (chosen.opened_to or NEVER, _LEAST_ID)
         if after is not None:
             key = {"marketplace_id": chosen.marketplace_id, "id": after}
             created_at = await tx.fetchval(_FIND_CREATED, key)
@@ -143,15 +144,17 @@ class DisputeStore:
             "marketplace_id": chosen.marketplace_id,
             "until_created_at": until[0],
             "until_id": until[1],
-            "opened_from": chosen.opened_from or _EVER,
+            "opened_from": chosen.opened_from or EVER,
             "limit": limit,
         }
         by = "ids" if chosen.ids is not None else next(iter(given), None)
         statement = _page(by, tried=frozenset(given) - {by})
-        return [_dispute(row) for row in await tx.fetch(statement, values)]
+        return [dispute_of(row) for row in await tx.fetch(statement, values)]
 
 
 def _columns(dispute: Dispute) -> dict[str, object]:
+    waits = dispute.waits
+    untold = waits.untold(is_decided=dispute.ruling is not None)
     return {
         "marketplace_id": dispute.marketplace_id,
         "id": dispute.id,
@@ -174,10 +177,17 @@ def _columns(dispute: Dispute) -> dict[str, object]:
         "created_at": dispute.created_at,
         "updated_at": dispute.updated_at,
         "resolved_at": dispute.resolved_at,
+        "first_answer_due_at": waits.first_answer_due_at,
+        "first_answered_at": waits.first_answered_at,
+        "decision_due_at": waits.decision_due_at,
+        "overdue_told": sorted(waits.told),
+        "untold_due_at": untold and untold[0],
+        "overdue_since": dispute.overdue_since,
     }
 
 
-def _dispute(row: Any) -> Dispute:
+def dispute_of(row: Any) -> Dispute:
+    """Read the row of a case with its ruling."""
     ruling = None
     if row.decision is not None:
         ruling = Ruling(
@@ -211,10 +221,16 @@ def _dispute(row: Any) -> Dispute:
         assignment_notes=row.assignment_notes,
         ruling=ruling,
         resolved_at=row.resolved_at,
+        waits=Waits(
+            first_answer_due_at=row.first_answer_due_at,
+            first_answered_at=row.first_answered_at,
+            decision_due_at=row.decision_due_at,
+            told=frozenset(map(Wait, row.overdue_told)),
+        ),
     )
 
 
-def _standing(cases: sa.FromClause) -> LateralFromClause:
+def standing(cases: sa.FromClause) -> LateralFromClause:
     """Select the ruling of a case that is not withdrawn, looked up by the key of the case.
 
     The subquery keeps the planner from reading the whole table.
@@ -240,7 +256,7 @@ def _standing(cases: sa.FromClause) -> LateralFromClause:
     )
 
 
-_STANDING = _standing(disputes)
+_STANDING = standing(disputes)
 _SELECT = sa.select(*disputes.c, *_STANDING.c).select_from(disputes.outerjoin(_STANDING, sa.true()))
 _OF_MARKETPLACE = disputes.c.marketplace_id == sa.bindparam("marketplace_id")
 _KEY = (_OF_MARKETPLACE, disputes.c.id == sa.bindparam("id"))
@@ -255,6 +271,10 @@ _CHANGING = (
     "version",
     "updated_at",
     "resolved_at",
+    "first_answered_at",
+    "overdue_told",
+    "untold_due_at",
+    "overdue_since",
 )
 _RULED = (
     "marketplace_id",
@@ -300,8 +320,8 @@ _WITHDRAW = compiled(
 # The filters that an index serves, from those that few cases fulfil to those that many do.
 _SELECTIVE = ("order_id", "assigned_to", "status", "opened_by")
 # Before and after every case.
-_EVER = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
-_NEVER = dt.datetime(9999, 1, 1, tzinfo=dt.UTC)
+EVER = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
+NEVER = dt.datetime(9999, 1, 1, tzinfo=dt.UTC)
 _LEAST_ID = UUID(int=0)
 
 
@@ -341,9 +361,9 @@ def _page(by: str | None, *, tried: AbstractSet[str]) -> str:
     conditions = (walked.c[name] == sa.bindparam(name) for name in sorted(tried))
     newest_first = (walked.c.created_at.desc(), walked.c.id.desc())
     page = sa.select(walked).where(*conditions).order_by(*newest_first).limit(limit).subquery()
-    standing = _standing(page)
+    ruling = standing(page)
     return compiled(
-        sa.select(*page.c, *standing.c)
-        .select_from(page.outerjoin(standing, sa.true()))
+        sa.select(*page.c, *ruling.c)
+        .select_from(page.outerjoin(ruling, sa.true()))
         .order_by(page.c.created_at.desc(), page.c.id.desc())
     )

@@ -29,6 +29,22 @@ disputes = sa.Table(
     sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
     sa.Column("updated_at", sa.DateTime(timezone=True), nullable=False),
     sa.Column("resolved_at", sa.DateTime(timezone=True)),
+    sa.Column("first_answer_due_at", sa.DateTime(timezone=True)),
+    sa.Column("first_answered_at", sa.DateTime(timezone=True)),
+    sa.Column("decision_due_at", sa.DateTime(timezone=True)),
+    sa.Column("overdue_told", ARRAY(sa.Text), nullable=False),
+    # What follows from the others, for the indexes: the next due moment that is to be told, and
+    # the earliest of those that were told and still wait.
+    sa.Column("untold_due_at", sa.DateTime(timezone=True)),
+    sa.Column("overdue_since", sa.DateTime(timezone=True)),
+)
+
+# How far the clocks of test marketplaces were moved.
+clocks = sa.Table(
+    "clocks",
+    metadata,
+    sa.Column("marketplace_id", sa.Uuid, primary_key=True),
+    sa.Column("offset_seconds", sa.BigInteger, nullable=False),
 )
 
 # Rulings are never deleted; a withdrawal fills in its two columns.

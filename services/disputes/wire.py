@@ -1,5 +1,6 @@
 """Cases on the wire: protobuf ↔ domain, for every value. UNSPECIFIED is refused here."""
 
+import datetime as dt
 import uuid
 from collections.abc import Sequence
 from typing import TypeVar
@@ -14,8 +15,10 @@ from chassis.wire import (
     instant_to_proto,
     money_from_proto,
     money_to_proto,
+    number_of_place,
     optional_instant,
     place_from_token,
+    unknown_cursor,
     uuid_of_place,
 )
 from kernel.errors import InvalidArgument
@@ -31,6 +34,7 @@ from services.disputes.domain import (
 )
 from services.disputes.rulings import DisputeDecision, Proposal
 
+_EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 KeyT = TypeVar("KeyT")
 ValueT = TypeVar("ValueT")
 
@@ -92,6 +96,9 @@ def new_case(request: disputes_pb2.OpenDisputeRequest) -> NewCase:
         evidence=tuple(request.evidence),
         contract_snapshot_json=request.contract_snapshot_json,
         amount=money_from_proto(request.amount),
+        answer_within=_hours(request.first_answer_hours),
+        decide_within=_hours(request.decision_hours),
+        clock_offset=dt.timedelta(seconds=request.clock_offset_seconds),
     )
 
 
@@ -99,12 +106,18 @@ def opening(request: disputes_pb2.OpenDisputeRequest) -> disputes_pb2.OpenDisput
     """Return the part of a request to open a case that identifies it when it is retried.
 
     The sides follow from the order. An older orders service sent none: its request is the same
-    with them.
+    with them. The hours and the clock are those of the moment.
     """
     asked = disputes_pb2.OpenDisputeRequest()
     asked.CopyFrom(request)
-    asked.ClearField("buyer_id")
-    asked.ClearField("seller_id")
+    for field in (
+        "buyer_id",
+        "seller_id",
+        "first_answer_hours",
+        "decision_hours",
+        "clock_offset_seconds",
+    ):
+        asked.ClearField(field)
     return asked
 
 
@@ -140,13 +153,31 @@ def after(request: disputes_pb2.ListDisputesRequest) -> uuid.UUID | None:
     return None if place is None else uuid_of_place(place)
 
 
+def after_overdue(
+    request: disputes_pb2.ListDisputesRequest,
+) -> tuple[dt.datetime, uuid.UUID] | None:
+    """Decode the place of the overdue case that the page begins after. Raises: InvalidArgument.
+
+    The token has the due moment itself: the case may not be overdue any more.
+    """
+    place = place_from_token(request.page.page_token, request)
+    if place is None:
+        return None
+    microseconds, _, case = place.partition(".")
+    try:
+        since = _EPOCH + dt.timedelta(microseconds=number_of_place(microseconds))
+    except OverflowError:
+        raise unknown_cursor() from None
+    return since, uuid_of_place(case)
+
+
 def page(
     request: disputes_pb2.ListDisputesRequest, found: Sequence[Dispute], *, size: int
 ) -> disputes_pb2.ListDisputesResponse:
     """Encode a page, with a token for the next one if there is one."""
     cases = fitting((dispute(one) for one in found), size)
     is_cut = len(cases) < len(found)
-    token = bound_token(str(found[len(cases) - 1].id), request) if is_cut else ""
+    token = bound_token(_place(found[len(cases) - 1], request), request) if is_cut else ""
     return disputes_pb2.ListDisputesResponse(disputes=cases, next_page_token=token)
 
 
@@ -174,6 +205,10 @@ def dispute(case: Dispute) -> disputes_pb2.Dispute:
         updated_at=instant_to_proto(case.updated_at),
         resolved_at=instant_to_proto(case.resolved_at),
         amount=money_to_proto(case.amount),
+        first_answer_due_at=instant_to_proto(case.waits.first_answer_due_at),
+        decision_due_at=instant_to_proto(case.waits.decision_due_at),
+        first_answered_at=instant_to_proto(case.waits.first_answered_at),
+        overdue=case.overdue_since is not None,
     )
     if (ruling := case.ruling) is not None:
         message.decision = DECISIONS[ruling.decision]
@@ -184,6 +219,16 @@ def dispute(case: Dispute) -> disputes_pb2.Dispute:
         message.resolved_by_name = ruling.resolved_by_name
         message.decided_at.FromDatetime(ruling.decided_at)
     return message
+
+
+def _place(case: Dispute, request: disputes_pb2.ListDisputesRequest) -> str:
+    if not request.overdue or case.overdue_since is None:
+        return str(case.id)
+    return f"{(case.overdue_since - _EPOCH) // dt.timedelta(microseconds=1)}.{case.id}"
+
+
+def _hours(hours: int) -> dt.timedelta | None:
+    return dt.timedelta(hours=hours) if hours else None
 
 
 def _user_id(text: str) -> UserId | None:

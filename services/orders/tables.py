@@ -144,6 +144,8 @@ marketplaces = _table(
     new_destination_hours=sa.Integer,
     approval_above=sa.BigInteger,
     approval_hours=sa.Integer,
+    dispute_answer_hours=sa.Integer,
+    dispute_decision_hours=sa.Integer,
 )
 credits_ = _table(
     "credits",

@@ -11,6 +11,7 @@ import yaml
 from prometheus_client import REGISTRY
 
 from chassis import metrics
+from services.disputes.measures import MEASURES as DISPUTES
 from services.escrow.measures import FOREIGN_PAYOUTS, LIFETIMES, LUMENS
 from services.escrow.measures import MEASURES as ESCROW
 from services.ledger.measures import BATCH_TRANSFERS
@@ -22,7 +23,7 @@ from tools.k8s.render import ROOT
 FOLDER = ROOT / "deploy/k8s/components/monitoring"
 RULES: dict[str, Any] = yaml.safe_load((FOLDER / "rules.yaml").read_text())
 ALERTS = [rule for group in RULES["spec"]["groups"] for rule in group["rules"]]
-MEASURES = (*metrics.OUTBOX, *ESCROW, *LEDGER, *ORDERS, *WEBHOOKS)
+MEASURES = (*metrics.OUTBOX, *DISPUTES, *ESCROW, *LEDGER, *ORDERS, *WEBHOOKS)
 
 
 def sections() -> set[str]:

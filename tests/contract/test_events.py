@@ -31,7 +31,12 @@ SCHEMAS = ("orders", "ledger", "escrow", "disputes", "webhooks")
 # An offer lapses after hours.
 NEEDS_A_FAILURE = {"order.escrow_failed", "escrow.failed", "offer.lapsed", "withdrawal.failed"}
 # Nor does a moment for these.
-NEEDS_DAYS = {"order.deadline_warning", "order.deadline_passed", "webhook.disabled"}
+NEEDS_DAYS = {
+    "order.deadline_warning",
+    "order.deadline_passed",
+    "dispute.overdue",
+    "webhook.disabled",
+}
 FIELDS = {
     "eventId",
     "eventType",

@@ -9,6 +9,7 @@ import itertools
 import uuid
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import psycopg
@@ -18,6 +19,7 @@ from deploy.local.process import Command, python_module, run
 from deploy.local.settings import ROOT, child_environment
 from kernel.ids import from_public, to_public
 from tests.books import Books, assert_sound, operator_of
+from tests.e2e.routes import AS_LIST
 from tests.e2e.tenants import client_of
 from tests.people import Person, answer_of, pair, settled
 from tests.running_stack import RunningStack, running_stack
@@ -196,6 +198,50 @@ async def test_a_reservation_lapses_when_the_test_clock_is_moved(
     assert await test_shop.balance(pair.buyer) == ("100.00", "0.00")
     assert (await market.shop.get(f"/orders/{live}"))["status"] == "FUNDS_RESERVED"
     assert await _deadlines_told(market.shop, live) == []
+
+
+async def test_a_dispute_that_waits_too_long_is_told_once_when_the_test_clock_is_moved(
+    test_shop: Shop,
+) -> None:
+    rules = await test_shop.get("/marketplace")
+    order_id = await test_shop.order_in("DISPUTED", await test_shop.pair(amount="100.00"))
+    case = (await test_shop.get(f"/orders/{order_id}"))["dispute"]["id"]
+    opened = await test_shop.get(f"/disputes/{case}")
+
+    async def told() -> list[dict[str, Any]]:
+        query = {"aggregateId": case, "types": "dispute.overdue"}
+        answer = await test_shop.client.get("/events", params=query, headers=AS_LIST)
+        return [one["payload"] for one in answer.json()["data"]][::-1]
+
+    async def overdue() -> list[str]:
+        answer = await test_shop.client.get("/disputes", params={"overdue": "true"})
+        return [one["id"] for one in answer.json()["data"]]
+
+    async def is_told(count: int) -> bool:
+        return len(await told()) == count
+
+    data_of(await test_shop.post("/test/clock", {"advance": "25h"}))
+    await until(partial(is_told, 1), what="nobody was told of the missing answer")
+    late = await overdue()
+    await test_shop.post(f"/disputes/{case}/messages", {"text": "We look at it"})
+    answered = await overdue()
+    data_of(await test_shop.post("/test/clock", {"advance": "7d"}))
+    await until(partial(is_told, 2), what="nobody was told of the missing decision")
+    later = await test_shop.get(f"/disputes/{case}")
+    data_of(await test_shop.resolve(case, "FULL_REFUND"))
+    await test_shop.quiet(order_id)
+
+    assert (rules["disputeAnswerHours"], rules["disputeDecisionHours"]) == (24, 168)
+    assert (opened["overdue"], opened["firstAnsweredAt"]) == (False, None)
+    ids = {"disputeId": case, "orderId": order_id, "assignedTo": ""}
+    assert await told() == [
+        {**ids, "waitsFor": "FIRST_ANSWER", "dueAt": opened["firstAnswerDueAt"]},
+        {**ids, "waitsFor": "DECISION", "dueAt": opened["decisionDueAt"]},
+    ]
+    assert (case in late, case in answered) == (True, False)
+    assert later["overdue"]
+    assert later["firstAnsweredAt"] > later["firstAnswerDueAt"]
+    assert not (await test_shop.get(f"/disputes/{case}"))["overdue"]
 
 
 async def test_the_clock_of_a_live_marketplace_cannot_be_moved(market: Market) -> None:

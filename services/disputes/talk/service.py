@@ -56,6 +56,8 @@ class TalkService:
             await self.messages.add(tx, remark)
             told = {"messageId": remark.public_id("msg"), "writtenBy": author.value}
             await self._record(tx, "add_message", before, told)
+            if author is DisputeAuthor.SUPPORT:
+                after = await self.cases.answered(tx, after)
             await self.cases.save(tx, before, after, fact)
             return self.encode_message(remark)
 

@@ -37,6 +37,8 @@ def to_proto(marketplace: Marketplace) -> orders_pb2.Marketplace:
         time=instant_to_proto(marketplace.time),
         clock_offset_seconds=int(rules.clock_offset.total_seconds()),
         withdrawals=_withdrawals(rules.withdrawals),
+        dispute_answer_hours=rules.support_time.answer_hours,
+        dispute_decision_hours=rules.support_time.decision_hours,
     )
 
 

@@ -22,6 +22,7 @@ from services.orders.operations import hot, lines
 from services.orders.operations.operation import LEASE_SECONDS, Operation
 from services.orders.operations.operation_store import LEASES, OperationStore, key_of, lease_of
 from services.orders.order.domain import Decided, Order
+from services.orders.order.marketplace_rules import MarketplaceRules, marketplace_rules
 from services.orders.order.store import OrderStore, with_version
 from services.orders.order.use_cases import Kind
 
@@ -80,6 +81,11 @@ class Run:
                     tx, marketplace_id=operation.marketplace_id, order_id=operation.order_id
                 )
         return self._order
+
+    async def rules(self) -> MarketplaceRules:
+        """Return the rules of the order's marketplace as they are now."""
+        async with self._saga.database.statement() as connection:
+            return await marketplace_rules(connection, self.operation.marketplace_id)
 
     async def advance(self, decide: Decide, *, answers: bool = False, ends: bool = False) -> Order:
         """Decide on the locked order and save it with its events, in one transaction.

@@ -165,11 +165,13 @@ class Steps:
         order = await run.order()
         if order.dispute is None:
             raise Stuck("the order has no dispute")
+        rules = await run.rules()
         await run.hold()
         await self._disputes.open(
             request_id=f"op:{run.operation.id}",
             dispute_id=order.dispute.id,
             order=order,
+            rules=rules,
             fields=run.operation.context,
         )
         await run.advance(lambda o: (o, ()), answers=True)

@@ -84,6 +84,19 @@ RULES: Sequence[Rule] = (
         days=14,
     ),
 )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SupportTime:
+    """How many hours support may take over a dispute; None: as many as it likes.
+
+    Nothing happens to the order when they are over: disputes tells support.
+    """
+
+    answer_hours: int | None = 24
+    decision_hours: int | None = 168
+
+
 # How long before a deadline its warning comes, unless the marketplace chooses otherwise.
 WARNING_HOURS = 24
 

@@ -13,7 +13,7 @@ import sqlalchemy as sa
 
 from chassis.database import Transaction
 from chassis.sql import compiled
-from services.orders.order.deadlines import RULES, WARNING_HOURS
+from services.orders.order.deadlines import RULES, WARNING_HOURS, SupportTime
 from services.orders.order.domain import Origin
 from services.orders.order.withdrawal_rules import WithdrawalRules
 from services.orders.tables import marketplaces
@@ -36,6 +36,7 @@ class MarketplaceRules:
     warning_hours: int = WARNING_HOURS
     clock_offset: dt.timedelta = dt.timedelta()
     withdrawals: WithdrawalRules = field(default_factory=WithdrawalRules)
+    support_time: SupportTime = field(default_factory=SupportTime)
 
     def platform_fee_bps(self, origin: Origin) -> int | None:
         """Return the rate for orders of an origin; None: the service's default."""
@@ -64,6 +65,9 @@ async def marketplace_rules(tx: Transaction, marketplace_id: uuid.UUID) -> Marke
             new_destination_hours=row.new_destination_hours,
             approval_above=row.approval_above,
             approval_hours=row.approval_hours,
+        ),
+        support_time=SupportTime(
+            answer_hours=row.dispute_answer_hours, decision_hours=row.dispute_decision_hours
         ),
     )
 

@@ -11,6 +11,7 @@ from orchestrator.ledger.v1 import ledger_pb2, ledger_pb2_grpc
 
 from chassis.channel import Caller
 from services.orders.order.domain import Order, UserName
+from services.orders.order.marketplace_rules import MarketplaceRules
 from services.orders.peers.clients import (
     DisputesClient,
     EscrowClient,
@@ -123,7 +124,13 @@ class CheckingDisputes(DisputesClient):
     """Case files that nothing is written into. The order's own rules say what a dispute allows."""
 
     async def open(
-        self, *, request_id: str, dispute_id: uuid.UUID, order: Order, fields: Mapping[str, str]
+        self,
+        *,
+        request_id: str,
+        dispute_id: uuid.UUID,
+        order: Order,
+        rules: MarketplaceRules,
+        fields: Mapping[str, str],
     ) -> None:
         """Open no case."""
 

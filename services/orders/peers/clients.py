@@ -14,11 +14,13 @@ from orchestrator.escrow.v1 import escrow_pb2, escrow_pb2_grpc
 from orchestrator.ledger.v1 import ledger_pb2, ledger_pb2_grpc
 
 from chassis.channel import Caller
+from chassis.idempotency import fingerprint
 from chassis.wire import instant_from_proto
 from kernel.clock import to_milliseconds_text
 from kernel.ids import derived_id
 from kernel.money import USDC, to_text
 from services.orders.order.domain import Order, UserName
+from services.orders.order.marketplace_rules import MarketplaceRules
 from services.orders.peers.ports import (
     Command,
     CommandState,
@@ -265,7 +267,13 @@ class DisputesClient:
         self._caller = caller
 
     async def open(
-        self, *, request_id: str, dispute_id: uuid.UUID, order: Order, fields: Mapping[str, str]
+        self,
+        *,
+        request_id: str,
+        dispute_id: uuid.UUID,
+        order: Order,
+        rules: MarketplaceRules,
+        fields: Mapping[str, str],
     ) -> None:
         """Open the case of a disputed order."""
         if order.dispute is None:
@@ -274,8 +282,6 @@ class DisputesClient:
             request_id=request_id,
             dispute_id=str(dispute_id),
             order_id=str(order.id),
-            buyer_id=str(order.buyer.id),
-            seller_id=str(order.seller.id),
             opened_by=f"PARTY_{order.dispute.opened_by.value}",
             reason=f"DISPUTE_REASON_{order.dispute.reason.value}",
             description=fields["description"],
@@ -284,6 +290,12 @@ class DisputesClient:
             contract_snapshot_json=order.contract_terms_json,
             amount=_money(order.asset, order.amount),
         )
+        # What follows may differ when the call is repeated, and an older service does not know it.
+        request.fingerprint = fingerprint(request)
+        request.buyer_id, request.seller_id = str(order.buyer.id), str(order.seller.id)
+        request.first_answer_hours = rules.support_time.answer_hours or 0
+        request.decision_hours = rules.support_time.decision_hours or 0
+        request.clock_offset_seconds = int(rules.clock_offset.total_seconds())
         await self._caller.call(self._stub.OpenDispute, request)
 
     async def decide(
@@ -371,9 +383,7 @@ def _payment(payment: escrow_pb2.ChainPayment) -> Payment:
 
 
 def _destination(address: str, memo: Memo | None) -> escrow_pb2.Destination:
-    if memo is None:
-        return escrow_pb2.Destination(address=address)
-    said = common_pb2.Memo(type=f"MEMO_TYPE_{memo.type.value}", value=memo.value)
+    said = common_pb2.Memo(type=f"MEMO_TYPE_{memo.type.value}", value=memo.value) if memo else None
     return escrow_pb2.Destination(address=address, memo=said)
 
 

@@ -8,6 +8,7 @@ from typing import Literal, Protocol
 
 from kernel.errors import Unavailable
 from services.orders.order.domain import Order, UserName
+from services.orders.order.marketplace_rules import MarketplaceRules
 
 Payee = Literal["CONTRACT", "SELLER", "BUYER", "PLATFORM", "PROVIDER", "WALLET"]
 CommandState = Literal["RUNNING", "SUCCEEDED", "FAILED", "QUARANTINED"]
@@ -222,9 +223,18 @@ class DisputesPort(Protocol):
     """The case file of a dispute."""
 
     async def open(
-        self, *, request_id: str, dispute_id: uuid.UUID, order: Order, fields: Mapping[str, str]
+        self,
+        *,
+        request_id: str,
+        dispute_id: uuid.UUID,
+        order: Order,
+        rules: MarketplaceRules,
+        fields: Mapping[str, str],
     ) -> None:
-        """Open the case; fields: description, initiated_by, evidence (JSON list)."""
+        """Open the case; fields: description, initiated_by, evidence (JSON list).
+
+        rules: of the marketplace; they say how long support may take.
+        """
         ...
 
     async def decide(

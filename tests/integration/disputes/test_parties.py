@@ -8,6 +8,7 @@ import psycopg
 import pytest
 from orchestrator.disputes.v1 import disputes_pb2
 
+from chassis.idempotency import fingerprint
 from chassis.identity import ROLE_ADMIN, ROLE_USER, Identity
 from chassis.migrations.__main__ import upgrade_all
 from kernel.errors import InvalidArgument, PermissionDenied
@@ -17,7 +18,11 @@ from tests.serving import Client, identity_of
 # An older schema: a case knew only its order.
 _BACK = """
 alter table disputes.disputes drop column buyer_id, drop column seller_id,
-    drop column assigned_to_name;
+    drop column assigned_to_name, drop column first_answer_due_at, drop column first_answered_at,
+    drop column decision_due_at, drop column overdue_told, drop column untold_due_at,
+    drop column overdue_since;
+drop function disputes.time_of(uuid);
+drop table disputes.clocks;
 drop table disputes.messages;
 drop table disputes.notes;
 alter table disputes.rulings drop constraint rulings_pkey, drop column number,
@@ -113,11 +118,18 @@ async def test_a_case_without_known_parties_is_closed_to_users(disputes: Client)
     assert await refused(disputes, "GetDispute", request, person(disputes, user)) == "NOT_PARTY"
 
 
-async def test_a_request_without_sides_is_the_same_request_with_them(disputes: Client) -> None:
+@pytest.mark.parametrize("is_newest", [True, False])
+async def test_a_request_of_older_orders_is_the_same_request_of_newer_ones(
+    disputes: Client, *, is_newest: bool
+) -> None:
+    """The sides came first, then hours and clock, which may differ, with a fingerprint."""
     before = opening()
     after = disputes_pb2.OpenDisputeRequest()
     after.CopyFrom(before)
     after.buyer_id, after.seller_id = sides().values()
+    after.first_answer_hours, after.decision_hours, after.clock_offset_seconds = 24, 168, 60
+    if is_newest:
+        after.fingerprint = fingerprint(before)
 
     first = await disputes.call("OpenDispute", before, caller="orders")
     again, is_replayed = await disputes.call_with_replay("OpenDispute", after, caller="orders")
@@ -154,4 +166,9 @@ def test_older_cases_get_their_sides_from_the_order(
 
     with psycopg.connect(url) as connection:
         found = connection.execute("select buyer_id, seller_id from disputes.disputes").fetchall()
+        due = connection.execute(
+            "select first_answer_due_at, decision_due_at, untold_due_at from disputes.disputes"
+        ).fetchall()
     assert found == [(ids["buyer"], ids["seller"]) if is_here else (None, None)]
+    # Nobody was promised an answer when the case was opened.
+    assert due == [(None, None, None)]

@@ -16,7 +16,7 @@ from chassis.idempotency import Answer
 from kernel.ids import new_id
 from services.orders.deadlines.chosen import ClockTooFar
 from services.orders.offers.offer import OfferNotOpen
-from services.orders.order.deadlines import RULES, WARNING_HOURS, Action, Rule
+from services.orders.order.deadlines import RULES, WARNING_HOURS, Action, Rule, SupportTime
 from services.orders.order.domain import DisputeReason, FinalStatus, Party, State
 from tests import passing
 from tests.integration.orders.conftest import Peers, Shop, oid, open_shop, outcomes
@@ -125,6 +125,25 @@ async def test_a_marketplace_chooses_the_days(shop: Shop, postgres_admin: str, r
     passing.for_orders(postgres_admin, 2 * DAY)
 
     assert await shop.timers.meet_deadlines() == 1
+
+
+async def test_a_dispute_is_opened_with_the_hours_that_support_has(
+    shop: Shop, postgres_admin: str
+) -> None:
+    by_default = await _disputed(shop)
+    with psycopg.connect(postgres_admin) as admin:
+        admin.execute(
+            "insert into orders.marketplaces (id, dispute_answer_hours, dispute_decision_hours,"
+            " clock_offset_seconds) values (%s, null, 12, 60)",
+            (shop.marketplace_id,),
+        )
+    chosen = await _disputed(shop)
+
+    disputes = [(await shop.read(order)).dispute for order in (by_default, chosen)]
+    first, second = [shop.peers.disputes.rules[one.id] for one in disputes if one]
+    assert first.support_time == SupportTime(answer_hours=24, decision_hours=168)
+    assert second.support_time == SupportTime(answer_hours=None, decision_hours=12)
+    assert second.clock_offset == dt.timedelta(seconds=60)
 
 
 async def test_moving_on_begins_a_new_rest(shop: Shop, postgres_admin: str) -> None:

@@ -220,10 +220,13 @@ select m, '', id || k::text, '', 'done', 'answer', at from trades, generate_seri
 _DISPUTES = """
 insert into disputes.disputes (marketplace_id, id, order_id, status, opened_by, reason, description,
     evidence, contract_snapshot_json, asset, minor_units, assigned_to, assignment_notes, version,
-    created_at, updated_at, resolved_at, buyer_id, seller_id)
+    created_at, updated_at, resolved_at, buyer_id, seller_id, first_answer_due_at, decision_due_at,
+    overdue_told, untold_due_at, overdue_since)
 select m, dispute_id, id, case kind when 'ended' then 'RESOLVED' else 'OPEN' end, 'BUYER', 'OTHER',
        'It is late', '{}', '{}', 'USDC', 800000000, '', '', 1, at, at,
-       case kind when 'ended' then at end, buyer, seller
+       case kind when 'ended' then at end, buyer, seller, at, now() + interval '7 days',
+       array['FIRST_ANSWER'], case kind when 'ended' then null else now() + interval '7 days' end,
+       case kind when 'ended' then null else at end
 from trades order by i;
 insert into disputes.rulings (marketplace_id, dispute_id, decision, release_minor_units,
                               refund_minor_units, note, resolved_by, decided_at)

@@ -36,7 +36,7 @@ DISPUTE_AUTHOR_SELLER: DisputeAuthor
 DISPUTE_AUTHOR_SUPPORT: DisputeAuthor
 
 class Dispute(_message.Message):
-    __slots__ = ("id", "order_id", "status", "opened_by", "reason", "description", "initiated_by", "evidence", "contract_snapshot_json", "assigned_to", "assignment_notes", "decision", "release_amount", "refund_amount", "resolution_note", "resolved_by", "created_at", "updated_at", "decided_at", "resolved_at", "amount", "resolved_by_name", "assigned_to_name")
+    __slots__ = ("id", "order_id", "status", "opened_by", "reason", "description", "initiated_by", "evidence", "contract_snapshot_json", "assigned_to", "assignment_notes", "decision", "release_amount", "refund_amount", "resolution_note", "resolved_by", "created_at", "updated_at", "decided_at", "resolved_at", "amount", "resolved_by_name", "assigned_to_name", "first_answer_due_at", "decision_due_at", "first_answered_at", "overdue")
     ID_FIELD_NUMBER: _ClassVar[int]
     ORDER_ID_FIELD_NUMBER: _ClassVar[int]
     STATUS_FIELD_NUMBER: _ClassVar[int]
@@ -60,6 +60,10 @@ class Dispute(_message.Message):
     AMOUNT_FIELD_NUMBER: _ClassVar[int]
     RESOLVED_BY_NAME_FIELD_NUMBER: _ClassVar[int]
     ASSIGNED_TO_NAME_FIELD_NUMBER: _ClassVar[int]
+    FIRST_ANSWER_DUE_AT_FIELD_NUMBER: _ClassVar[int]
+    DECISION_DUE_AT_FIELD_NUMBER: _ClassVar[int]
+    FIRST_ANSWERED_AT_FIELD_NUMBER: _ClassVar[int]
+    OVERDUE_FIELD_NUMBER: _ClassVar[int]
     id: str
     order_id: str
     status: DisputeStatus
@@ -83,7 +87,11 @@ class Dispute(_message.Message):
     amount: _common_pb2.Money
     resolved_by_name: str
     assigned_to_name: str
-    def __init__(self, id: _Optional[str] = ..., order_id: _Optional[str] = ..., status: _Optional[_Union[DisputeStatus, str]] = ..., opened_by: _Optional[_Union[_common_pb2.Party, str]] = ..., reason: _Optional[_Union[_orders_pb2.DisputeReason, str]] = ..., description: _Optional[str] = ..., initiated_by: _Optional[str] = ..., evidence: _Optional[_Iterable[str]] = ..., contract_snapshot_json: _Optional[str] = ..., assigned_to: _Optional[str] = ..., assignment_notes: _Optional[str] = ..., decision: _Optional[_Union[_orders_pb2.DisputeDecision, str]] = ..., release_amount: _Optional[_Union[_common_pb2.Money, _Mapping]] = ..., refund_amount: _Optional[_Union[_common_pb2.Money, _Mapping]] = ..., resolution_note: _Optional[str] = ..., resolved_by: _Optional[str] = ..., created_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., updated_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., decided_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., resolved_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., amount: _Optional[_Union[_common_pb2.Money, _Mapping]] = ..., resolved_by_name: _Optional[str] = ..., assigned_to_name: _Optional[str] = ...) -> None: ...
+    first_answer_due_at: _timestamp_pb2.Timestamp
+    decision_due_at: _timestamp_pb2.Timestamp
+    first_answered_at: _timestamp_pb2.Timestamp
+    overdue: bool
+    def __init__(self, id: _Optional[str] = ..., order_id: _Optional[str] = ..., status: _Optional[_Union[DisputeStatus, str]] = ..., opened_by: _Optional[_Union[_common_pb2.Party, str]] = ..., reason: _Optional[_Union[_orders_pb2.DisputeReason, str]] = ..., description: _Optional[str] = ..., initiated_by: _Optional[str] = ..., evidence: _Optional[_Iterable[str]] = ..., contract_snapshot_json: _Optional[str] = ..., assigned_to: _Optional[str] = ..., assignment_notes: _Optional[str] = ..., decision: _Optional[_Union[_orders_pb2.DisputeDecision, str]] = ..., release_amount: _Optional[_Union[_common_pb2.Money, _Mapping]] = ..., refund_amount: _Optional[_Union[_common_pb2.Money, _Mapping]] = ..., resolution_note: _Optional[str] = ..., resolved_by: _Optional[str] = ..., created_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., updated_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., decided_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., resolved_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., amount: _Optional[_Union[_common_pb2.Money, _Mapping]] = ..., resolved_by_name: _Optional[str] = ..., assigned_to_name: _Optional[str] = ..., first_answer_due_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., decision_due_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., first_answered_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., overdue: _Optional[bool] = ...) -> None: ...
 
 class DisputeMessage(_message.Message):
     __slots__ = ("id", "dispute_id", "author", "author_id", "author_name", "text", "created_at")
@@ -120,7 +128,7 @@ class DisputeNote(_message.Message):
     def __init__(self, id: _Optional[str] = ..., dispute_id: _Optional[str] = ..., author_id: _Optional[str] = ..., author_name: _Optional[str] = ..., text: _Optional[str] = ..., created_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
 
 class OpenDisputeRequest(_message.Message):
-    __slots__ = ("request_id", "fingerprint", "dispute_id", "order_id", "opened_by", "reason", "description", "initiated_by", "evidence", "contract_snapshot_json", "amount", "buyer_id", "seller_id")
+    __slots__ = ("request_id", "fingerprint", "dispute_id", "order_id", "opened_by", "reason", "description", "initiated_by", "evidence", "contract_snapshot_json", "amount", "buyer_id", "seller_id", "first_answer_hours", "decision_hours", "clock_offset_seconds")
     REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
     FINGERPRINT_FIELD_NUMBER: _ClassVar[int]
     DISPUTE_ID_FIELD_NUMBER: _ClassVar[int]
@@ -134,6 +142,9 @@ class OpenDisputeRequest(_message.Message):
     AMOUNT_FIELD_NUMBER: _ClassVar[int]
     BUYER_ID_FIELD_NUMBER: _ClassVar[int]
     SELLER_ID_FIELD_NUMBER: _ClassVar[int]
+    FIRST_ANSWER_HOURS_FIELD_NUMBER: _ClassVar[int]
+    DECISION_HOURS_FIELD_NUMBER: _ClassVar[int]
+    CLOCK_OFFSET_SECONDS_FIELD_NUMBER: _ClassVar[int]
     request_id: str
     fingerprint: bytes
     dispute_id: str
@@ -147,7 +158,10 @@ class OpenDisputeRequest(_message.Message):
     amount: _common_pb2.Money
     buyer_id: str
     seller_id: str
-    def __init__(self, request_id: _Optional[str] = ..., fingerprint: _Optional[bytes] = ..., dispute_id: _Optional[str] = ..., order_id: _Optional[str] = ..., opened_by: _Optional[_Union[_common_pb2.Party, str]] = ..., reason: _Optional[_Union[_orders_pb2.DisputeReason, str]] = ..., description: _Optional[str] = ..., initiated_by: _Optional[str] = ..., evidence: _Optional[_Iterable[str]] = ..., contract_snapshot_json: _Optional[str] = ..., amount: _Optional[_Union[_common_pb2.Money, _Mapping]] = ..., buyer_id: _Optional[str] = ..., seller_id: _Optional[str] = ...) -> None: ...
+    first_answer_hours: int
+    decision_hours: int
+    clock_offset_seconds: int
+    def __init__(self, request_id: _Optional[str] = ..., fingerprint: _Optional[bytes] = ..., dispute_id: _Optional[str] = ..., order_id: _Optional[str] = ..., opened_by: _Optional[_Union[_common_pb2.Party, str]] = ..., reason: _Optional[_Union[_orders_pb2.DisputeReason, str]] = ..., description: _Optional[str] = ..., initiated_by: _Optional[str] = ..., evidence: _Optional[_Iterable[str]] = ..., contract_snapshot_json: _Optional[str] = ..., amount: _Optional[_Union[_common_pb2.Money, _Mapping]] = ..., buyer_id: _Optional[str] = ..., seller_id: _Optional[str] = ..., first_answer_hours: _Optional[int] = ..., decision_hours: _Optional[int] = ..., clock_offset_seconds: _Optional[int] = ...) -> None: ...
 
 class GetDisputeRequest(_message.Message):
     __slots__ = ("dispute_id", "order_id")
@@ -158,7 +172,7 @@ class GetDisputeRequest(_message.Message):
     def __init__(self, dispute_id: _Optional[str] = ..., order_id: _Optional[str] = ...) -> None: ...
 
 class ListDisputesRequest(_message.Message):
-    __slots__ = ("page", "order_id", "status", "dispute_ids", "assigned_to", "opened_by", "opened_from", "opened_to")
+    __slots__ = ("page", "order_id", "status", "dispute_ids", "assigned_to", "opened_by", "opened_from", "opened_to", "overdue")
     PAGE_FIELD_NUMBER: _ClassVar[int]
     ORDER_ID_FIELD_NUMBER: _ClassVar[int]
     STATUS_FIELD_NUMBER: _ClassVar[int]
@@ -167,6 +181,7 @@ class ListDisputesRequest(_message.Message):
     OPENED_BY_FIELD_NUMBER: _ClassVar[int]
     OPENED_FROM_FIELD_NUMBER: _ClassVar[int]
     OPENED_TO_FIELD_NUMBER: _ClassVar[int]
+    OVERDUE_FIELD_NUMBER: _ClassVar[int]
     page: _common_pb2.PageRequest
     order_id: str
     status: DisputeStatus
@@ -175,7 +190,8 @@ class ListDisputesRequest(_message.Message):
     opened_by: _common_pb2.Party
     opened_from: _timestamp_pb2.Timestamp
     opened_to: _timestamp_pb2.Timestamp
-    def __init__(self, page: _Optional[_Union[_common_pb2.PageRequest, _Mapping]] = ..., order_id: _Optional[str] = ..., status: _Optional[_Union[DisputeStatus, str]] = ..., dispute_ids: _Optional[_Iterable[str]] = ..., assigned_to: _Optional[str] = ..., opened_by: _Optional[_Union[_common_pb2.Party, str]] = ..., opened_from: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., opened_to: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
+    overdue: bool
+    def __init__(self, page: _Optional[_Union[_common_pb2.PageRequest, _Mapping]] = ..., order_id: _Optional[str] = ..., status: _Optional[_Union[DisputeStatus, str]] = ..., dispute_ids: _Optional[_Iterable[str]] = ..., assigned_to: _Optional[str] = ..., opened_by: _Optional[_Union[_common_pb2.Party, str]] = ..., opened_from: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., opened_to: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., overdue: _Optional[bool] = ...) -> None: ...
 
 class ListDisputesResponse(_message.Message):
     __slots__ = ("disputes", "next_page_token")
@@ -310,14 +326,16 @@ class WithdrawDecisionRequest(_message.Message):
     def __init__(self, request_id: _Optional[str] = ..., dispute_id: _Optional[str] = ..., why: _Optional[str] = ...) -> None: ...
 
 class AgeAnswersRequest(_message.Message):
-    __slots__ = ("request_id", "fingerprint", "seconds")
+    __slots__ = ("request_id", "fingerprint", "seconds", "clock_offset_seconds")
     REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
     FINGERPRINT_FIELD_NUMBER: _ClassVar[int]
     SECONDS_FIELD_NUMBER: _ClassVar[int]
+    CLOCK_OFFSET_SECONDS_FIELD_NUMBER: _ClassVar[int]
     request_id: str
     fingerprint: bytes
     seconds: int
-    def __init__(self, request_id: _Optional[str] = ..., fingerprint: _Optional[bytes] = ..., seconds: _Optional[int] = ...) -> None: ...
+    clock_offset_seconds: int
+    def __init__(self, request_id: _Optional[str] = ..., fingerprint: _Optional[bytes] = ..., seconds: _Optional[int] = ..., clock_offset_seconds: _Optional[int] = ...) -> None: ...
 
 class AgeAnswersResponse(_message.Message):
     __slots__ = ()

@@ -134,7 +134,8 @@ class DisputesServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def ListDisputes(self, request, context):
-        """List disputes by filter with a cursor, newest first.
+        """List disputes by filter with a cursor, newest first; the longest overdue first where only those
+        are asked for.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -219,7 +220,8 @@ class DisputesServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def AgeAnswers(self, request, context):
-        """Let the kept answers of a test marketplace get older: its clock was moved on by as much.
+        """Let the kept answers of a test marketplace get older: its clock was moved on by as much. The
+        waits of its disputes follow the clock.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

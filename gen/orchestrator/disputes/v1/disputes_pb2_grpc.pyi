@@ -28,7 +28,9 @@ class DisputesServiceStub:
     Reasons: DISPUTE_NOT_FOUND, NOT_PARTY.
     """
     ListDisputes: _aio.UnaryUnaryMultiCallable[_disputes_pb2.ListDisputesRequest, _disputes_pb2.ListDisputesResponse]
-    """List disputes by filter with a cursor, newest first."""
+    """List disputes by filter with a cursor, newest first; the longest overdue first where only those
+    are asked for.
+    """
     AssignDispute: _aio.UnaryUnaryMultiCallable[_disputes_pb2.AssignDisputeRequest, _disputes_pb2.Dispute]
     """Assign the dispute to a support agent. Reasons: DISPUTE_NOT_FOUND, INVALID_STATE."""
     UnassignDispute: _aio.UnaryUnaryMultiCallable[_disputes_pb2.UnassignDisputeRequest, _disputes_pb2.Dispute]
@@ -65,7 +67,9 @@ class DisputesServiceStub:
     nothing changes. Reasons: DISPUTE_NOT_FOUND, INVALID_STATE (it was paid out).
     """
     AgeAnswers: _aio.UnaryUnaryMultiCallable[_disputes_pb2.AgeAnswersRequest, _disputes_pb2.AgeAnswersResponse]
-    """Let the kept answers of a test marketplace get older: its clock was moved on by as much."""
+    """Let the kept answers of a test marketplace get older: its clock was moved on by as much. The
+    waits of its disputes follow the clock.
+    """
 
 class DisputesServiceServicer(metaclass=_abc_1.ABCMeta):
     """Disputes. Every call that changes something carries request_id. The same id with the same fields
@@ -99,7 +103,9 @@ class DisputesServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _disputes_pb2.ListDisputesRequest,
         context: _aio.ServicerContext[_disputes_pb2.ListDisputesRequest, _abc.Awaitable[_disputes_pb2.ListDisputesResponse]],
     ) -> _abc.Awaitable[_disputes_pb2.ListDisputesResponse]:
-        """List disputes by filter with a cursor, newest first."""
+        """List disputes by filter with a cursor, newest first; the longest overdue first where only those
+        are asked for.
+        """
 
     @_abc_1.abstractmethod
     def AssignDispute(
@@ -202,6 +208,8 @@ class DisputesServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _disputes_pb2.AgeAnswersRequest,
         context: _aio.ServicerContext[_disputes_pb2.AgeAnswersRequest, _abc.Awaitable[_disputes_pb2.AgeAnswersResponse]],
     ) -> _abc.Awaitable[_disputes_pb2.AgeAnswersResponse]:
-        """Let the kept answers of a test marketplace get older: its clock was moved on by as much."""
+        """Let the kept answers of a test marketplace get older: its clock was moved on by as much. The
+        waits of its disputes follow the clock.
+        """
 
 def add_DisputesServiceServicer_to_server(servicer: DisputesServiceServicer, server: _aio.Server) -> None: ...

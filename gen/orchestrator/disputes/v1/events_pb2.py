@@ -24,7 +24,7 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n%orchestrator/disputes/v1/events.proto\x12\x18orchestrator.disputes.v1\"]\n\x12\x44isputeOpenedEvent\x12\x12\n\ndispute_id\x18\x01 \x01(\t\x12\x10\n\x08order_id\x18\x02 \x01(\t\x12\x11\n\topened_by\x18\x03 \x01(\t\x12\x0e\n\x06reason\x18\x04 \x01(\t\"T\n\x17\x44isputeUnderReviewEvent\x12\x12\n\ndispute_id\x18\x01 \x01(\t\x12\x10\n\x08order_id\x18\x02 \x01(\t\x12\x13\n\x0breviewed_by\x18\x03 \x01(\t\">\n\x16\x44isputeUnassignedEvent\x12\x12\n\ndispute_id\x18\x01 \x01(\t\x12\x10\n\x08order_id\x18\x02 \x01(\t\"h\n\x18\x44isputeMessageAddedEvent\x12\x12\n\ndispute_id\x18\x01 \x01(\t\x12\x10\n\x08order_id\x18\x02 \x01(\t\x12\x12\n\nmessage_id\x18\x03 \x01(\t\x12\x12\n\nwritten_by\x18\x04 \x01(\t\"Y\n\x19\x44isputeEvidenceAddedEvent\x12\x12\n\ndispute_id\x18\x01 \x01(\t\x12\x10\n\x08order_id\x18\x02 \x01(\t\x12\x16\n\x0e\x65vidence_count\x18\x03 \x01(\x05\"x\n\x14\x44isputeResolvedEvent\x12\x12\n\ndispute_id\x18\x01 \x01(\t\x12\x10\n\x08order_id\x18\x02 \x01(\t\x12\x10\n\x08\x64\x65\x63ision\x18\x03 \x01(\t\x12\x13\n\x0bresolved_by\x18\x04 \x01(\t\x12\x13\n\x0bresolved_at\x18\x05 \x01(\tb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n%orchestrator/disputes/v1/events.proto\x12\x18orchestrator.disputes.v1\"]\n\x12\x44isputeOpenedEvent\x12\x12\n\ndispute_id\x18\x01 \x01(\t\x12\x10\n\x08order_id\x18\x02 \x01(\t\x12\x11\n\topened_by\x18\x03 \x01(\t\x12\x0e\n\x06reason\x18\x04 \x01(\t\"T\n\x17\x44isputeUnderReviewEvent\x12\x12\n\ndispute_id\x18\x01 \x01(\t\x12\x10\n\x08order_id\x18\x02 \x01(\t\x12\x13\n\x0breviewed_by\x18\x03 \x01(\t\">\n\x16\x44isputeUnassignedEvent\x12\x12\n\ndispute_id\x18\x01 \x01(\t\x12\x10\n\x08order_id\x18\x02 \x01(\t\"h\n\x18\x44isputeMessageAddedEvent\x12\x12\n\ndispute_id\x18\x01 \x01(\t\x12\x10\n\x08order_id\x18\x02 \x01(\t\x12\x12\n\nmessage_id\x18\x03 \x01(\t\x12\x12\n\nwritten_by\x18\x04 \x01(\t\"Y\n\x19\x44isputeEvidenceAddedEvent\x12\x12\n\ndispute_id\x18\x01 \x01(\t\x12\x10\n\x08order_id\x18\x02 \x01(\t\x12\x16\n\x0e\x65vidence_count\x18\x03 \x01(\x05\"s\n\x13\x44isputeOverdueEvent\x12\x12\n\ndispute_id\x18\x01 \x01(\t\x12\x10\n\x08order_id\x18\x02 \x01(\t\x12\x11\n\twaits_for\x18\x03 \x01(\t\x12\x0e\n\x06\x64ue_at\x18\x04 \x01(\t\x12\x13\n\x0b\x61ssigned_to\x18\x05 \x01(\t\"x\n\x14\x44isputeResolvedEvent\x12\x12\n\ndispute_id\x18\x01 \x01(\t\x12\x10\n\x08order_id\x18\x02 \x01(\t\x12\x10\n\x08\x64\x65\x63ision\x18\x03 \x01(\t\x12\x13\n\x0bresolved_by\x18\x04 \x01(\t\x12\x13\n\x0bresolved_at\x18\x05 \x01(\tb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -41,6 +41,8 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_DISPUTEMESSAGEADDEDEVENT']._serialized_end=416
   _globals['_DISPUTEEVIDENCEADDEDEVENT']._serialized_start=418
   _globals['_DISPUTEEVIDENCEADDEDEVENT']._serialized_end=507
-  _globals['_DISPUTERESOLVEDEVENT']._serialized_start=509
-  _globals['_DISPUTERESOLVEDEVENT']._serialized_end=629
+  _globals['_DISPUTEOVERDUEEVENT']._serialized_start=509
+  _globals['_DISPUTEOVERDUEEVENT']._serialized_end=624
+  _globals['_DISPUTERESOLVEDEVENT']._serialized_start=626
+  _globals['_DISPUTERESOLVEDEVENT']._serialized_end=746
 # @@protoc_insertion_point(module_scope)

@@ -56,6 +56,20 @@ class DisputeEvidenceAddedEvent(_message.Message):
     evidence_count: int
     def __init__(self, dispute_id: _Optional[str] = ..., order_id: _Optional[str] = ..., evidence_count: _Optional[int] = ...) -> None: ...
 
+class DisputeOverdueEvent(_message.Message):
+    __slots__ = ("dispute_id", "order_id", "waits_for", "due_at", "assigned_to")
+    DISPUTE_ID_FIELD_NUMBER: _ClassVar[int]
+    ORDER_ID_FIELD_NUMBER: _ClassVar[int]
+    WAITS_FOR_FIELD_NUMBER: _ClassVar[int]
+    DUE_AT_FIELD_NUMBER: _ClassVar[int]
+    ASSIGNED_TO_FIELD_NUMBER: _ClassVar[int]
+    dispute_id: str
+    order_id: str
+    waits_for: str
+    due_at: str
+    assigned_to: str
+    def __init__(self, dispute_id: _Optional[str] = ..., order_id: _Optional[str] = ..., waits_for: _Optional[str] = ..., due_at: _Optional[str] = ..., assigned_to: _Optional[str] = ...) -> None: ...
+
 class DisputeResolvedEvent(_message.Message):
     __slots__ = ("dispute_id", "order_id", "decision", "resolved_by", "resolved_at")
     DISPUTE_ID_FIELD_NUMBER: _ClassVar[int]
