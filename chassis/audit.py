@@ -214,15 +214,17 @@ def _page(filtered: tuple[str, ...]) -> str:
     """Return the statement of a page. filtered: in the order in which few lines share a value.
 
     The first is looked up in its index, in the order of the page. The others are tried on what it
-    gives: `offset 0` keeps the planner from taking another index.
+    gives: `offset 0` keeps the planner from taking another index. Actor and action have an index
+    together where lines are many.
     """
-    looked_up = "".join(f" and {name} = %({name})s" for name in filtered[:1])
+    first = filtered[:1] if filtered[:1] == ("target_id",) else filtered
+    looked_up = "".join(f" and {name} = %({name})s" for name in first)
     page = f"""
 select {_COLUMNS} from audit
 where marketplace_id = %(marketplace_id)s and id >= %(first)s and id < %(end)s{looked_up}
 order by id desc
 """  # noqa: S608 - joined from constants of this file
-    if tried := " and ".join(f"{name} = %({name})s" for name in filtered[1:]):
+    if tried := " and ".join(f"{name} = %({name})s" for name in filtered[len(first) :]):
         page = f"""
 select {_COLUMNS} from ({page} offset 0) as fenced where {tried} order by id desc
 """  # noqa: S608 - joined from constants of this file

@@ -138,18 +138,24 @@ class DisputeStore:
             "status": chosen.status,
             "opened_by": chosen.opened_by,
         }
-        given = [name for name in _SELECTIVE if exact[name] is not None]
+        given = {name for name, value in exact.items() if value is not None}
+        by = "ids" if chosen.ids is not None else "order_id" if chosen.order_id else None
+        statuses = [chosen.status] if chosen.status else list(DisputeStatus)
+        openers = [chosen.opened_by] if chosen.opened_by else list(Side)
+        if by is None and given:
+            by = "kinds_of_agent" if chosen.assigned_to else "kinds"
+        tried = frozenset() if by in _KINDS else frozenset(given - {by})
         values = exact | {
             "ids": None if chosen.ids is None else list(chosen.ids),
             "marketplace_id": chosen.marketplace_id,
             "until_created_at": until[0],
             "until_id": until[1],
             "opened_from": chosen.opened_from or EVER,
+            "statuses": [one for one in statuses for _ in openers],
+            "openers": openers * len(statuses),
             "limit": limit,
         }
-        by = "ids" if chosen.ids is not None else next(iter(given), None)
-        statement = _page(by, tried=frozenset(given) - {by})
-        return [dispute_of(row) for row in await tx.fetch(statement, values)]
+        return [dispute_of(row) for row in await tx.fetch(_page(by, tried=tried), values)]
 
 
 def _columns(dispute: Dispute) -> dict[str, object]:
@@ -317,25 +323,21 @@ _WITHDRAW = compiled(
 )
 
 
-# The filters that an index serves, from those that few cases fulfil to those that many do.
-_SELECTIVE = ("order_id", "assigned_to", "status", "opened_by")
+# Pages of cases by status, opener and agent.
+_KINDS = ("kinds", "kinds_of_agent")
 # Before and after every case.
 EVER = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 NEVER = dt.datetime(9999, 1, 1, tzinfo=dt.UTC)
 _LEAST_ID = UUID(int=0)
+_LIMIT = sa.bindparam("limit", type_=sa.Integer)
 
 
 @functools.cache
 def _page(by: str | None, *, tried: AbstractSet[str]) -> str:
-    """Return the statement of a page, newest first. by: the filter whose index is walked.
+    """Return the statement of a page, newest first. by: how the cases are found, None: all.
 
-    The filters of `tried` are tried on each case that the walk comes to: `offset 0` keeps the
-    planner from taking another index.
+    The filters of `tried` are tried on each of the few cases of an order, or of given ids.
     """
-    until = sa.tuple_(
-        sa.bindparam("until_created_at", type_=disputes.c.created_at.type),
-        sa.bindparam("until_id", type_=disputes.c.id.type),
-    )
     cases: sa.FromClause = disputes
     if by == "ids":
         # One by one: the planner would rather read all of the marketplace.
@@ -344,26 +346,55 @@ def _page(by: str | None, *, tried: AbstractSet[str]) -> str:
         one = sa.select(disputes).where(_OF_MARKETPLACE, disputes.c.id == given.c.id).limit(1)
         found = one.lateral("found")
         cases = sa.select(found).select_from(given.join(found, sa.true())).subquery()
-    place = sa.tuple_(cases.c.created_at, cases.c.id)
-    walk = (
-        sa.select(cases)
-        .where(cases.c.marketplace_id == sa.bindparam("marketplace_id"), place < until)
-        .where(cases.c.created_at >= sa.bindparam("opened_from"))
-        .order_by(cases.c.created_at.desc(), cases.c.id.desc())
-    )
-    if by is not None and by != "ids":
-        walk = walk.where(cases.c[by] == sa.bindparam(by))
-    if by == "assigned_to":
-        # Of the partial index: a parameter might be empty.
-        walk = walk.where(cases.c.assigned_to != "")
-    limit = sa.bindparam("limit", type_=sa.Integer)
-    walked = walk.offset(0).subquery() if tried else walk.limit(limit).subquery()
+    elif by in _KINDS:
+        cases = _of_kinds(of_agent=by == "kinds_of_agent")
+    walk = _newest(cases)
+    if by == "order_id":
+        walk = walk.where(cases.c.order_id == sa.bindparam("order_id"))
+    walked = walk.offset(0).subquery() if tried else walk.limit(_LIMIT).subquery()
     conditions = (walked.c[name] == sa.bindparam(name) for name in sorted(tried))
     newest_first = (walked.c.created_at.desc(), walked.c.id.desc())
-    page = sa.select(walked).where(*conditions).order_by(*newest_first).limit(limit).subquery()
+    page = sa.select(walked).where(*conditions).order_by(*newest_first).limit(_LIMIT).subquery()
     ruling = standing(page)
     return compiled(
         sa.select(*page.c, *ruling.c)
         .select_from(page.outerjoin(ruling, sa.true()))
         .order_by(page.c.created_at.desc(), page.c.id.desc())
+    )
+
+
+def _of_kinds(*, of_agent: bool) -> sa.FromClause:
+    """Select the newest cases of each wanted status and opener, each kind down its own index.
+
+    The newest of all are among them, whichever filters are given, and no other case is looked at.
+    """
+    statuses, openers = (
+        sa.func.unnest(sa.bindparam(name, type_=ARRAY(sa.Text))) for name in ("statuses", "openers")
+    )
+    kinds = sa.select(statuses.label("status"), openers.label("opened_by")).subquery("kinds")
+    walk = _newest(disputes).where(
+        disputes.c.status == kinds.c.status, disputes.c.opened_by == kinds.c.opened_by
+    )
+    if of_agent:
+        # Of the partial index: a parameter might be empty.
+        agent = disputes.c.assigned_to
+        walk = walk.where(agent == sa.bindparam("assigned_to"), agent != "")
+    found = walk.limit(_LIMIT).lateral("found")
+    return sa.select(found).select_from(kinds.join(found, sa.true())).subquery()
+
+
+def _newest(cases: sa.FromClause) -> sa.Select[Any]:
+    """Select the cases of the marketplace between the ends of the page, newest first."""
+    until = sa.tuple_(
+        sa.bindparam("until_created_at", type_=disputes.c.created_at.type),
+        sa.bindparam("until_id", type_=disputes.c.id.type),
+    )
+    return (
+        sa.select(cases)
+        .where(
+            cases.c.marketplace_id == sa.bindparam("marketplace_id"),
+            sa.tuple_(cases.c.created_at, cases.c.id) < until,
+            cases.c.created_at >= sa.bindparam("opened_from"),
+        )
+        .order_by(cases.c.created_at.desc(), cases.c.id.desc())
     )

@@ -107,18 +107,37 @@ where marketplace_id = %(marketplace_id)s and {condition}
 """  # noqa: S608 - joined from constants of this file
 
 
-# (of an aggregate, of types) → the statement. The newest of each type are found by index, and the
-# newest of all are among them.
+def _of_each(names: str, condition: str) -> str:
+    """Return the statement that lists events of each type: the newest of all are among them.
+
+    Each type is walked down its index, so no event of another type is looked at.
+    """
+    return f"""
+select found.id, found.sequence, found.occurred_at, found.body
+from {names}
+cross join lateral ({_listing(f"{condition}type = wanted.name")}) found
+{_NEWEST}
+"""  # noqa: S608 - joined from constants of this file
+
+
+_TYPES = "unnest(%(types)s::text[]) as wanted (name)"
+_OF_AGGREGATE = "marketplace_id = %(marketplace_id)s and aggregate_id = %(aggregate_id)s"
+# The types of an aggregate's events, one look-up in the index for each. The last is null.
+_TYPES_OF_AGGREGATE = f"""
+with recursive wanted (name) as (
+    (select type from events where {_OF_AGGREGATE} order by type limit 1)
+    union all
+    select (select type from events where {_OF_AGGREGATE} and type > wanted.name
+            order by type limit 1)
+    from wanted where wanted.name is not null
+)
+"""  # noqa: S608 - joined from constants of this file
+# (of an aggregate, of types) → the statement.
 PAGES = {
     (False, False): _listing("true"),
-    (True, False): _listing("aggregate_id = %(aggregate_id)s"),
-    (True, True): _listing("aggregate_id = %(aggregate_id)s and type = any(%(types)s)"),
-    (False, True): f"""
-select found.id, found.sequence, found.occurred_at, found.body
-from unnest(%(types)s::text[]) as wanted (name)
-cross join lateral ({_listing("type = wanted.name")}) found
-{_NEWEST}
-""",  # noqa: S608 - joined from constants of this file
+    (False, True): _of_each(_TYPES, ""),
+    (True, False): _TYPES_OF_AGGREGATE + _of_each("wanted", "aggregate_id = %(aggregate_id)s and "),
+    (True, True): _of_each(_TYPES, "aggregate_id = %(aggregate_id)s and "),
 }
 _PURGE = """
 delete from events where (marketplace_id, id) in (

@@ -328,6 +328,8 @@ _PAGES = {
     frozenset(names): compiled(
         _FIRST.where(
             *(_C[name] == sa.bindparam(name) for name in names),
+            # Of the partial indexes: a parameter might be empty.
+            *([_C.reference != ""] if "reference" in names else []),
             # A list of all users' withdrawals has none of the platform's.
             *([] if "user_id" in names else [_C.user_id != sa.literal(PLATFORM.id)]),
         )

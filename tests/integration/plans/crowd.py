@@ -10,7 +10,9 @@ from dataclasses import dataclass
 import psycopg
 from stellar_sdk import StrKey
 
-SCHEMAS = ("orders", "ledger", "escrow", "disputes")
+from tests.integration.plans.crowd_of_lists import STATEMENTS
+
+SCHEMAS = ("orders", "ledger", "escrow", "disputes", "webhooks")
 ORDERS = 4_000
 USERS = 800
 
@@ -67,7 +69,7 @@ def fill(url: str) -> Crowd:
         addresses = [StrKey.encode_ed25519_public_key(uuid.uuid4().bytes * 2) for _ in range(USERS)]
         contracts = [StrKey.encode_contract(uuid.uuid4().bytes * 2) for _ in range(ORDERS)]
         connection.execute(_ADDRESSES, {"wallets": addresses, "contracts": contracts})
-        for statement in (_ORDERS, _LEDGER, _ESCROW, _DISPUTES, _OUTBOXES):
+        for statement in (_ORDERS, _LEDGER, _ESCROW, _DISPUTES, _OUTBOXES, *STATEMENTS):
             connection.execute(statement)
         [row] = connection.execute(_MIDDLE, {"middle": ORDERS // 2}).fetchall()
     return Crowd(marketplace_id=marketplace, **dict(zip(_NAMES, row, strict=True)))
@@ -223,7 +225,8 @@ insert into disputes.disputes (marketplace_id, id, order_id, status, opened_by, 
     created_at, updated_at, resolved_at, buyer_id, seller_id, first_answer_due_at, decision_due_at,
     overdue_told, untold_due_at, overdue_since)
 select m, dispute_id, id, case kind when 'ended' then 'RESOLVED' else 'OPEN' end, 'BUYER', 'OTHER',
-       'It is late', '{}', '{}', 'USDC', 800000000, '', '', 1, at, at,
+       'It is late', '{}', '{}', 'USDC', 800000000,
+       case kind when 'ended' then 'agent-often' else '' end, '', 1, at, at,
        case kind when 'ended' then at end, buyer, seller, at, now() + interval '7 days',
        array['FIRST_ANSWER'], case kind when 'ended' then null else now() + interval '7 days' end,
        case kind when 'ended' then null else at end
