@@ -13,6 +13,7 @@ from gateway.audit import Lines
 from gateway.auth import KeyAuthenticator
 from gateway.backends import Backends
 from gateway.call import Parts, Strangers
+from gateway.cleaning import keep_forgetting
 from gateway.console import routes as console
 from gateway.dispatcher import Dispatcher, open_side
 from gateway.events import Feed
@@ -27,6 +28,8 @@ from gateway.party.people import People
 from gateway.party.staff import SupportStaff
 from gateway.party.tokens import Tokens
 from gateway.party.view import PartyView
+from gateway.request_log import RequestLog
+from gateway.request_store import RequestStore
 from gateway.settings import GatewaySettings
 
 # How many files are made at once: for one credential, and in this process.
@@ -70,13 +73,21 @@ async def open_gateway(settings: GatewaySettings) -> AsyncIterator[Dispatcher]:
         schema=schema,
         parties=Parties(backends),
         lines=Lines(backends=backends, database=database),
+        requests=RequestLog(
+            RequestStore(database),
+            days=settings.request_log_days,
+            most=settings.request_log_max,
+        ),
         strangers=Strangers(
             limiter=RateLimiter(per_minute=settings.stranger_requests_per_minute),
             proxies=settings.trusted_proxies,
         ),
     )
     stopping = asyncio.Event()
-    forgetting = asyncio.create_task(store.keep_forgetting(until=stopping))
+    forgetting = asyncio.create_task(
+        keep_forgetting(store.forget, parts.requests.forget, until=stopping)
+    )
+    writing = asyncio.create_task(parts.requests.keep_writing())
 
     async def look() -> None:
         await schema.look()
@@ -87,7 +98,9 @@ async def open_gateway(settings: GatewaySettings) -> AsyncIterator[Dispatcher]:
     finally:
         stopping.set()
         watching.cancel()
-        await asyncio.wait({watching})
+        writing.cancel()
+        await asyncio.wait({watching, writing})
+        await parts.requests.finish()
         await forgetting
         await feed.close()
         await backends.close()

@@ -40,6 +40,7 @@ from gateway.events import Feed
 from gateway.limits import Place, RateLimiter, StreamPlaces
 from gateway.parties import Parties
 from gateway.previews import Previewed, preview_of
+from gateway.request_log import RequestLog
 from kernel.errors import InvalidArgument
 from kernel.ids import from_public, new_id
 
@@ -97,6 +98,7 @@ class Parts:
     exports: StreamPlaces
     parties: Parties
     lines: Lines
+    requests: RequestLog
     strangers: Strangers
     watch: Watch
     schema: Schema

@@ -63,6 +63,7 @@ REASONS: Mapping[str, Row] = {
     "WEBHOOK_NOT_FOUND": Row(404, "WEBHOOK_NOT_FOUND", "webhook_not_found"),
     "DELIVERY_NOT_FOUND": Row(404, "DELIVERY_NOT_FOUND", "delivery_not_found"),
     "EVENT_NOT_FOUND": Row(404, "EVENT_NOT_FOUND", "event_not_found"),
+    "REQUEST_NOT_FOUND": Row(404, "REQUEST_NOT_FOUND", "request_not_found"),
     "API_KEY_NOT_FOUND": Row(404, "API_KEY_NOT_FOUND", "api_key_not_found"),
     "VALIDATION_ERROR": _VALIDATION,
     "MISSING_REQUIRED_FIELD": Row(400, "MISSING_REQUIRED_FIELD", "validation_error", 422),

@@ -4,7 +4,6 @@ A key is shown once, when it is created. `keytool.py` creates, lists and revokes
 operator; a marketplace does so through /api/v1/auth/api-keys.
 """
 
-import asyncio
 import datetime as dt
 import hmac
 import re
@@ -12,13 +11,12 @@ import secrets
 import uuid
 import zlib
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any
 
 from chassis.audit import Change, Trail
 from chassis.database import Database, Transaction
-from chassis.idempotency import KEPT, PURGE_SECONDS, Idempotency, RequestKey
+from chassis.idempotency import KEPT, Idempotency, RequestKey
 from chassis.telemetry import logger
 from gateway.errors import invalid_cursor
 from kernel.errors import NotFound
@@ -266,17 +264,6 @@ class KeyStore:
             return b""
 
         await self._idempotency.execute(self._database, asked, work)
-
-    async def keep_forgetting(self, *, until: asyncio.Event) -> None:
-        """Delete expired requests, every hour until the event is set."""
-        while not until.is_set():
-            try:
-                await self.forget()
-            except Exception as error:  # noqa: BLE001 - it is tried again after any error
-                log.warning("keys.not_forgotten", error=type(error).__name__)
-            with suppress(TimeoutError):
-                async with asyncio.timeout(PURGE_SECONDS):
-                    await until.wait()
 
     async def forget(self) -> None:
         """Delete expired requests, and the salts that only they needed."""

@@ -35,6 +35,7 @@ class Operation:
     operation is in progress. previews: can be tried without being carried out. support: people of
     support may call it. name: in the document; its handler's where it has none. examples: bodies
     that succeed, by name. listing: answers instead of a stream where the client asks for JSON.
+    is_logged: its requests are in the request log.
     """
 
     method: str
@@ -53,6 +54,7 @@ class Operation:
     name: str = ""
     examples: Examples = field(default_factory=dict)
     listing: "Operation | None" = None
+    is_logged: bool = True
 
     @property
     def id(self) -> str:
@@ -103,6 +105,7 @@ class Routes:
     """The routes of one resource; each file of a view has one."""
 
     tag: str
+    is_logged: bool = True
     operations: list[Operation] = field(default_factory=list)
 
     def get(
@@ -182,6 +185,7 @@ class Routes:
             path=path,
             handler=handler,
             tag=self.tag,
+            is_logged=self.is_logged,
             taken=taken[0] if taken else None,
             answer=None if returned in _LONG else get_args(returned)[0],
             is_file=returned is CsvFile,

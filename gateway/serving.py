@@ -32,6 +32,7 @@ FILE_SECONDS = 900.0
 # The key in a request's scope of its place among concurrent requests.
 PLACE = "gateway.place"
 OK, ACCEPTED, INTERNAL = 200, 202, 500
+API = "/api/v1"
 NO_HEADERS: Mapping[str, str] = {}
 # RFC 7240 §3.
 APPLIED = {"preference-applied": previews.PREFERENCE}
@@ -42,7 +43,10 @@ class View(Protocol):
     """How one of the two APIs admits, reads and refuses."""
 
     async def admit(self, one: Call, operation: Operation) -> Credential:
-        """Return the credential of a request. Raises: Unauthenticated; PermissionDenied."""
+        """Return the credential of a request, and note it as soon as it is known.
+
+        Raises: Unauthenticated; PermissionDenied.
+        """
         ...
 
     def parse(self, raw: bytes) -> Any:
@@ -109,6 +113,7 @@ class Server:
     ) -> int:
         """Answer one request; returns the status that was sent."""
         started, status = time.monotonic(), INTERNAL
+        refusal: Refusal | None = None
         try:
             one.headers = call.read_headers(scope)
             answer = await self._answer(operation, one, receive)
@@ -128,8 +133,8 @@ class Server:
             await send_json(send, status, self.view.preview(found.preview), one, APPLIED)
         except Exception:
             log.exception("request.failed", path=operation.path, request_id=one.request_id)
-            hidden = self.view.refuse(Internal(), request_id=one.request_id)
-            await send_refusal(send, hidden, one)
+            refusal = self.view.refuse(Internal(), request_id=one.request_id)
+            await send_refusal(send, refusal, one)
         else:
             if isinstance(answer, Answer):
                 status = ACCEPTED if answer.is_accepted else operation.status
@@ -137,15 +142,56 @@ class Server:
             else:
                 # A stream can last for days. Long answers have a limit of their own.
                 scope[PLACE].free()
+                self._log(operation, one, OK, None, seconds=time.monotonic() - started)
                 await send_long(receive, send, answer, one)
         finally:
             if one.place is not None:
                 one.place.free()
-            # How long a stream or a file lasts is not a response time.
-            if not operation.is_long:
-                labels = operation.method, operation.path, status
-                metrics.HTTP_SECONDS.labels(*labels).observe(time.monotonic() - started)
+            self._tell(operation, one, status, refusal, seconds=time.monotonic() - started)
         return status
+
+    def _tell(
+        self,
+        operation: Operation,
+        one: Call,
+        status: int,
+        refusal: Refusal | None,
+        *,
+        seconds: float,
+    ) -> None:
+        """Count a request that has ended, and note it in the log."""
+        # How long a stream or a file lasts is not a response time.
+        if not operation.is_long:
+            metrics.HTTP_SECONDS.labels(operation.method, operation.path, status).observe(seconds)
+        if refusal is not None or not operation.is_long:
+            self._log(operation, one, status, refusal, seconds=seconds)
+
+    def _log(
+        self,
+        operation: Operation,
+        one: Call,
+        status: int,
+        refusal: Refusal | None,
+        *,
+        seconds: float,
+    ) -> None:
+        """Note the request in the log of its marketplace, if its credential says which that is.
+
+        A stream or a file is noted when it begins.
+        """
+        if one.credential is None or not operation.is_logged:
+            return
+        self.parts.requests.note(
+            one.credential.identity,
+            method=operation.method,
+            route=f"{API}{operation.path}",
+            path=one.path,
+            status=status,
+            refusal=None if refusal is None else refusal.body,
+            seconds=seconds,
+            request_id=one.request_id,
+            idempotency_key=one.headers.get("idempotency-key", ""),
+        )
 
     async def _answer(
         self, operation: Operation, one: Call, receive: Receive

@@ -207,6 +207,10 @@ class GatewaySettings(KeySettings, CallerSettings, TraceSettings, TlsSettings):
     event_streams_max: Annotated[int, Field(ge=1)] = 1_000
     # A stream without events sends a ping so often.
     ping_seconds: Annotated[int, Field(ge=1, le=60)] = 15
+    # How many days a request stays in the request log (0: none is logged), and how many of one
+    # marketplace, roughly: beyond that, its oldest are deleted.
+    request_log_days: Annotated[int, Field(ge=0, le=90)] = 7
+    request_log_max: Annotated[int, Field(ge=1_000, le=10_000_000)] = 100_000
     # The longest a graceful stop may take before requests in flight are cut.
     stop_grace_seconds: Annotated[int, Field(ge=0, le=300)] = 20
 

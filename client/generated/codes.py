@@ -181,6 +181,10 @@ class ReferenceTaken(errors.Conflict):
     """`REFERENCE_TAKEN`."""
 
 
+class RequestNotFound(errors.NotFound):
+    """`REQUEST_NOT_FOUND`."""
+
+
 class RequestTimeout(errors.InvalidRequest):
     """`REQUEST_TIMEOUT`."""
 
@@ -315,6 +319,7 @@ CLASSES: Mapping[str, type[errors.APIError]] = MappingProxyType(
         "RATE_LIMITED": RateLimited,
         "RECEIPT_NOT_FOUND": ReceiptNotFound,
         "REFERENCE_TAKEN": ReferenceTaken,
+        "REQUEST_NOT_FOUND": RequestNotFound,
         "REQUEST_TIMEOUT": RequestTimeout,
         "RESERVE_MISMATCH_AMOUNT": ReserveMismatchAmount,
         "TOO_MANY_MESSAGES": TooManyMessages,

@@ -1211,6 +1211,52 @@ class Marketplace(Client):
             },
         )
 
+    def list_requests(
+        self,
+        *,
+        limit: int | None = None,
+        status: str | None = None,
+        method: Literal["GET", "POST", "PATCH", "DELETE"] | None = None,
+        route: str | None = None,
+        path: str | None = None,
+        actor: str | None = None,
+        requestId: str | None = None,
+        from_: str | None = None,
+        to: str | None = None,
+    ) -> Pages[types.LoggedRequest]:
+        """List the requests of the last days, newest first, a second or two after they were
+        answered.
+
+        A page can have fewer than `limit`, and a next one: it looks at so many requests at
+        most.
+
+        Scope: `read`
+        """
+        return self._list(
+            "/requests",
+            {
+                "limit": limit,
+                "status": status,
+                "method": method,
+                "route": route,
+                "path": path,
+                "actor": actor,
+                "requestId": requestId,
+                "from": from_,
+                "to": to,
+            },
+        )
+
+    def get_request(self, id: str, /) -> types.LoggedRequest:
+        """Read a request of the log.
+
+        Scope: `read`
+        """
+        answer: types.LoggedRequest = self._call(
+            exchange.reading(f"/requests/{exchange.segment(id)}", {})
+        )
+        return answer
+
     def get_marketplace(self) -> types.Marketplace:
         """Read the settings of the marketplace: fees, deadlines, rules, and the time by its clock.
 
@@ -2457,6 +2503,52 @@ class AsyncMarketplace(AsyncClient):
                 "until": until,
             },
         )
+
+    def list_requests(
+        self,
+        *,
+        limit: int | None = None,
+        status: str | None = None,
+        method: Literal["GET", "POST", "PATCH", "DELETE"] | None = None,
+        route: str | None = None,
+        path: str | None = None,
+        actor: str | None = None,
+        requestId: str | None = None,
+        from_: str | None = None,
+        to: str | None = None,
+    ) -> AsyncPages[types.LoggedRequest]:
+        """List the requests of the last days, newest first, a second or two after they were
+        answered.
+
+        A page can have fewer than `limit`, and a next one: it looks at so many requests at
+        most.
+
+        Scope: `read`
+        """
+        return self._list(
+            "/requests",
+            {
+                "limit": limit,
+                "status": status,
+                "method": method,
+                "route": route,
+                "path": path,
+                "actor": actor,
+                "requestId": requestId,
+                "from": from_,
+                "to": to,
+            },
+        )
+
+    async def get_request(self, id: str, /) -> types.LoggedRequest:
+        """Read a request of the log.
+
+        Scope: `read`
+        """
+        answer: types.LoggedRequest = await self._call(
+            exchange.reading(f"/requests/{exchange.segment(id)}", {})
+        )
+        return answer
 
     async def get_marketplace(self) -> types.Marketplace:
         """Read the settings of the marketplace: fees, deadlines, rules, and the time by its clock.

@@ -328,6 +328,26 @@ class Health(TypedDict):
     version: str
 
 
+class LoggedRequest(TypedDict):
+    """
+    A request, without its body and query. code, message: of a refusal; otherwise null.
+    """
+
+    id: str
+    at: str
+    actor: str
+    role: Literal["marketplace", "user", "admin", "support"]
+    method: str
+    route: str
+    path: str
+    status: int
+    code: str | None
+    message: str | None
+    milliseconds: int
+    requestId: str
+    idempotencyKey: str | None
+
+
 class MakeOffer(TypedDict):
     """
     What the buyer gets back, and on whose behalf it is offered; by default the buyer's.
@@ -575,6 +595,17 @@ class PageDispute(TypedDict):
 
     success: Literal[True]
     data: list[Dispute]
+    hasMore: bool
+    nextCursor: str | None
+
+
+class PageLoggedRequest(TypedDict):
+    """
+    The envelope of a list. `nextCursor` is the next request's `cursor`; null at the end.
+    """
+
+    success: Literal[True]
+    data: list[LoggedRequest]
     hasMore: bool
     nextCursor: str | None
 
@@ -891,6 +922,15 @@ class SuccessHealth(TypedDict):
 
     success: Literal[True]
     data: Health
+
+
+class SuccessLoggedRequest(TypedDict):
+    """
+    The envelope of every answer.
+    """
+
+    success: Literal[True]
+    data: LoggedRequest
 
 
 class SuccessMe(TypedDict):

@@ -155,6 +155,8 @@ READS: Mapping[str, frozenset[str]] = {
             "ORDERS_ADDRESS",
             "PING_SECONDS",
             "RATE_LIMIT_PER_MINUTE",
+            "REQUEST_LOG_DAYS",
+            "REQUEST_LOG_MAX",
             "STRANGER_REQUESTS_PER_MINUTE",
             "TRUSTED_PROXIES",
             "STOP_GRACE_SECONDS",

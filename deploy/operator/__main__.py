@@ -56,6 +56,7 @@ DEVELOPERS_ROOMS: Mapping[str, tuple[str, str]] = {
     "webhooks": ("webhooks", "group"),
     "clock": ("clock", "group"),
     "export": ("export", "command"),
+    "logs": ("logs", "command"),
 }
 
 

@@ -33,6 +33,7 @@ from gateway.marketplace import (
     orders,
     platform,
     previews,
+    requests,
     talk,
     users,
     webhooks,
@@ -58,6 +59,7 @@ RESOURCES = (
     webhooks,
     api_keys,
     audit,
+    requests,
     marketplaces,
     health,
 )
@@ -96,6 +98,7 @@ ABOUT = About(
         "Webhooks": "Events, signed and sent to URLs of the marketplace.",
         "Marketplace": "The settings of the marketplace, and the clock of a test marketplace.",
         "Audit": "Who changed what, when and from where.",
+        "Requests": "What was asked with the marketplace's credentials, and how it was answered.",
         "Access": "API keys, and the key of a request.",
         "Health": "Whether the gateway runs, and whether each part is ready.",
     },
@@ -133,7 +136,7 @@ class MarketplaceView:
                 raise CredentialNotValid("Authorization must be: Bearer ohk_live_…")
             if self._staff.seems_support(key.strip()):
                 return await self._admit_support(one, key.strip(), operation)
-        credential = await self._keys.authenticate(key.strip())
+        credential = one.credential = await self._keys.authenticate(key.strip())
         one.limit = self._limiter.limit
         one.remaining = self._limiter.take(credential.account)
         if operation.scope != ANY:
@@ -145,7 +148,7 @@ class MarketplaceView:
 
         Raises: Unauthenticated; TooManyRequests; ScopeMissing; Unavailable.
         """
-        credential = await self._staff.credential(token)
+        credential = one.credential = await self._staff.credential(token)
         one.limit = self._limiter.limit
         one.remaining = self._limiter.take(credential.account)
         if not operation.support:

@@ -126,4 +126,5 @@ def test_the_page_of_metrics_has_every_metric_and_alert() -> None:
         "orchestrator_escrow_fee_lumens_total",
         "orchestrator_escrow_foreign_payouts_total",
         "orchestrator_webhook_attempts_total",
+        "orchestrator_requests_not_logged_total",
     }

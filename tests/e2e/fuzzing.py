@@ -20,6 +20,7 @@ from tests.e2e.tenants import (
     Tenant,
     a_fee_withdrawal,
     a_fee_withdrawal_to_approve,
+    a_logged_request,
     a_webhook,
     a_withdrawal,
     a_withdrawal_to_approve,
@@ -151,6 +152,7 @@ async def _populate(shop: Shop) -> dict[str, list[str]]:
     acted_on = await asyncio.gather(*(_objects(shop, pair, path) for path in STATES))
     found |= {f"/api/v1{path}": ids for path, ids in zip(STATES, acted_on, strict=True)}
     found["/api/v1/events/{id}"] = [await an_event(shop)]
+    found["/api/v1/requests/{id}"] = [await a_logged_request(shop)]
     return {**found, "users": users, "/api/v1/auth/api-keys/{id}": keys}
 
 

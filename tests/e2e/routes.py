@@ -39,6 +39,7 @@ LISTS = frozenset(
         "/auth/api-keys",
         "/webhooks",
         "/audit",
+        "/requests",
     }
 )
 # A body that each route with one accepts; the order's amount is 1.00.
@@ -91,6 +92,7 @@ NOT_FOUND: Mapping[str, str] = {
     "auth": "API_KEY_NOT_FOUND",
     "webhooks": "WEBHOOK_NOT_FOUND",
     "events": "EVENT_NOT_FOUND",
+    "requests": "REQUEST_NOT_FOUND",
 }
 # The state of an order in which a path can do something to it.
 STATES: Mapping[str, str] = {
@@ -127,6 +129,7 @@ _PREFIXES = {
     "platform": "wd",
     "webhooks": "wh",
     "events": "evt",
+    "requests": "req",
 }
 # The ref of the milestone that a path names.
 MILESTONE = "all"
@@ -153,7 +156,7 @@ class Route:
 
     @property
     def kind(self) -> str:
-        """The kind of its {id}: orders, users, balances, withdrawals, disputes, events or auth.
+        """The kind of its {id}, such as orders; auth is that of API keys.
 
         An id of the kind platform is that of a withdrawal of its fees.
         """

@@ -1,7 +1,7 @@
 """Create marketplaces for single tests on a running stack, with keys from the key store."""
 
 import uuid
-from collections.abc import AsyncIterator, Collection
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
@@ -156,6 +156,19 @@ async def an_event(shop: Shop) -> str:
     return found[0]
 
 
+async def a_logged_request(shop: Shop) -> str:
+    """Wait until the marketplace's log has a request; returns its id."""
+    found: list[str] = []
+
+    async def is_listed() -> bool:
+        listed = await shop.client.get("/requests?limit=1")
+        found.extend(one["id"] for one in listed.json()["data"])
+        return bool(found)
+
+    await until(is_listed, what="no request was logged")
+    return found[0]
+
+
 async def a_withdrawal(shop: Shop, user: str) -> str:
     """Create a withdrawal; returns its id."""
     body = {"userId": user, "amount": "1.00", "destination": OUTSIDE}
@@ -183,6 +196,17 @@ async def a_fee_withdrawal(shop: Shop) -> str:
 async def a_fee_withdrawal_to_approve(shop: Shop) -> str:
     """Let another key make a withdrawal of fees that a second one must approve."""
     return await _to_approve(shop, "/platform/withdrawals")
+
+
+def makers_of(shop: Shop, user: str) -> Mapping[str, Callable[[], Awaitable[str]]]:
+    """Return what makes an object of each kind that needs nothing but a user; it returns the id."""
+    return {
+        "withdrawals": lambda: a_withdrawal(shop, user),
+        "platform": lambda: a_fee_withdrawal(shop),
+        "webhooks": lambda: a_webhook(shop, enabled=False),
+        "events": lambda: an_event(shop),
+        "requests": lambda: a_logged_request(shop),
+    }
 
 
 async def fee_withdrawals(shop: Shop) -> dict[str, str]:

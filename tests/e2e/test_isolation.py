@@ -30,14 +30,12 @@ from tests.e2e.routes import (
 from tests.e2e.snapshots import settled
 from tests.e2e.tenants import (
     Tenant,
-    a_fee_withdrawal,
-    a_webhook,
     a_withdrawal,
     a_withdrawal_to_approve,
-    an_event,
     client_of,
     fee_withdrawals,
     key_store,
+    makers_of,
     tenant,
     user_spellings,
     webhooks_to_act_on,
@@ -103,15 +101,10 @@ async def owned(shop: Shop, document: list[Route]) -> Owned:
         if route.needs_id and route.kind in {"users", "balances"}:
             found.add(route.path, *users[0], *users[1])
     found.add("/auth/api-keys/{id}", made["id"])
+    makers = makers_of(shop, pair.buyer)
     for route in document:
-        if route.needs_id and route.kind == "withdrawals":
-            found.add(route.path, *both_spellings(await a_withdrawal(shop, pair.buyer)))
-        elif route.needs_id and route.kind == "platform":
-            found.add(route.path, *both_spellings(await a_fee_withdrawal(shop)))
-        elif route.needs_id and route.kind == "webhooks":
-            found.add(route.path, *both_spellings(await a_webhook(shop, enabled=False)))
-        elif route.needs_id and route.kind == "events":
-            found.add(route.path, *both_spellings(await an_event(shop)))
+        if route.needs_id and route.kind in makers:
+            found.add(route.path, *both_spellings(await makers[route.kind]()))
     orders = await asyncio.gather(
         *(shop.order_in(state, pair, amount="1.00") for state in STATES.values())
     )
