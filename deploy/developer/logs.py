@@ -13,7 +13,6 @@ from typing import Any
 
 import click
 
-from client import Marketplace
 from deploy.developer.command import SHOWN, Session, calling
 from deploy.developer.tables import columns, page_size
 from deploy.operator.answers import Answer
@@ -43,27 +42,30 @@ def command(
     key = _KEY.match(session.place.api_key)
     actor = None if is_all or key is None else f"key:{key[1]}"
     if follow:
-        session.progress("Following.")
-        for one in islice(followed(session.api, status=status, actor=actor), count):
+        found = followed(session, status=status, actor=actor)
+        for one in islice(found, count):
             session.show("  ".join(cells(one)), {"requests": [one]})
         return SHOWN
     most = count or COUNT
     listed = session.api.list_requests(limit=page_size(most), status=status, actor=actor)
-    found = list(islice(listed, most))
-    return Answer(lines=columns([cells(one) for one in found]), document={"requests": found})
+    requests = list(islice(listed, most))
+    return Answer(lines=columns([cells(one) for one in requests]), document={"requests": requests})
 
 
 def followed(
-    api: Marketplace, *, status: str | None, actor: str | None
+    session: Session, *, status: str | None, actor: str | None
 ) -> Iterator[Mapping[str, Any]]:
     """Yield the requests that appear from now on, the oldest first. Raises: as the API refuses."""
 
     def after(start: str | None, *, size: int) -> list[Mapping[str, Any]]:
-        found = api.list_requests(limit=page_size(size), status=status, actor=actor, from_=start)
+        found = session.api.list_requests(
+            limit=page_size(size), status=status, actor=actor, from_=start
+        )
         return list(islice(found, size))
 
     start = _before(after(None, size=1))
     known = after(start, size=FOLLOWED_MAX) if start else []
+    session.progress("Following.")
     while True:
         time.sleep(POLL_SECONDS)
         ids = {one["id"] for one in known}

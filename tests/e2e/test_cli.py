@@ -2,6 +2,7 @@
 
 import json
 import subprocess
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ from deploy.local.settings import ROOT
 from deploy.operator.__main__ import DEVELOPERS_ROOMS, commands
 from tests.e2e.test_operator_json import documented, fits
 from tests.operating import operate
-from tests.running_stack import RunningStack
+from tests.running_stack import RunningStack, wait_for
 
 PAGE = (ROOT / "docs/cli.md").read_text()
 SHAPES = documented(PAGE)
@@ -179,6 +180,28 @@ def test_the_clock_of_a_test_marketplace_is_moved(
 
     assert after["clockOffsetSeconds"] == before["clockOffsetSeconds"] + 1
     assert live == "LIVE_MARKETPLACE"
+
+
+def test_requests_of_the_key_are_listed_and_followed(developer: Developer) -> None:
+    assert developer.refuses("orders", "show", "ord_0") == "ORDER_NOT_FOUND"
+    path, missed = "/api/v1/orders/ord_0", ("logs", "--status", "404")
+
+    def is_listed() -> bool:
+        return path in {one["path"] for one in developer.says(*missed)["requests"]}
+
+    wait_for(is_listed)
+    with ThreadPoolExecutor(1) as pool:
+        following = pool.submit(developer.says, *missed, "--follow", "--count", "1")
+        while not following.done():
+            # One of these is after its start.
+            developer.refuses("orders", "show", "ord_1")
+        [found] = following.result()["requests"]
+
+    assert (found["path"], found["code"]) == ("/api/v1/orders/ord_1", "ORDER_NOT_FOUND")
+    shown = developer.run("logs", "--all", "--count", "1", "--status", "404").stdout.splitlines()
+    assert len(shown) == 1
+    assert shown[0].split()[1:4] == ["404", "GET", found["path"]]
+    assert developer.refuses("logs", "--status", "none") == "VALIDATION_ERROR"
 
 
 def test_events_are_printed_from_a_place_on(developer: Developer) -> None:

@@ -39,6 +39,7 @@ PRINTS: Mapping[str, tuple[str, ...]] = {
         "order.canceled  ord_",
         "withdrawal.completed  wd_",
         "usr_cli_buyer has ",
+        "  200  GET",
         "id,status,finalStatus,",
     ),
     "docs/grpc.md": ("billing/identity.pem", "ledger.GetBalance"),
