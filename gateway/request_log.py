@@ -23,7 +23,7 @@ from kernel.errors import NotFound, Unavailable
 from kernel.ids import new_id
 
 # Notes are written when so many wait, or after so long; at most so many by one statement.
-ENOUGH, LINGER_SECONDS, AT_ONCE_MAX = 500, 1.0, 1_000
+ENOUGH, LINGER_SECONDS, AT_ONCE_MAX = 500, 1.0, 500
 # The most notes that wait, in all and of one marketplace.
 WAITING_MAX, WAITING_OF_ONE_MAX = 10_000, 5_000
 # After so many new rows of a marketplace, its oldest are deleted.
@@ -32,11 +32,10 @@ END_SECONDS = 2.0
 # The length of the texts that are kept. Secrets are looked for in longer ones, so that none is cut.
 TEXT_MAX, LOOKED_AT_MAX = 255, 600
 MASK = "…"
-# API keys, tokens, secrets of webhooks and of Stellar accounts, e-mail addresses: a client may have
-# put one into a path, a request id or an idempotency key.
-_SECRET = re.compile(
-    r"ohk_\w+|eyJ[\w.=-]+|whsec_[\w+/=-]+|\bS[A-Z2-7]{55}\b|[^\s/@]+@[^\s/@]+", re.ASCII
-)
+# API keys, tokens, secrets of webhooks and of Stellar accounts, and parts of a path that have an @
+# as e-mail addresses do: a client may have put one into a path, a request id or an idempotency key.
+_SECRET = re.compile(r"ohk_\w+|eyJ[\w.=-]+|whsec_[\w+/=-]+|\bS[A-Z2-7]{55}\b", re.ASCII)
+_PART = re.compile(r"[^\s/]+")
 NOT_LOGGED = CounterMetric(
     "orchestrator_requests_not_logged_total", "Requests that are missing in the request log"
 )
@@ -166,20 +165,21 @@ class RequestLog:
                     await self.store.trim(marketplace_id, most=self._most)
 
 
+# Texts that a client wrote, or that may quote one.
+_CLIENTS = ("path", "message", "request_id", "idempotency_key")
 _NO_ERROR: Mapping[str, Any] = {"code": "", "message": ""}
 
 
 def _clean(noted: LoggedRequest) -> LoggedRequest:
     """Mask what may be secret in the texts that a client wrote, and what no text column takes."""
-    return noted._replace(
-        path=_masked(noted.path),
-        message=_masked(noted.message),
-        request_id=_masked(noted.request_id),
-        idempotency_key=_masked(noted.idempotency_key),
-    )
+    texts = {name: getattr(noted, name) for name in _CLIENTS}
+    return noted._replace(**{name: _masked(text) for name, text in texts.items() if text})
 
 
 def _masked(text: str) -> str:
+    """Mask a text in a time that grows with its length alone, whatever is in it."""
     if not text.isprintable():
         text = "".join(letter if letter.isprintable() else "\ufffd" for letter in text)
+    if "@" in text:
+        text = _PART.sub(lambda part: MASK if "@" in part[0] else part[0], text)
     return _SECRET.sub(MASK, text)[:TEXT_MAX]
