@@ -165,19 +165,23 @@ class RequestLog:
                     await self.store.trim(marketplace_id, most=self._most)
 
 
-# Texts that a client wrote, or that may quote one.
-_CLIENTS = ("path", "message", "request_id", "idempotency_key")
 _NO_ERROR: Mapping[str, Any] = {"code": "", "message": ""}
 
 
 def _clean(noted: LoggedRequest) -> LoggedRequest:
     """Mask what may be secret in the texts that a client wrote, and what no text column takes."""
-    texts = {name: getattr(noted, name) for name in _CLIENTS}
-    return noted._replace(**{name: _masked(text) for name, text in texts.items() if text})
+    return noted._replace(
+        path=_masked(noted.path),
+        message=_masked(noted.message),
+        request_id=_masked(noted.request_id),
+        idempotency_key=_masked(noted.idempotency_key),
+    )
 
 
 def _masked(text: str) -> str:
     """Mask a text in a time that grows with its length alone, whatever is in it."""
+    if not text:
+        return text
     if not text.isprintable():
         text = "".join(letter if letter.isprintable() else "\ufffd" for letter in text)
     if "@" in text:
