@@ -80,7 +80,7 @@ STABLE = {
     "assignDispute unassignDispute addMessage listMessages addNote listNotes addEvidence "
     "resolveDispute streamEvents getEvent createKey listKeys revokeKey "
     "listAudit getMe createWebhook listWebhooks getWebhook updateWebhook deleteWebhook "
-    "rotateWebhookSecret "
+    "listRequests getRequest rotateWebhookSecret "
     "sendWebhookTest listWebhookDeliveries resendWebhookDelivery resendWebhookDeliveries "
     "getMarketplace advanceClock getHealth getDetailedHealth getPlatformBalance "
     "listPlatformEntries withdrawFees listFeeWithdrawals getFeeWithdrawal commitFeeWithdrawal "
