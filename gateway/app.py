@@ -73,38 +73,39 @@ async def open_gateway(settings: GatewaySettings) -> AsyncIterator[Dispatcher]:
         schema=schema,
         parties=Parties(backends),
         lines=Lines(backends=backends, database=database),
-        requests=RequestLog(
-            RequestStore(database),
-            days=settings.request_log_days,
-            most=settings.request_log_max,
-        ),
-        strangers=Strangers(
-            limiter=RateLimiter(per_minute=settings.stranger_requests_per_minute),
-            proxies=settings.trusted_proxies,
-        ),
+        requests=_request_log(settings, database),
+        strangers=_strangers(settings),
     )
     stopping = asyncio.Event()
     forgetting = asyncio.create_task(
         keep_forgetting(store.forget, parts.requests.forget, until=stopping)
     )
-    writing = asyncio.create_task(parts.requests.keep_writing())
 
     async def look() -> None:
         await schema.look()
 
     watching = asyncio.create_task(watch.keep_looking(look))
     try:
-        yield _dispatcher(settings, parts)
+        async with parts.requests.written():
+            yield _dispatcher(settings, parts)
     finally:
         stopping.set()
         watching.cancel()
-        writing.cancel()
-        await asyncio.wait({watching, writing})
-        await parts.requests.finish()
+        await asyncio.wait({watching})
         await forgetting
         await feed.close()
         await backends.close()
         await database.close()
+
+
+def _request_log(settings: GatewaySettings, database: Database) -> RequestLog:
+    store = RequestStore(database)
+    return RequestLog(store, days=settings.request_log_days, most=settings.request_log_max)
+
+
+def _strangers(settings: GatewaySettings) -> Strangers:
+    limiter = RateLimiter(per_minute=settings.stranger_requests_per_minute)
+    return Strangers(limiter=limiter, proxies=settings.trusted_proxies)
 
 
 def _dispatcher(settings: GatewaySettings, parts: Parts) -> Dispatcher:

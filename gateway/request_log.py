@@ -8,8 +8,8 @@ import asyncio
 import datetime as dt
 import re
 from collections import Counter, deque
-from collections.abc import Mapping
-from contextlib import suppress
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager, suppress
 from itertools import islice
 from typing import Any
 from uuid import UUID
@@ -105,6 +105,17 @@ class RequestLog:
         elif len(self._waiting) == ENOUGH:
             self._enough.set()
 
+    @asynccontextmanager
+    async def written(self) -> AsyncIterator[None]:
+        """Write what is noted during the block, and what waits at its end."""
+        writing = asyncio.create_task(self.keep_writing())
+        try:
+            yield
+        finally:
+            writing.cancel()
+            await asyncio.wait({writing})
+            await self.finish()
+
     async def keep_writing(self) -> None:
         """Write what was noted, until cancelled. Without notes nothing is done."""
         while True:
@@ -161,8 +172,10 @@ class RequestLog:
         for marketplace_id in {one.marketplace_id for one in batch}:
             if self._written[marketplace_id] >= TRIMMED_EVERY:
                 del self._written[marketplace_id]
-                with suppress(Unavailable):  # the hourly look deletes them
+                try:
                     await self.store.trim(marketplace_id, most=self._most)
+                except Exception as error:  # noqa: BLE001 - the hourly look deletes them
+                    log.warning("request_log.not_trimmed", error=type(error).__name__)
 
 
 _NO_ERROR: Mapping[str, Any] = {"code": "", "message": ""}
