@@ -2,6 +2,7 @@
 
 import json
 import subprocess
+import uuid
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -183,21 +184,23 @@ def test_the_clock_of_a_test_marketplace_is_moved(
 
 
 def test_requests_of_the_key_are_listed_and_followed(developer: Developer) -> None:
-    assert developer.refuses("orders", "show", "ord_0") == "ORDER_NOT_FOUND"
-    path, missed = "/api/v1/orders/ord_0", ("logs", "--status", "404")
+    first, second = (f"ord_{uuid.uuid4().hex}" for _ in range(2))
+    missed = ("logs", "--status", "404")
+    assert developer.refuses("orders", "show", first) == "ORDER_NOT_FOUND"
 
     def is_listed() -> bool:
-        return path in {one["path"] for one in developer.says(*missed)["requests"]}
+        paths = {one["path"] for one in developer.says(*missed)["requests"]}
+        return f"/api/v1/orders/{first}" in paths
 
     wait_for(is_listed)
     with ThreadPoolExecutor(1) as pool:
         following = pool.submit(developer.says, *missed, "--follow", "--count", "1")
         while not following.done():
             # One of these is after its start.
-            developer.refuses("orders", "show", "ord_1")
+            developer.refuses("orders", "show", second)
         [found] = following.result()["requests"]
 
-    assert (found["path"], found["code"]) == ("/api/v1/orders/ord_1", "ORDER_NOT_FOUND")
+    assert (found["path"], found["code"]) == (f"/api/v1/orders/{second}", "ORDER_NOT_FOUND")
     shown = developer.run("logs", "--all", "--count", "1", "--status", "404").stdout.splitlines()
     assert len(shown) == 1
     assert shown[0].split()[1:4] == ["404", "GET", found["path"]]
