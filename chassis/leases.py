@@ -7,6 +7,7 @@ past its lease writes nothing.
 
 import asyncio
 import contextlib
+import random
 import time
 import uuid
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
@@ -18,7 +19,10 @@ from chassis.telemetry import logger
 from chassis.waiting import Bell
 from kernel.errors import Unavailable
 
-IDLE_SECONDS = 1.0
+# Between two looks for work that another process has left: while any runs, and while none does.
+IDLE_SECONDS, SELDOM_SECONDS = 1.0, 5.0
+# Loops of one process that look equally often do not look at once, on a connection each.
+LEAST_SHARE = 0.8
 GIVE_BACK_SECONDS = 2.0
 FIRST_BACKOFF_SECONDS = 0.1
 LONGEST_BACKOFF_SECONDS = 5.0
@@ -64,8 +68,13 @@ class LeaseTable:
         self._claim_shares = _CLAIM_SHARES.format(**parts)
         self._renew = _RENEW.format(**parts)
         self._give_back = _GIVE_BACK.format(**parts)
+        self._is_any = _IS_ANY.format(**parts)
         self._is_held = _IS_HELD.format(**parts)
         self._fence = self._is_held + " for update"
+
+    async def is_any_running(self, tx: Transaction) -> bool:
+        """Return whether there is work that has not ended, of this process or of another."""
+        return await tx.fetchval(self._is_any) is True
 
     async def claim(self, tx: Transaction, *, limit: int, seconds: float) -> list[Lease]:
         """Take work that no process has, oldest first, each under a new epoch."""
@@ -126,6 +135,8 @@ class Leases:
         bell: Bell | None = None,
         claim: Claim | None = None,
         idle_seconds: float = IDLE_SECONDS,
+        seldom_seconds: float = SELDOM_SECONDS,
+        has_shares: bool = False,
     ) -> None:
         """Make the engine.
 
@@ -133,6 +144,9 @@ class Leases:
         the work and returns when it has ended, or rests. troubled: is told why a try failed and
         for how many seconds the work has been tried; returns whether it was set aside. claim:
         takes at most so many due rows; by default the oldest. bell: rings when there may be work.
+        idle_seconds, seldom_seconds: between two looks that no bell asked for, while work of any
+        process runs, and while none does. What begins meanwhile has a lease, longer than both.
+        has_shares: claim leaves work of an owner who has enough, until some of it has ended.
         """
         self._database = database
         self._table = table
@@ -143,7 +157,11 @@ class Leases:
         self._bell = bell or Bell()
         self._claim = claim or self._oldest
         self._idle_seconds = idle_seconds
+        self._seldom_seconds = seldom_seconds
+        self._has_shares = has_shares
         self._tasks: dict[Lease, asyncio.Task[None]] = {}
+        # The last look found work, or had no place for any.
+        self._may_be_more = False
         # When each lease was asked for, by the monotonic clock.
         self._asked_at: dict[Lease, float] = {}
 
@@ -166,10 +184,11 @@ class Leases:
         """Claim and carry out until cancelled; then stop the work and give the leases back."""
         heartbeat = asyncio.create_task(self._keep_renewed())
         try:
+            is_rung = True
             while True:
                 self._bell.silence()
-                if not await self._claim_due():
-                    await self._bell.wait(seconds=self._idle_seconds)
+                seconds = await self._claim_due(is_rung=is_rung)
+                is_rung = seconds == 0 or await self._bell.wait(seconds=_about(seconds))
         finally:
             heartbeat.cancel()
             await self._stop()
@@ -190,24 +209,30 @@ class Leases:
     async def _oldest(self, tx: Transaction, most: int) -> Sequence[Lease]:
         return await self._table.claim(tx, limit=most, seconds=self._seconds)
 
-    async def _claim_due(self) -> bool:
-        """Claim what is due and begin it; returns whether more may be due that has a place here.
+    async def _claim_due(self, *, is_rung: bool) -> float:
+        """Claim what is due and begin it; returns after how many seconds to look again.
 
-        What others have locked, or a share does not allow, is looked at when work ends, or later.
+        At once, if more may be due that has a place here. What others have locked, or a share does
+        not allow, is looked at when work ends, or later.
         """
         free = self._most - len(self._tasks)
+        self._may_be_more = free <= 0
         if free <= 0:
-            return False
+            return self._idle_seconds
         asked_at = time.monotonic()
+        may_be_quiet = not is_rung and self._seldom_seconds > self._idle_seconds
         try:
             async with self._database.statement() as connection:
+                if may_be_quiet and not await self._table.is_any_running(connection):
+                    return self._seldom_seconds
                 leases = await self._claim(connection, free)
         except Exception as error:  # noqa: BLE001 - whatever it is, the next claim may succeed
             log.warning("leases.claim_failed", error=type(error).__name__)
-            return False
+            return self._idle_seconds
         for lease in leases:
             self.begin(lease, asked_at=asked_at)
-        return len(leases) == free
+        self._may_be_more = bool(leases)
+        return 0 if len(leases) == free else self._idle_seconds
 
     async def _drive(self, lease: Lease) -> None:
         backoff, began = FIRST_BACKOFF_SECONDS, time.monotonic()
@@ -229,7 +254,9 @@ class Leases:
         finally:
             self._tasks.pop(lease, None)
             self._asked_at.pop(lease, None)
-            self._bell.ring()
+            # Its place may be for work that had none.
+            if self._has_shares or self._may_be_more:
+                self._bell.ring()
 
     async def _keep_renewed(self) -> None:
         while True:
@@ -265,6 +292,10 @@ class Leases:
         with contextlib.suppress(Unavailable, TimeoutError):
             async with asyncio.timeout(GIVE_BACK_SECONDS), self._database.transaction() as tx:
                 await self._table.give_back(tx, tasks)
+
+
+def _about(seconds: float) -> float:
+    return seconds * random.uniform(LEAST_SHARE, 1)  # noqa: S311 - jitter
 
 
 def _lease(row: Any) -> Lease:
@@ -318,6 +349,7 @@ update {{table}} set lease_until = clock_timestamp() + make_interval(secs => %(s
 {_HELD} returning marketplace_id, id, {{epoch}} as lease_epoch
 """  # noqa: S608 - constants
 _GIVE_BACK = f"update {{table}} set lease_until = 'epoch' {_HELD}"  # noqa: S608 - constants
+_IS_ANY = "select exists (select from {table} where {running})"
 _IS_HELD = """
 select 1 as held from {table}
 where marketplace_id = %(marketplace)s and id = %(id)s and {epoch} = %(epoch)s and {running}

@@ -28,11 +28,12 @@ class Bell:
         """Forget the rings so far; call it before looking, so that none is lost."""
         self._rung.clear()
 
-    async def wait(self, *, seconds: float) -> None:
-        """Wait for a ring, at most so long."""
+    async def wait(self, *, seconds: float) -> bool:
+        """Wait for a ring, at most so long; returns whether there was one."""
         with suppress(TimeoutError):
             async with asyncio.timeout(seconds):
                 await self._rung.wait()
+        return self._rung.is_set()
 
 
 class Ends(Generic[NameT]):

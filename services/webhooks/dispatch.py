@@ -69,6 +69,7 @@ class Dispatch:
             troubled=self._troubled,
             bell=bell,
             claim=self._claim,
+            has_shares=True,
             idle_seconds=IDLE_SECONDS,
         )
 

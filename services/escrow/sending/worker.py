@@ -63,6 +63,7 @@ class Worker:
             troubled=self._troubled,
             bell=bell,
             claim=self._claim,
+            has_shares=True,
         )
 
     async def run(self) -> None:

@@ -10,7 +10,7 @@ import psycopg
 import pytest
 from structlog.testing import capture_logs
 
-from chassis.database import Database
+from chassis.database import Database, Transaction
 from chassis.leases import Lease, LeaseLost, Leases, LeaseTable
 from chassis.waiting import Bell
 from kernel.errors import Unavailable
@@ -133,8 +133,11 @@ async def test_only_the_holder_gives_a_lease_back(jobs: Shop) -> None:
 class Process:
     """What carries the work of a table out, as one process does."""
 
-    def __init__(self, jobs: Shop, *, seconds: float = SECONDS, most: int = 10) -> None:
+    def __init__(
+        self, jobs: Shop, *, seconds: float = SECONDS, most: int = 10, seldom: float = 0.06
+    ) -> None:
         self.begun: list[Lease] = []
+        self.claims = 0
         self.troubles: list[Exception] = []
         self.is_set_aside = False
         self.do: Callable[[Lease], Awaitable[None]] = self.wait
@@ -148,9 +151,11 @@ class Process:
             carry_out=self._carry_out,
             troubled=self._troubled,
             bell=self.bell,
+            claim=self._claim,
             idle_seconds=0.05,
+            seldom_seconds=seldom,
         )
-        self._jobs = jobs
+        self._jobs, self._seconds = jobs, seconds
         self._task: asyncio.Task[None] | None = None
 
     async def __aenter__(self) -> Self:
@@ -173,6 +178,10 @@ class Process:
         async with self._jobs.database.transaction() as tx:
             await TABLE.fence(tx, lease)
             await tx.execute("update jobs set state = 'ENDED' where id = %s", (lease.id,))
+
+    async def _claim(self, tx: Transaction, most: int) -> list[Lease]:
+        self.claims += 1
+        return await TABLE.claim(tx, limit=most, seconds=self._seconds)
 
     async def _carry_out(self, lease: Lease) -> None:
         self.begun.append(lease)
@@ -302,6 +311,37 @@ async def test_an_old_lease_that_was_lost_is_not_relied_on(jobs: Shop) -> None:
 
         with pytest.raises(LeaseLost):
             await process.leases.hold(lease)
+
+
+async def test_nothing_is_claimed_while_no_work_runs_until_a_bell_rings(
+    jobs: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looks: list[bool] = []
+    is_any_running = LeaseTable.is_any_running
+
+    async def counted(table: LeaseTable, tx: Transaction) -> bool:
+        looks.append(await is_any_running(table, tx))
+        return looks[-1]
+
+    monkeypatch.setattr(LeaseTable, "is_any_running", counted)
+    async with Process(jobs) as process:
+        await until(lambda: len(looks) > 2)
+        assert process.claims == 1
+        # Work of another process: found without a bell.
+        job = add(jobs, 1)
+        await until(lambda: bool(process.begun))
+    assert [lease.id for lease in process.begun] == [job]
+    assert looks[:3] == [False] * 3
+
+    end(jobs)
+    async with Process(jobs, seldom=10 * PATIENCE_SECONDS) as process:
+        looks.clear()
+        await until(lambda: bool(looks))
+        job = add(jobs, 2)
+        process.bell.ring()
+        await until(lambda: bool(process.begun))
+    assert [lease.id for lease in process.begun] == [job]
+    assert looks == [False]
 
 
 async def test_a_worker_survives_an_outage_of_the_database(jobs: Shop) -> None:

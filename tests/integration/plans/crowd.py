@@ -75,6 +75,13 @@ def fill(url: str) -> Crowd:
     return Crowd(marketplace_id=marketplace, **dict(zip(_NAMES, row, strict=True)))
 
 
+def let_run(url: str) -> None:
+    """Let an operation and a command run in some other process, and a count be due."""
+    with psycopg.connect(url) as connection:
+        connection.execute("set local session_replication_role = replica")
+        connection.execute(_RUNNING)
+
+
 def _tables(connection: psycopg.Connection[tuple[str, str]]) -> list[tuple[str, str]]:
     found = connection.execute(
         "select schemaname, tablename from pg_tables where schemaname = any(%s) order by 1, 2",
@@ -138,6 +145,17 @@ select case k.kind when 'RESERVE' then operation_id else uuidv7() end, m, id, k.
 from trades cross join (values ('RESERVE'), ('CREATE_ESCROW'), ('FUND_ESCROW')) as k (kind);
 insert into orders.idempotency (marketplace_id, scope, key, fingerprint, state, body, created_at)
 select m, '', id || k::text, '', 'done', 'answer', at from trades, generate_series(1, 2) as k
+"""
+_RUNNING = """
+update orders.operations set state = 'running', lease_until = 'infinity', finished_at = null
+where ctid = (select ctid from orders.operations limit 1)
+    and not exists (select from orders.operations where state = 'running');
+update escrow.commands set state = 'RUNNING', lease_until = 'infinity', finished_at = null
+where ctid = (select ctid from escrow.commands limit 1)
+    and not exists (select from escrow.commands where state = 'RUNNING');
+insert into orders.party_changes (marketplace_id, user_id, is_seller, status, change)
+select marketplace_id, buyer_id, false, party_status, 0 from orders.orders
+where not exists (select from orders.party_changes) limit 1
 """
 # Of each order: a deposit, a hold, its posting, and for those that ended the release.
 _LEDGER = """
