@@ -1,8 +1,7 @@
-"""Connections to PostgreSQL that notice a silent peer, and a pool that lends only live ones.
+"""Connections to PostgreSQL that notice a silent peer.
 
 Nothing tells a client that the other side has vanished. So the kernel is told to look (both ways),
-every wait has a deadline of its own (a proxy may acknowledge for ever and pass nothing), and a
-connection that waited for its next use is looked at before it is lent.
+and every wait has a deadline of its own (a proxy may acknowledge for ever and pass nothing).
 """
 
 import asyncio
@@ -23,15 +22,11 @@ from psycopg.rows import namedtuple_row
 from psycopg.waiting import Ready, Wait
 
 from chassis import outages, postgres_settings
-from chassis.outages import PoolBusy
 from chassis.statements import Answer, Statements, Values
 
 SILENCE_SECONDS = 10
 CONNECT_SECONDS = 3
-# A connection used this recently counts as alive, unless the server has sent something since.
-FRESH_SECONDS = 6.0
 PING_SECONDS = 2.0
-POOL_WAIT_SECONDS = 5
 # How long a statement may take to end after it was cancelled.
 CANCEL_SECONDS = 5.0
 # Settings that our statements rely on, and that a server, a database or a role may change.
@@ -73,7 +68,7 @@ class Connection(psycopg.AsyncConnection[Any]):
 
     patience_seconds = usual_patience_seconds = 8.0
     has_told = False
-    # When it was opened, and when it was last given back, by the monotonic clock.
+    # When it was opened, and when it last ended to wait for the server, by the monotonic clock.
     born = used = 0.0
     on_news: Callable[[], object] | None = None
     _ends_at: float | None = None
@@ -190,6 +185,7 @@ class Connection(psycopg.AsyncConnection[Any]):
             raise
         finally:
             self._ends_at = self._reply = None
+            self.used = time.monotonic()
 
     async def _end_statement(self, gen: Any) -> None:
         """Cancel a statement on the server, or close the connection where that takes too long."""
@@ -327,74 +323,3 @@ def _looking(silence_seconds: int) -> str:
         f"-c tcp_keepalives_idle={idle} -c tcp_keepalives_interval={interval}"
         f" -c tcp_keepalives_count=3 -c tcp_user_timeout={silence_seconds}s"
     )
-
-
-class Pool:
-    """A pool of connections in autocommit. It lends only connections that answer."""
-
-    def __init__(self, *, size: int, **how: Any) -> None:
-        """Make the pool; it connects at the first use. how: of `connect`, with its url."""
-        self.size = size
-        self.lent = 0
-        self._how = how
-        self._free = asyncio.Semaphore(size)
-        # Last in, first out: the connections in use stay few, and fresh.
-        self._idle: list[Connection] = []
-        self._spoiled_at = 0.0
-        self._is_closed = False
-
-    async def take(self) -> Connection:
-        """Lend a connection that answers. Raises: PoolBusy; psycopg.OperationalError."""
-        if self._free.locked():
-            try:
-                async with asyncio.timeout(POOL_WAIT_SECONDS):
-                    await self._free.acquire()
-            except TimeoutError:
-                raise PoolBusy("every connection is in use") from None
-        else:
-            await self._free.acquire()
-        try:
-            connection = await self._living() or await connect(**self._how, autocommit=True)
-        except BaseException:
-            self._free.release()
-            raise
-        self.lent += 1
-        return connection
-
-    async def give_back(self, connection: Connection) -> None:
-        """Take a connection back. One with an open transaction or a query is closed."""
-        self.lent -= 1
-        self._free.release()
-        is_idle = connection.pgconn.transaction_status == TransactionStatus.IDLE
-        if self._is_closed or not is_idle or connection.born <= self._spoiled_at:
-            await connection.close()
-            return
-        connection.patience_seconds = connection.usual_patience_seconds
-        connection.used = time.monotonic()
-        self._idle.append(connection)
-
-    def spoil(self) -> None:
-        """Stop lending the connections that were opened before now."""
-        self._spoiled_at = time.monotonic()
-
-    async def close(self) -> None:
-        """Close the idle connections now, and the lent ones when they are given back."""
-        self._is_closed = True
-        while self._idle:
-            await self._idle.pop().close()
-
-    async def _living(self) -> Connection | None:
-        """Return an idle connection that answers; None: there is none."""
-        while self._idle:
-            connection = self._idle.pop()
-            if connection.born > self._spoiled_at and not connection.closed:
-                is_fresh = time.monotonic() - connection.used < FRESH_SECONDS
-                try:
-                    if (is_fresh and not connection.has_news()) or await connection.answers():
-                        return connection
-                except asyncio.CancelledError:
-                    await connection.close()
-                    raise
-                self.spoil()
-            await connection.close()
-        return None

@@ -19,6 +19,7 @@ from psycopg.pq import TransactionStatus
 from chassis import connections, outages
 from chassis.connections import Connection
 from chassis.outages import PoolBusy, constraint_name, sqlstate
+from chassis.pool import Pool
 from kernel.errors import Unavailable
 
 __all__ = [
@@ -60,7 +61,7 @@ class Database:
     """A pool of connections whose search path is one schema."""
 
     def __init__(
-        self, pool: connections.Pool, *, schema: str, how: dict[str, Any], begin: str = "BEGIN"
+        self, pool: Pool, *, schema: str, how: dict[str, Any], begin: str = "BEGIN"
     ) -> None:
         """Take the pool. begin: how a transaction begins."""
         self._pool = pool
@@ -95,7 +96,7 @@ class Database:
             "silence_seconds": silence_seconds,
             "patience_seconds": float(statement_timeout_seconds + ANSWER_SECONDS),
         }
-        pool = connections.Pool(
+        pool = Pool(
             size=pool_size - beside,
             options=(
                 f"-c search_path={schema}"
@@ -227,7 +228,7 @@ class _Lent:
 
     __slots__ = ("_begin", "_connection", "_database", "_pool")
 
-    def __init__(self, database: Database, pool: connections.Pool, begin: str) -> None:
+    def __init__(self, database: Database, pool: Pool, begin: str) -> None:
         self._database = database
         self._pool = pool
         self._begin = begin

@@ -11,12 +11,14 @@ import pytest
 import sqlalchemy as sa
 from psycopg import sql
 
+from chassis import pool
 from chassis.database import Connection, Database, Transaction
 from chassis.sql import compiled
 from deploy.local.ports import free_port
 from deploy.local.postgres import NOT_DURABLE, PostgresServer, remove
 from kernel.errors import Unavailable
 from tests.integration.chassis.conftest import Shop
+from tests.integration.chassis.test_outages import using
 from tests.patience import PATIENCE_SECONDS
 
 IDLE = """
@@ -222,3 +224,35 @@ async def test_a_snapshot_sees_one_moment_and_the_next_transaction_the_current_s
     await database.close()
 
     assert (before, again, afterwards, present) == (0, 0, 7, 8)
+
+
+async def test_a_connection_that_nobody_needs_any_more_is_closed(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await using(shop.database, 4)
+    assert connections_of(shop) == 4
+    await read_one(shop)
+    assert connections_of(shop) == 4
+
+    monkeypatch.setattr(pool, "UNUSED_SECONDS", 0)
+    for _ in range(4):
+        await read_one(shop)
+
+    # A server ends a moment after its connection.
+    async with asyncio.timeout(PATIENCE_SECONDS):
+        while connections_of(shop) > 1:  # noqa: ASYNC110 - asks Postgres
+            await asyncio.sleep(0.01)
+    await using(shop.database, 4)
+
+
+async def read_one(shop: Shop) -> None:
+    async with shop.database.statement() as connection:
+        await connection.fetchval("select 1")
+
+
+def connections_of(shop: Shop) -> int:
+    (row,) = shop.rows("""
+        select count(*) from pg_stat_activity
+        where application_name = 'shop' and datname = current_database()
+    """)
+    return int(str(row[0]))
