@@ -19,6 +19,7 @@ from chassis.outbox import Outbox
 from chassis.relay import CONNECTIONS as RELAY_CONNECTIONS
 from chassis.runner import App
 from chassis.server import Binding
+from chassis.waiting import Bell
 from kernel.clock import Clock, SystemClock
 from services.orders import wire
 from services.orders.deadlines import wire as deadlines_wire
@@ -161,7 +162,7 @@ def _app(
             "lapse": lambda: _every(settings.offer_poll_seconds, offers.lapse_overdue),
             "approvals": lambda: _every(settings.offer_poll_seconds, withdrawals.lapse_unapproved),
             "reconcile": reconciler.run,
-            "words": WordIndexer(database=database).run,
+            "words": WordIndexer(database=database, bell=parts.new_words).run,
             "totals": lambda: _every(FOLD_SECONDS, timers.fold_totals),
         },
         stop_waiting=[each.stop_waiting for each in leased],
@@ -224,6 +225,8 @@ class Parts:
         """Take what differs between the service and a test of it: database, peers, rules."""
         self.clock: Clock = SystemClock()
         self.outbox = Outbox()
+        # Rings when an order was written.
+        self.new_words = Bell()
         self._stores()
         self._database = database
         self._ledger, self._escrow, self._disputes = ledger, escrow, disputes
@@ -300,6 +303,7 @@ class Parts:
             clock=self.clock,
             encode=wire.encode_order,
             platform_fee_bps=self._platform_fee_bps,
+            new_words=self.new_words,
         )
 
     def chosen(self) -> Chosen:

@@ -11,6 +11,7 @@ from chassis import identity
 from chassis.database import Database, constraint_name
 from chassis.idempotency import Answer, Idempotency, IdempotencyKeyInProgress, RequestKey
 from chassis.outbox import Outbox
+from chassis.waiting import Bell
 from kernel.clock import Clock
 from kernel.errors import NotFound
 from kernel.ids import derived_id, new_id
@@ -60,8 +61,13 @@ class OrderQueries:
         clock: Clock,
         encode: Callable[[Order, Operation | None], bytes],
         platform_fee_bps: Mapping[Origin, int],
+        new_words: Bell,
     ) -> None:
-        """Take the parts; platform_fee_bps: basis points a marketplace takes, by origin."""
+        """Take the parts.
+
+        platform_fee_bps: basis points a marketplace takes, by origin. new_words: is rung when an
+        order was written, for the indexer.
+        """
         self._database = database
         self._orders = OrderStore(outbox)
         self._users = UserStore(outbox)
@@ -72,6 +78,7 @@ class OrderQueries:
         self._clock = clock
         self._encode = encode
         self._platform_fee_bps = platform_fee_bps
+        self._new_words = new_words
         self._names: dict[tuple[uuid.UUID, str], UserName] = {}
         self._rules: dict[uuid.UUID, tuple[float, MarketplaceRules]] = {}
 
@@ -117,6 +124,7 @@ class OrderQueries:
                 raise await self._ref_taken(order) from None
             raise
         if is_made:
+            self._new_words.ring()
             return Answer(body=body)
         async with self._database.transaction() as tx:
             known = await self._idempotency.claim(tx, key)

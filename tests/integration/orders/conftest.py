@@ -15,6 +15,7 @@ from chassis import identity
 from chassis.database import Database
 from chassis.idempotency import Answer, RequestKey
 from chassis.identity import Identity
+from chassis.waiting import Bell
 from kernel.clock import SystemClock
 from kernel.errors import DomainError
 from kernel.ids import new_id
@@ -84,6 +85,7 @@ class Shop:
     chosen: Chosen
     clock: MovableClock
     peers: Peers
+    new_words: Bell
 
     def key(self, key: str = "", fingerprint: bytes = b"f") -> RequestKey:
         """Make a request key: a new one, or the one named."""
@@ -261,6 +263,7 @@ async def open_shop(
         registry=parts.registry(),
         saga=saga,
         peers=peers,
+        new_words=parts.new_words,
     )
     for loop in loops:
         loop.cancel()

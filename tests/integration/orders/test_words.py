@@ -11,6 +11,7 @@ from services.orders.lookups.indexer import WordIndexer
 from services.orders.lookups.word_store import WordStore
 from tests.integration.orders.conftest import Shop, oid
 from tests.integration.orders.listing import asked, ids
+from tests.patience import PATIENCE_SECONDS
 
 
 async def test_a_new_order_is_found_by_its_words_once_they_are_written(shop: Shop) -> None:
@@ -25,6 +26,33 @@ async def test_a_new_order_is_found_by_its_words_once_they_are_written(shop: Sho
         assert await _found(shop, text) == []
     assert await shop.count("words_due") == 0
     assert await WordIndexer(database=shop.database).index() == 0
+
+
+async def test_the_words_of_a_new_order_are_written_without_waiting_for_the_next_look(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(indexer, "SELDOM_SECONDS", 10 * PATIENCE_SECONDS)
+    monkeypatch.setattr(indexer, "TOGETHER_SECONDS", 0.01)
+    looks = asyncio.Queue[int]()
+    index = WordIndexer.index
+
+    async def counted(one: WordIndexer) -> int:
+        found = await index(one)
+        looks.put_nowait(found)
+        return found
+
+    monkeypatch.setattr(WordIndexer, "index", counted)
+    async with asyncio.timeout(PATIENCE_SECONDS), asyncio.TaskGroup() as running:
+        indexing = running.create_task(
+            WordIndexer(database=shop.database, bell=shop.new_words).run()
+        )
+        assert await looks.get() == 0
+        # It rests now.
+        order = await _made(shop, "Logo", "")
+        assert await looks.get() == 1
+        indexing.cancel()
+
+    assert await _found(shop, "logo") == [oid(order)]
 
 
 async def test_two_processes_write_the_words_of_every_order(
