@@ -33,8 +33,8 @@ CONNECTIONS = 1
 BATCH = 256
 # Between two looks for events, so that those of a busy service are published together.
 TOGETHER_SECONDS = 0.01
-# Between two looks that nothing asked for.
-SELDOM_SECONDS = 5.0
+# Between two looks that nothing asked for. Each is the heartbeat of the lock's session, too.
+SELDOM_SECONDS = 4.0
 # Between two words to the relay that leads.
 WORD_SECONDS = 0.02
 AWAY_SECONDS = 0.5

@@ -9,6 +9,8 @@ import time
 from dataclasses import dataclass
 from typing import Self
 
+from psycopg.errors import UndefinedTable
+
 from chassis.database import Database
 from chassis.migrations.scripts import SCRIPTS, revisions
 from chassis.telemetry import logger
@@ -63,7 +65,7 @@ class Schema:
         if self.is_right and time.monotonic() < self._looked_at + AGAIN_SECONDS:
             return True
         try:
-            found = await revision_in(self._database, self._name)
+            found = await revision_in(self._database, self._name, was_there=bool(self.is_right))
         except Unavailable:
             # Every connection is in use, or another check reports that the database is unavailable.
             return bool(self.is_right)
@@ -75,9 +77,17 @@ class Schema:
         return self.is_right
 
 
-async def revision_in(database: Database, schema: str) -> str:
-    """Return the revision of a schema; empty: no migration has run. Raises: Unavailable."""
-    async with database.statement() as connection:
-        if not await connection.fetchval(_IS_THERE, (f"{schema}.alembic_version",)):
-            return ""
-        return str(await connection.fetchval(_FOUND) or "")
+async def revision_in(database: Database, schema: str, *, was_there: bool) -> str:
+    """Return the revision of a schema; empty: no migration has run. Raises: Unavailable.
+
+    was_there: it had one before, so one question is enough.
+    """
+    try:
+        async with database.statement() as connection:
+            if not was_there:
+                table = f"{schema}.alembic_version"
+                if not await connection.fetchval(_IS_THERE, (table,)):
+                    return ""
+            return str(await connection.fetchval(_FOUND) or "")
+    except UndefinedTable:
+        return ""

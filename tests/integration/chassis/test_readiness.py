@@ -19,6 +19,8 @@ from structlog.testing import capture_logs
 from chassis import runner, watch
 from chassis.bus import Bus
 from chassis.channel import Caller, open_channel
+from chassis.migrations import expected
+from chassis.migrations.expected import Schema
 from chassis.migrations.scripts import SCRIPTS
 from chassis.runner import App
 from chassis.settings import ServiceSettings
@@ -295,3 +297,18 @@ async def test_a_newer_schema_than_the_code_is_accepted(app: App, shop: Shop) ->
 
     async with running(replace(app, name="shop")) as channel:
         await until(lambda: is_serving(channel))
+
+
+@pytest.mark.usefixtures("scripts")
+async def test_a_schema_that_was_dropped_is_older(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(expected, "AGAIN_SECONDS", 0)
+    shop.run("create table alembic_version (version_num text primary key)")
+    shop.run("insert into alembic_version values ('shop_0002')")
+    schema = Schema(shop.database, "shop")
+    assert await schema.look()
+
+    shop.run("drop table alembic_version")
+
+    assert not await schema.look()

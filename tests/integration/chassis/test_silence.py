@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 import pytest
 from orchestrator.disputes.v1 import disputes_pb2_grpc
 
-from chassis import connections, relay
+from chassis import pool, relay, session_lock
 from chassis.bus import Bus
 from chassis.channel import open_channel
 from chassis.connections import Connection
@@ -81,7 +81,7 @@ async def test_silently_lost_connections_to_postgresql_are_abandoned(
 async def test_a_caller_that_gives_up_while_a_connection_is_looked_at_leaves_none_open(
     far: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(connections, "FRESH_SECONDS", 0)
+    monkeypatch.setattr(pool, "FRESH_SECONDS", 0)
     looked_at: list[Connection] = []
     is_looking = asyncio.Event()
 
@@ -227,6 +227,28 @@ async def test_a_silently_lost_connection_to_nats_is_replaced(
         assert time.monotonic() - began < PROMISED_SECONDS
         await near.close()
         await bus.close()
+
+
+async def test_any_statement_is_the_heartbeat_of_a_lock(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    beats: list[str] = []
+    run = Connection.run
+
+    async def counted(connection: Connection, statement: str) -> int:
+        beats.append(statement)
+        return await run(connection, statement)
+
+    monkeypatch.setattr(Connection, "run", counted)
+    monkeypatch.setattr(session_lock, "BEAT_SHARE", 0.02)
+    async with only_one(shop.database, kind="beaten", name="shop") as connection:
+        for _ in range(20):
+            await connection.fetch("select 2")
+            await asyncio.sleep(0.02)
+        assert beats == []
+        async with asyncio.timeout(PROMISED_SECONDS):
+            while len(beats) < 2:  # noqa: ASYNC110 - the lock's own task
+                await asyncio.sleep(0.01)
 
 
 @pytest.mark.parametrize("silence_seconds", [1, 10])
