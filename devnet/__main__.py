@@ -20,6 +20,7 @@ from devnet.settings import Settings, SettingsError
 
 WRONG_SETTING = 2
 GRACE_SECONDS = 5
+TICK_SECONDS = 1
 
 # The signals that stop the process.
 ENDING = (signal.SIGTERM, signal.SIGINT)
@@ -27,7 +28,22 @@ log = structlog.get_logger()
 
 
 class _QuietServer(uvicorn.Server):
-    """The web server without its own signal handlers: the ledger must stop with it."""
+    """The web server without its own signal handlers: the ledger must stop with it.
+
+    Uvicorn itself would wake up ten times a second, for the date of answers.
+    """
+
+    def __init__(self, config: uvicorn.Config, stopping: asyncio.Event) -> None:
+        super().__init__(config)
+        self._stopping = stopping
+
+    async def main_loop(self) -> None:
+        """Keep the date of answers until the end."""
+        while not await self.on_tick(0):
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(TICK_SECONDS):
+                    await self._stopping.wait()
+                self.should_exit = True
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -88,7 +104,7 @@ async def _serve(devnet: Devnet, listener: socket.socket, port: int) -> int:
         log_level="error",
         timeout_graceful_shutdown=GRACE_SECONDS,
     )
-    server = _QuietServer(config)
+    server = _QuietServer(config, stopping)
     loop = asyncio.get_running_loop()
     for number in ENDING:
         loop.add_signal_handler(number, stopping.set)
@@ -97,7 +113,6 @@ async def _serve(devnet: Devnet, listener: socket.socket, port: int) -> int:
     log.info("devnet.started", port=port, ledger=devnet.ledger.newest.sequence)
     await asyncio.wait({ledger, web}, return_when=asyncio.FIRST_COMPLETED)
     stopping.set()
-    server.should_exit = True
     results = await asyncio.gather(ledger, web, return_exceptions=True)
     devnet.journal.close()
     for number in ENDING:

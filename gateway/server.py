@@ -24,7 +24,7 @@ UNREAD_BYTES_MAX = 128 * 1024
 # Files that the process needs in addition to its connections.
 FILES_ELSE = 256
 # How often the date of answers is kept.
-TICK_SECONDS = 0.25
+TICK_SECONDS = 0.5
 # The signals that ask the process to end.
 ENDING = (signal.SIGTERM, signal.SIGINT)
 log = logger()

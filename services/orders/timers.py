@@ -66,6 +66,9 @@ class Timers:
 
     async def fold_totals(self) -> None:
         """Fold the parties' counts once; one process at a time, the others leave it."""
+        async with self._database.statement() as connection:
+            if not await self._parties.has_changes(connection):
+                return
         async with self._database.transaction() as tx:
             await self._parties.fold_totals(tx)
 

@@ -2,7 +2,7 @@
 
 The cursor is saved in the transaction of what was found: no deposit is missed while this process
 is stopped, and none is published twice. Where ledgers hold no transfers, the cursor is saved every
-three seconds, and those ledgers may be read again.
+ten seconds, and those ledgers may be read again.
 """
 
 import asyncio
@@ -40,7 +40,7 @@ AWAY_SECONDS_MAX = 5.0
 QUIET_SECONDS, LONGER = 1.0, 1.25
 NO_CURSOR_SECONDS = 0.2
 # How often a cursor is saved that has passed nothing.
-KEEP_SECONDS = 3.0
+KEEP_SECONDS = 10.0
 ALARM_SECONDS = 60.0
 # How far, and for how long, a node may be behind another that was read before.
 LAG_LEDGERS_MAX = 120
@@ -230,13 +230,12 @@ class Watcher:
 
     async def _taken(self, page: TransfersPage, cursor: str) -> bool:
         """Record a page; False where another watcher, or an operator, has moved the cursor."""
+        move = {"asset_contract": self._watched.asset_contract, "old": cursor}
+        if not (page.transfers or page.unreadable):
+            async with self._database.statement() as connection:
+                return await self._deposits.move_cursor(connection, **move, new=page.next_cursor)
         async with self._database.transaction() as tx:
-            is_ours = await self._deposits.move_cursor(
-                tx,
-                asset_contract=self._watched.asset_contract,
-                old=cursor,
-                new=page.next_cursor,
-            )
+            is_ours = await self._deposits.move_cursor(tx, **move, new=page.next_cursor)
             if is_ours:
                 await self._tell(tx, page)
         return is_ours

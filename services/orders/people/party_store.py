@@ -38,6 +38,10 @@ class PartyStore:
         rows = await tx.fetch(_page(column, is_filtered=bool(status)), values)
         return [order_of(row) for row in rows if row.id is not None], rows[0].counted
 
+    async def has_changes(self, tx: Transaction) -> bool:
+        """Return whether anything was appended to the parties' counts since they were folded."""
+        return await tx.fetchval("select exists (select from party_changes)") is True
+
     async def fold_totals(self, tx: Transaction) -> None:
         """Fold what was appended to the parties' counts into their totals; one at a time."""
         if await tx.fetchval("select pg_try_advisory_xact_lock(hashtext('totals'))"):

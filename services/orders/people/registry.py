@@ -140,8 +140,8 @@ class UserRegistry:
 
         A user who cannot be provisioned is passed over until the turn comes round again.
         """
-        async with self._database.transaction() as tx:
-            users = await self._users.unprovisioned(tx, after=self._passed, limit=limit)
+        async with self._database.statement() as connection:
+            users = await self._users.unprovisioned(connection, after=self._passed, limit=limit)
         self._passed = (users[-1].created_at, users[-1].id) if len(users) == limit else None
         for user in users:
             await self._try_to_provision(user, wait_seconds=0)

@@ -111,8 +111,8 @@ class Reconciler:
             except DomainError as error:
                 # A peer or the node is unavailable: the same page is compared next time.
                 log.info("reconcile.waits", error=error.reason)
-        async with self.database.transaction() as tx:
-            self.last = await self.store.known(tx)
+        async with self.database.statement() as connection:
+            self.last = await self.store.known(connection)
 
     async def found(self, *, marketplace_id: uuid.UUID) -> tuple[Reconciliation, list[Found]]:
         """Return the state of the comparison, and the differences of a marketplace."""
