@@ -10,17 +10,18 @@ from collections.abc import Sequence
 
 from chassis.database import Connection, Database
 from chassis.events import Event
-from chassis.following import Followed, Place
+from chassis.following import Place
 from chassis.waiting import Bell
 from kernel.clock import Clock
 from kernel.errors import Unavailable
 from kernel.ids import derived_id
-from services.webhooks import domain, reading
+from services.webhooks import domain
 from services.webhooks.domain import Webhook
+from services.webhooks.reading import Heard
 from services.webhooks.store import DeliveryStore
 from services.webhooks.webhook_store import WebhookStore
 
-# Messages that no webhook wanted, after the last place that was written.
+# Events that no webhook wanted, after the last place that was written.
 UNWRITTEN_MAX = 1000
 
 
@@ -50,19 +51,18 @@ class Intake:
         made, sequence = self._place
         return Place(made=made, sequence=sequence)
 
-    async def take(self, messages: Sequence[Followed], place: Place) -> None:
-        """Write the deliveries of some messages. Raises: Unavailable: another process did."""
-        events = [event for one in messages if (event := reading.event_in(one)) is not None]
+    async def take(self, heard: Sequence[Heard], place: Place) -> None:
+        """Write the deliveries of some events. Raises: Unavailable: another process did."""
         next_place, now = (place.made, place.sequence), self._clock.now()
         made, sequence = self._place
         # A place is not written for each message that no webhook wants. Those after the written one
         # are read again by the next process.
         if place.made == made and place.sequence < sequence + UNWRITTEN_MAX:
             async with self._database.statement() as connection:
-                if not await self._new(connection, events, now=now):
+                if not await self._new(connection, heard, now=now):
                     return
         async with self._database.transaction() as tx:
-            if new := await self._new(tx, events, now=now):
+            if new := await self._new(tx, heard, now=now):
                 await self._deliveries.add(tx, new)
             if not await self._deliveries.advance(tx, self._place, next_place):
                 raise Unavailable("Another process follows the stream")
@@ -70,22 +70,25 @@ class Intake:
         if new:
             self._bell.ring()
 
+    async def keep_writing(self) -> None:
+        """Do nothing: what was taken is written."""
+
     async def _new(
-        self, connection: Connection, events: Sequence[Event], *, now: dt.datetime
+        self, connection: Connection, heard: Sequence[Heard], *, now: dt.datetime
     ) -> list[tuple[object, ...]]:
         """Return the deliveries of some events, in their order; their webhooks are locked."""
-        marketplaces = {uuid.UUID(event.marketplace_id) for event in events}
+        marketplaces = {uuid.UUID(one.event.marketplace_id) for one in heard}
         if not marketplaces:
             return []
         known: dict[str, list[Webhook]] = {}
         for webhook in await self._webhooks.of_marketplaces(connection, marketplaces):
             known.setdefault(str(webhook.marketplace_id), []).append(webhook)
         return [
-            row(webhook, event)
-            for event in events
-            for webhook in known.get(event.marketplace_id, ())
-            if domain.wants(webhook.event_types, event.type)
-            and domain.is_due_to(webhook, occurred_at=reading.occurred_at(event), now=now)
+            row(webhook, one.event)
+            for one in heard
+            for webhook in known.get(one.event.marketplace_id, ())
+            if domain.wants(webhook.event_types, one.event.type)
+            and domain.is_due_to(webhook, occurred_at=one.occurred_at, now=now)
         ]
 
 

@@ -1,12 +1,13 @@
 """Reading: one process of all replicas follows the stream, for deliveries and for the list.
 
-Each reader keeps its own place in the stream, written in the transaction of its effects, so none
-waits for another.
+Both read the same subscription. Each keeps its own place in the stream, written in the transaction
+of its effects.
 """
 
 import asyncio
 import datetime as dt
 from collections.abc import Coroutine, Sequence
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 from chassis.bus import Bus
@@ -26,27 +27,66 @@ NAMES_MAX = 400
 log = logger()
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Heard:
+    """An event of the stream that can be stored. occurred_at: as its body says."""
+
+    event: Event
+    occurred_at: dt.datetime
+
+
 class Reader(Protocol):
-    """What follows the stream; see `chassis.following.follow`."""
+    """What reads the stream; see `chassis.following.follow`."""
 
     async def start(self) -> Place:
         """Read the place from which to follow."""
         ...
 
-    async def take(self, messages: Sequence[Followed], place: Place) -> None:
-        """Handle messages, and write the place. Raises: Unavailable: another process did."""
+    async def take(self, heard: Sequence[Heard], place: Place) -> None:
+        """Handle events, up to a place, and keep that. Raises: Unavailable: another process did."""
+        ...
+
+    async def keep_writing(self) -> None:
+        """Write what was taken and is not written yet, until cancelled. Raises: as `take`."""
         ...
 
 
 async def keep_reading(database: Database, bus: Bus, *readers: Reader) -> None:
-    """Let every reader follow the stream until cancelled, while no other process does."""
+    """Let every reader read the stream until cancelled, while no other process does."""
+    shared = SharedReading(readers)
     while True:
         try:
             async with only_one(database, kind="intake", name=database.schema):
-                await _together([follow(bus, start=r.start, handle=r.take) for r in readers])
+                following = follow(bus, start=shared.start, handle=shared.take)
+                await _together([following, *(reader.keep_writing() for reader in readers)])
         except (Unavailable, TimeoutError) as error:
             log.warning("intake.waits", error=type(error).__name__)
             await asyncio.sleep(AWAY_SECONDS)
+
+
+class SharedReading:
+    """Readers of one subscription. Each event is read once, from the place of the last of them."""
+
+    def __init__(self, readers: Sequence[Reader]) -> None:
+        self._readers = readers
+        self._begun: list[Place] = []
+
+    async def start(self) -> Place:
+        """Read every place; returns the one from which to follow."""
+        self._begun = [await reader.start() for reader in self._readers]
+        made = {place.made for place in self._begun}
+        if len(made) > 1:
+            # One of them has not begun with this stream. What the others know changes nothing.
+            return Place(made="", sequence=0)
+        return Place(made=made.pop(), sequence=min(place.sequence for place in self._begun))
+
+    async def take(self, messages: Sequence[Followed], place: Place) -> None:
+        """Give each reader the events after its place. Raises: Unavailable."""
+        found = [heard for one in messages if (heard := heard_in(one)) is not None]
+        for reader, begun in zip(self._readers, self._begun, strict=True):
+            known = begun.sequence if begun.made == place.made else 0
+            if place.sequence > known:
+                await reader.take([one for one in found if one.event.sequence > known], place)
 
 
 async def _together(following: Sequence[Coroutine[Any, Any, None]]) -> None:
@@ -64,20 +104,17 @@ async def _together(following: Sequence[Coroutine[Any, Any, None]]) -> None:
             task.result()
 
 
-def event_in(one: Followed) -> Event | None:
+def heard_in(one: Followed) -> Heard | None:
     """Read a message; None: it is not an event that can be stored. No client gets it either."""
     event = event_of(one.subject, one.body, sequence=one.sequence)
     if event is None or one.marketplace_id not in {"", event.marketplace_id}:
         return None
     names = event.body["aggregateId"] + event.body["aggregateType"]
+    is_known = parse_uuid(event.marketplace_id) is not None
+    if not is_known or len(names) > NAMES_MAX or "\0" in names:
+        return None
     try:
-        occurred_at(event)
+        occurred_at = dt.datetime.fromisoformat(event.body["occurredAt"])
     except ValueError:
         return None
-    is_known = parse_uuid(event.marketplace_id) is not None
-    return event if is_known and len(names) <= NAMES_MAX and "\0" not in names else None
-
-
-def occurred_at(event: Event) -> dt.datetime:
-    """Return when an event occurred. Raises: ValueError: there is no such moment."""
-    return dt.datetime.fromisoformat(event.body["occurredAt"])
+    return Heard(event=event, occurred_at=occurred_at)

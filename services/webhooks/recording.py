@@ -1,14 +1,27 @@
-"""Recording: the stream's events, written into the list, each once, in the order of the stream."""
+"""Recording: the stream's events, written into the list, each once, in the order of the stream.
 
+They are written a moment after they were taken: those of a busy stream are written together.
+"""
+
+import asyncio
 from collections.abc import Sequence
 
 from chassis.database import Database
-from chassis.following import Followed, Place
+from chassis.following import Place
+from chassis.waiting import Bell
 from kernel.clock import Clock
 from kernel.errors import Unavailable
 from kernel.ids import parse_uuid
-from services.webhooks import domain, reading
+from services.webhooks import domain
 from services.webhooks.event_store import EventStore
+from services.webhooks.reading import Heard
+
+# Between two writes.
+TOGETHER_SECONDS = 0.2
+# So many events are written at once; those who wait for more are not kept in memory.
+TOGETHER_MAX = 1000
+# Between two looks that nothing asked for.
+SELDOM_SECONDS = 60.0
 
 
 class Recording:
@@ -18,34 +31,59 @@ class Recording:
         self._database = database
         self._events = events
         self._clock = clock
-        self._place = Place(made="", sequence=0)
+        # The place that is written, and the one up to which events were taken.
+        self._place = self._taken_to = Place(made="", sequence=0)
+        self._taken: list[Heard] = []
+        self._bell = Bell()
+        self._writing = asyncio.Lock()
 
     async def start(self) -> Place:
-        """Read the place from which to follow."""
-        async with self._database.statement() as connection:
-            self._place = await self._events.place(connection)
+        """Read the place from which to follow, and forget what was taken and not written."""
+        async with self._writing, self._database.statement() as connection:
+            self._taken = []
+            self._place = self._taken_to = await self._events.place(connection)
         return self._place
 
-    async def take(self, messages: Sequence[Followed], place: Place) -> None:
-        """Write the events of some messages. Raises: Unavailable: another process did."""
-        now = self._clock.now()
-        new = [
-            (
-                parse_uuid(event.marketplace_id),
-                event.event_id,
-                event.type,
-                event.body["aggregateType"],
-                event.body["aggregateId"],
-                reading.occurred_at(event),
-                event.data.decode(),
-            )
-            for one in messages
-            if (event := reading.event_in(one)) is not None
-            and domain.is_listed(occurred_at=reading.occurred_at(event), now=now)
-        ]
-        async with self._database.transaction() as tx:
-            if new:
-                await self._events.add(tx, new)
-            if not await self._events.advance(tx, self._place, place):
-                raise Unavailable("Another process follows the stream")
-        self._place = place
+    async def take(self, heard: Sequence[Heard], place: Place) -> None:
+        """Take some events. Raises: Unavailable: another process wrote them."""
+        self._taken += heard
+        self._taken_to = place
+        if len(self._taken) >= TOGETHER_MAX:
+            await self._write()
+        self._bell.ring()
+
+    async def keep_writing(self) -> None:
+        """Write what was taken, until cancelled. Raises: as `take`."""
+        while True:
+            self._bell.silence()
+            await self._write()
+            await asyncio.sleep(TOGETHER_SECONDS)
+            await self._bell.wait(seconds=SELDOM_SECONDS)
+
+    async def _write(self) -> None:
+        async with self._writing:
+            taken, place, now = self._taken, self._taken_to, self._clock.now()
+            if place == self._place:
+                return
+            self._taken = []
+            young = [one for one in taken if domain.is_listed(occurred_at=one.occurred_at, now=now)]
+            async with self._database.transaction() as tx:
+                if young:
+                    await self._events.add(tx, map(_row, young))
+                if not await self._events.advance(tx, self._place, place):
+                    raise Unavailable("Another process follows the stream")
+            self._place = place
+
+
+def _row(one: Heard) -> tuple[object, ...]:
+    """Return the values of an event, in the order of `event_store.NEW`."""
+    event = one.event
+    return (
+        parse_uuid(event.marketplace_id),
+        event.event_id,
+        event.type,
+        event.body["aggregateType"],
+        event.body["aggregateId"],
+        one.occurred_at,
+        event.data.decode(),
+    )
