@@ -6,19 +6,22 @@ follow Prometheus' conventions: base units, `_total` for counters.
 """
 
 import asyncio
+import socket
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from socketserver import ThreadingMixIn
+from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
 
 from prometheus_client import (
     Counter,
     Gauge,
     Histogram,
     disable_created_metrics,
-    start_http_server,
+    make_wsgi_app,
 )
 
-from chassis.database import Database, Transaction
+from chassis.database import Database
 from chassis.telemetry import logger
 
 MEASURE_SECONDS = 15.0
@@ -79,25 +82,55 @@ OUTBOX = (
 )
 
 
+class _Server(ThreadingMixIn, WSGIServer):
+    """Answers each scrape in a thread of its own."""
+
+    daemon_threads = True
+    # Accepting a connection never waits.
+    timeout = 0
+
+
+class _SilentHandler(WSGIRequestHandler):
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - as its base calls it
+        """Log nothing."""
+
+
 @contextmanager
 def served(*, host: str, port: int) -> Iterator[None]:
-    """Serve scrapes on a separate port, in a separate thread; port 0: not at all.
+    """Serve scrapes on a separate port, which the running loop looks at; port 0: not at all.
 
-    Raises: OSError: the port is taken.
+    The library's own server wakes up twice a second. Raises: OSError: the port is taken.
     """
     if not port:
         yield
         return
     try:
-        server, thread = start_http_server(port, addr=host)
+        server = _bound(host, port)
     except OSError as error:
         raise OSError(error.errno, f"{error.strerror} (metrics, port {port})") from None
+    loop = asyncio.get_running_loop()
+    loop.add_reader(server.socket, server.handle_request)
     try:
         yield
     finally:
-        server.shutdown()
+        loop.remove_reader(server.socket)
         server.server_close()
-        thread.join()
+
+
+def _bound(host: str, port: int) -> _Server:
+    """Take the port. host: a name or an address, IPv6 too. Raises: OSError."""
+    family, *_, place = socket.getaddrinfo(
+        host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+    )[0]
+
+    class Server(_Server):
+        address_family = family
+
+    server = make_server(
+        str(place[0]), port, make_wsgi_app(), server_class=Server, handler_class=_SilentHandler
+    )
+    server.socket.setblocking(False)
+    return server
 
 
 class Measuring:
@@ -106,6 +139,7 @@ class Measuring:
     def __init__(self, database: Database, measures: Sequence[Measure]) -> None:
         self._database = database
         self._measures = [(one, _gauge(one)) for one in measures]
+        self._statement = together(measures)
         CONNECTIONS.labels("lent").set_function(lambda: database.connections_lent)
         CONNECTIONS.labels("most").set_function(lambda: database.connections_most)
 
@@ -121,16 +155,29 @@ class Measuring:
             await asyncio.sleep(MEASURE_SECONDS)
 
     async def measure(self) -> None:
-        """Run every query once, in one snapshot. Raises: Unavailable."""
-        async with self._database.snapshot() as tx:
-            rows = [await _rows(tx, measure) for measure, _ in self._measures]
-        for (measure, gauge), found in zip(self._measures, rows, strict=True):
-            _fill(measure, gauge, found)
+        """Ask everything in one statement, so of one moment. Raises: Unavailable."""
+        async with self._database.statement() as connection:
+            rows = await connection.fetch(self._statement)
+        found: list[list[tuple[object, ...]]] = [[] for _ in self._measures]
+        for row in rows:
+            found[row.number].append((*row.labels, row.measured))
+        for (measure, gauge), own in zip(self._measures, found, strict=True):
+            _fill(measure, gauge, own)
         MEASURED_AT.set_to_current_time()
 
 
-async def _rows(tx: Transaction, measure: Measure) -> list[tuple[object, ...]]:
-    return [tuple(row) for row in await tx.fetch(measure.sql)]
+def together(measures: Sequence[Measure]) -> str:
+    """Return one statement of several: their rows with the number of each, labels and the value."""
+    return " union all ".join(_numbered(number, one) for number, one in enumerate(measures))
+
+
+def _numbered(number: int, measure: Measure) -> str:
+    columns = [f"c{place}" for place in range(len(measure.labels) + 1)]
+    labels = ", ".join(f"{column}::text" for column in columns[:-1])
+    return (
+        f"select {number} as number, array[{labels}]::text[] as labels,"  # noqa: S608 - constants
+        f" {columns[-1]}::text as measured from ({measure.sql}) as found ({', '.join(columns)})"
+    )
 
 
 def _gauge(measure: Measure) -> Gauge:

@@ -1,6 +1,7 @@
 """Metrics are read from a port of their own."""
 
-import gc
+import asyncio
+import socket
 import threading
 import urllib.request
 
@@ -19,15 +20,21 @@ def scraped(port: int) -> str:
         return text
 
 
-def test_a_call_is_counted_by_method_code_and_reason() -> None:
+async def test_a_call_is_counted_by_method_code_and_reason() -> None:
     port = free_port()
     with metrics.served(host=HOST, port=port):
         metrics.RPC_SECONDS.labels("/a.B/C", "OK", "").observe(0.02)
-        text = scraped(port)
+        text = await asyncio.to_thread(scraped, port)
 
     assert 'orchestrator_rpc_seconds_count{code="OK",method="/a.B/C",reason=""} 1.0' in text
     assert "_created" not in text
     assert is_free(port)
+
+
+async def test_one_that_says_nothing_holds_up_neither_a_scrape_nor_the_program() -> None:
+    port = free_port()
+    with metrics.served(host=HOST, port=port), socket.create_connection((HOST, port)):
+        assert "python_info" in await asyncio.to_thread(scraped, port)
 
 
 def test_without_a_port_there_is_no_listener() -> None:
@@ -37,11 +44,8 @@ def test_without_a_port_there_is_no_listener() -> None:
         assert threading.active_count() == before
 
 
-# The library leaves the socket that it could not bind to the garbage collection.
-@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
-def test_a_taken_port_stops_the_start() -> None:
+async def test_a_taken_port_stops_the_start() -> None:
     port = free_port()
     taken, again = (metrics.served(host=HOST, port=port) for _ in range(2))
     with taken, pytest.raises(OSError, match="in use"), again:
         pass
-    gc.collect()
