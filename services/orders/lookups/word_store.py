@@ -34,14 +34,11 @@ class WordStore:
 
     async def add(self, tx: Transaction, found: Sequence[tuple[Due, Collection[str]]]) -> None:
         """Write words down; those that are written already stay."""
-        # Sorted, so that two processes never wait for each other.
-        rows = sorted(
-            (due.marketplace_id, word, due.order_id) for due, words in found for word in words
-        )
         values = {
-            "marketplaces": [row[0] for row in rows],
-            "words": [row[1] for row in rows],
-            "orders": [row[2] for row in rows],
+            "marketplaces": [due.marketplace_id for due, _ in found],
+            "orders": [due.order_id for due, _ in found],
+            # No word has a space in it.
+            "words": [" ".join(words) for _, words in found],
         }
         await tx.run(_ADD, values)
 
@@ -59,10 +56,13 @@ from taken cross join lateral (
     where marketplace_id = taken.marketplace_id and id = taken.order_id limit 1
 ) as found
 """
+# Sorted, so that two processes never wait for each other.
 _ADD = """
 insert into words (marketplace_id, word, order_id)
-select marketplace_id, word, order_id
-from unnest(%(marketplaces)s::uuid[], %(words)s::text[], %(orders)s::uuid[])
-    as found (marketplace_id, word, order_id)
+select found.marketplace_id, each.word, found.order_id
+from unnest(%(marketplaces)s::uuid[], %(orders)s::uuid[], %(words)s::text[])
+    as found (marketplace_id, order_id, words)
+cross join lateral unnest(string_to_array(found.words, ' ')) as each (word)
+order by 1, 2, 3
 on conflict do nothing
 """
