@@ -19,7 +19,7 @@ from services.disputes.settings import DisputesSettings
 from services.disputes.store import DisputeStore
 from services.disputes.talk import wire as talk_wire
 from services.disputes.talk.service import TalkService
-from services.disputes.talk.store import open_messages, open_notes
+from services.disputes.talk.store import MESSAGES, NOTES
 from services.disputes.waits_store import WaitStore
 
 NAME = "disputes"
@@ -49,8 +49,8 @@ async def build(settings: DisputesSettings) -> App:
     )
     talk = TalkService(
         cases=service,
-        messages=open_messages(),
-        notes=open_notes(),
+        messages=MESSAGES,
+        notes=NOTES,
         encode_message=talk_wire.encode_message,
         encode_note=talk_wire.encode_note,
     )

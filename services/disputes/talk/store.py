@@ -88,16 +88,6 @@ class RemarkStore:
         return [_remark(row) for row in rows]
 
 
-def open_messages() -> RemarkStore:
-    """Return the messages, which both sides read."""
-    return RemarkStore(tables.messages)
-
-
-def open_notes() -> RemarkStore:
-    """Return the notes, which no party reads."""
-    return RemarkStore(tables.notes)
-
-
 def _remark(row: Any) -> Remark:
     return Remark(
         id=row.id,
@@ -107,3 +97,7 @@ def _remark(row: Any) -> Remark:
         text=row.text,
         at=row.created_at,
     )
+
+
+# Messages, which both sides read, and notes, which no party reads.
+MESSAGES, NOTES = RemarkStore(tables.messages), RemarkStore(tables.notes)

@@ -31,7 +31,7 @@ from services.disputes.store import DisputeStore
 from services.disputes.talk import wire as talk_wire
 from services.disputes.talk.domain import DisputeAuthor, Writer
 from services.disputes.talk.service import TalkService
-from services.disputes.talk.store import open_messages, open_notes
+from services.disputes.talk.store import MESSAGES, NOTES
 from services.disputes.waits_store import WaitStore
 from tests.conftest import TestDatabase
 from tests.integration.disputes.test_cases import opened, refusal, usdc
@@ -146,8 +146,8 @@ class Desk:
         """Write a message, for support or for a side."""
         talk = TalkService(
             cases=self.cases,
-            messages=open_messages(),
-            notes=open_notes(),
+            messages=MESSAGES,
+            notes=NOTES,
             encode_message=talk_wire.encode_message,
             encode_note=talk_wire.encode_note,
         )
