@@ -56,7 +56,8 @@ class Identity:
     caller: the service that makes the call, "gateway". principal: it acts for "key:{id}" or
     "user:{uuid}" or "support:{subject}". role: marketplace, user, admin, support or system.
     user_id: of a user or an admin, never missing; nobody else has one. name: how people call a
-    person of support, where their token says it. environment: of the key that is acted for, "live"
+    person of support, where their token says it. own_user_id: the user that a person of support is,
+    too, if any: they decide no dispute of it. environment: of the key that is acted for, "live"
     or "test"; "" if there is none. grant: the rights of a caller from outside; it comes from the
     trust file, never from the token.
     """
@@ -69,6 +70,7 @@ class Identity:
     user_id: uuid.UUID | None = None
     environment: str = ""
     name: str = ""
+    own_user_id: uuid.UUID | None = None
     grant: Grant | None = field(default=None, compare=False, repr=False)
 
 
@@ -192,6 +194,7 @@ class Signer:
             "uid": str(identity.user_id) if identity.user_id else "",
             "env": identity.environment,
             "name": identity.name,
+            "own": str(identity.own_user_id) if identity.own_user_id else "",
             "exp": int(now) + LIFETIME_SECONDS,
         }
         token = jwt.encode(claims, key, algorithm=ALGORITHM)
@@ -243,6 +246,7 @@ class Verifier:
                 # Only our own programs know it; a caller from outside could claim anything.
                 environment=str(claims.get("env", "")) if grant is None else "",
                 name=str(claims.get("name", "")) if grant is None else "",
+                own_user_id=uuid.UUID(claims["own"]) if claims.get("own") else None,
                 grant=grant,
             )
         except (jwt.PyJWTError, KeyError, ValueError, AttributeError, TypeError):

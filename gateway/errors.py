@@ -49,6 +49,7 @@ REASONS: Mapping[str, Row] = {
     "INSUFFICIENT_SCOPE": Row(403, "INSUFFICIENT_SCOPE", "not_party"),
     "NOT_PARTY": Row(403, "NOT_PARTY", "not_party"),
     "NOT_BUSINESS": Row(403, "NOT_BUSINESS", "not_business"),
+    "DISPUTE_IS_OWN": Row(403, "DISPUTE_IS_OWN", "not_party"),
     "OFFER_IS_OWN": Row(403, "OFFER_IS_OWN", "offer_is_own"),
     "NOT_PERSONAL": Row(403, "NOT_PERSONAL", "not_personal"),
     "ORDER_NOT_FOUND": Row(404, "ORDER_NOT_FOUND", "order_not_found"),

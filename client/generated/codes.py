@@ -37,6 +37,10 @@ class DisputeAlreadyOpen(errors.Conflict):
     """`DISPUTE_ALREADY_OPEN`."""
 
 
+class DisputeIsOwn(errors.NotPermitted):
+    """`DISPUTE_IS_OWN`."""
+
+
 class DisputeNotFound(errors.NotFound):
     """`DISPUTE_NOT_FOUND`."""
 
@@ -283,6 +287,7 @@ CLASSES: Mapping[str, type[errors.APIError]] = MappingProxyType(
         "DELIVERY_NOT_FOUND": DeliveryNotFound,
         "DISPUTE_ALREADY_EXISTS": DisputeAlreadyExists,
         "DISPUTE_ALREADY_OPEN": DisputeAlreadyOpen,
+        "DISPUTE_IS_OWN": DisputeIsOwn,
         "DISPUTE_NOT_FOUND": DisputeNotFound,
         "DRY_RUN_NOT_SUPPORTED": DryRunNotSupported,
         "ESCROW_ALREADY_EXISTS": EscrowAlreadyExists,

@@ -49,6 +49,8 @@ from kernel.ids import from_public
 from kernel.money import to_text
 
 _AMOUNTS = ("releaseAmount", "refundAmount")
+# What a person of support may be refused, too: a case in which they are a side themselves.
+_OWN = ("DISPUTE_NOT_FOUND", "DISPUTE_IS_OWN")
 routes = Routes("Disputes")
 
 
@@ -179,7 +181,7 @@ async def list_disputes(call: Call, query: ListDisputes) -> Answer[Page[Dispute]
     return page([dispute(one) for one in found.disputes], next_token=found.next_page_token)
 
 
-@routes.get("/disputes/{id}", scope=READ, support=True, refusals=("DISPUTE_NOT_FOUND",))
+@routes.get("/disputes/{id}", scope=READ, support=True, refusals=_OWN)
 async def get_dispute(call: Call) -> Answer[Success[DisputeWithOrder]]:
     """Read a case and its order."""
     request = disputes_pb2.GetDisputeRequest(dispute_id=dispute_id(call.params["id"]))
@@ -207,7 +209,7 @@ class AssignDispute(Request):
     scope=SUPPORT,
     support=True,
     examples={"agent": {"agentId": "agent-7", "notes": "Knows both sides"}},
-    refusals=("DISPUTE_NOT_FOUND", "INVALID_STATE"),
+    refusals=(*_OWN, "INVALID_STATE"),
 )
 async def assign_dispute(call: Call, body: AssignDispute) -> Answer[Success[Dispute]]:
     """Give the case to an agent: UNDER_REVIEW."""
@@ -225,7 +227,7 @@ async def assign_dispute(call: Call, body: AssignDispute) -> Answer[Success[Disp
     scope=SUPPORT,
     support=True,
     examples={"nothing": {}},
-    refusals=("DISPUTE_NOT_FOUND", "INVALID_STATE"),
+    refusals=(*_OWN, "INVALID_STATE"),
 )
 async def unassign_dispute(call: Call, _body: Nothing) -> Answer[Success[Dispute]]:
     """Take the case from its agent: OPEN."""
@@ -301,7 +303,7 @@ class ResolveDispute(Request):
             "note": "The drafts were never delivered",
         },
     },
-    refusals=("DISPUTE_NOT_FOUND", "INVALID_STATE", "PROVIDER_ERROR"),
+    refusals=(*_OWN, "INVALID_STATE", "PROVIDER_ERROR"),
 )
 async def resolve_dispute(call: Call, body: ResolveDispute) -> Answer[Success[ResolvedDispute]]:
     """Decide, pay the decision out on chain, and close the order."""

@@ -29,7 +29,8 @@ AUTHORS: Names[Author] = Names(disputes_pb2.DisputeAuthor, "DISPUTE_AUTHOR_")
 MessageId = Annotated[str, StringConstraints(pattern=r"^msg_[0-9A-Za-z]{22}$")]
 NoteId = Annotated[str, StringConstraints(pattern=r"^note_[0-9A-Za-z]{22}$")]
 TEXT_MAX = 4000
-_WRITE = ("DISPUTE_NOT_FOUND", "TOO_MANY_MESSAGES")
+_READ = ("DISPUTE_NOT_FOUND", "DISPUTE_IS_OWN")
+_WRITE = (*_READ, "TOO_MANY_MESSAGES")
 routes = Routes("Disputes")
 
 
@@ -103,7 +104,7 @@ async def add_message(call: Call, body: Write) -> Answer[Success[Message]]:
     return success(message(await call.change(call.backends.disputes.AddMessage, request)))
 
 
-@routes.get("/disputes/{id}/messages", scope=READ, support=True, refusals=("DISPUTE_NOT_FOUND",))
+@routes.get("/disputes/{id}/messages", scope=READ, support=True, refusals=_READ)
 async def list_messages(call: Call, query: Paging) -> Answer[Page[Message]]:
     """List what both sides and support have written, newest first."""
     request = disputes_pb2.ListMessagesRequest(
@@ -129,7 +130,7 @@ async def add_note(call: Call, body: Write) -> Answer[Success[Note]]:
     return success(note(await call.change(call.backends.disputes.AddNote, request)))
 
 
-@routes.get("/disputes/{id}/notes", scope=SUPPORT, support=True, refusals=("DISPUTE_NOT_FOUND",))
+@routes.get("/disputes/{id}/notes", scope=SUPPORT, support=True, refusals=_READ)
 async def list_notes(call: Call, query: Paging) -> Answer[Page[Note]]:
     """List the notes of support, newest first. Parties do not see them."""
     request = disputes_pb2.ListNotesRequest(

@@ -72,10 +72,17 @@ class People:
         )
 
     async def support(self, bearer: Bearer) -> PersonCredential:
-        """Return the credential of a person of support, who is no user. Raises: Unavailable."""
+        """Return the credential of a person of support.
+
+        They act as no user. The user with their subject, if there is one, is named in their
+        identity: the services refuse them the disputes of that user.
+
+        Raises: Unavailable; DeadlineExceeded: it is not known whether there is such a user.
+        """
         if bearer.role != ROLE_SUPPORT:
             raise RuntimeError("a token of another role was taken for one of support")
         marketplace_id = await self._marketplace(bearer)
+        person = _Person(marketplace_id, bearer.subject)
         identity = Identity(
             caller=CALLER,
             marketplace_id=marketplace_id,
@@ -83,6 +90,7 @@ class People:
             role=ROLE_SUPPORT,
             scopes=frozenset({READ, SUPPORT}),
             name=bearer.name,
+            own_user_id=await self._known.get(person, lambda: self._find_or_none(person)),
         )
         account = f"{marketplace_id}:{identity.principal}"
         return PersonCredential(identity=identity, account=account, expires_at=bearer.expires_at)
@@ -125,6 +133,14 @@ class People:
         except (AlreadyExists, DeadlineExceeded):
             # Another gateway registered the same person, or the wallet takes longer.
             return await self._find(person)
+
+    async def _find_or_none(self, person: _Person) -> uuid.UUID | None:
+        """Return the user with a subject. None is asked for again: they may register later."""
+        backends.bind(_identity(person, user_id=person.subject, role="user"), request_id="")
+        try:
+            return await self._find(person)
+        except NotFound:
+            return None
 
     async def _find(self, person: _Person) -> uuid.UUID:
         request = orders_pb2.GetUserRequest(user=str(person.subject))

@@ -15,6 +15,21 @@ class NotParty(PermissionDenied):
     reason = "NOT_PARTY"
 
 
+class DisputeIsOwn(PermissionDenied):
+    """The caller is of support, and a side of the disputed order."""
+
+    reason = "DISPUTE_IS_OWN"
+
+
+def require_outsider(dispute: Dispute, own_user_id: UUID | None) -> None:
+    """Check that the user that a person of support is, if any, is not in the case.
+
+    Raises: DisputeIsOwn.
+    """
+    if own_user_id is not None and own_user_id in {dispute.buyer_id, dispute.seller_id}:
+        raise DisputeIsOwn("You are a party to this dispute: somebody else of support works on it")
+
+
 def require_party(dispute: Dispute, user_id: UUID | None) -> None:
     """Check that a user is a party to the case. Raises: NotParty."""
     if user_id is not None and user_id not in {dispute.buyer_id, dispute.seller_id}:

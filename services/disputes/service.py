@@ -83,13 +83,13 @@ class DisputesService:
     ) -> Dispute:
         """Return a case; reader: the user who asks, None: any case may be read.
 
-        Raises: DisputeNotFound; NotParty.
+        Raises: DisputeNotFound; NotParty; DisputeIsOwn.
         """
         async with self.database.statement() as connection:
             found = await self.disputes.get(
                 connection, marketplace_id=marketplace_id, dispute_id=dispute_id
             )
-        parties.require_party(found, reader)
+        _require_reader(found, reader)
         return found
 
     async def get_of_order(
@@ -100,7 +100,7 @@ class DisputesService:
             found = await self.disputes.get_of_order(
                 connection, marketplace_id=marketplace_id, order_id=order_id
             )
-        parties.require_party(found, reader)
+        _require_reader(found, reader)
         return found
 
     async def list_cases(
@@ -238,9 +238,11 @@ class DisputesService:
         return await self.idempotency.execute(self.database, key, work)
 
     async def lock(self, tx: Transaction, key: RequestKey, dispute_id: DisputeId) -> Dispute:
-        """Lock a case until the transaction ends. Raises: DisputeNotFound."""
+        """Lock a case until the transaction ends. Raises: DisputeNotFound; DisputeIsOwn."""
         marketplace_id = MarketplaceId(key.marketplace_id)
-        return await self.disputes.lock(tx, marketplace_id=marketplace_id, dispute_id=dispute_id)
+        found = await self.disputes.lock(tx, marketplace_id=marketplace_id, dispute_id=dispute_id)
+        parties.require_outsider(found, identity.current().own_user_id)
+        return found
 
     async def answered(self, tx: Transaction, case: Dispute) -> Dispute:
         """Return a locked case as it is when support has answered, for the first time or again."""
@@ -296,3 +298,9 @@ def _standing(dispute: Dispute) -> dict[str, object]:
         "assignedTo": dispute.assigned_to or None,
         "evidence": len(dispute.evidence),
     }
+
+
+def _require_reader(dispute: Dispute, reader: UUID | None) -> None:
+    """Check that the caller may read a case. Raises: NotParty; DisputeIsOwn."""
+    parties.require_party(dispute, reader)
+    parties.require_outsider(dispute, identity.current().own_user_id)

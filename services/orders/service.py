@@ -220,7 +220,8 @@ class OrderService:
     ) -> Answer:
         """Pay a decision out and close the order; amounts in minor units, for SPLIT only.
 
-        Raises: DisputeNotFound; OrderInWrongState; SplitAmountsMismatch; DecisionAlreadyMade.
+        Raises: DisputeNotFound; DisputeIsOwn; OrderInWrongState; SplitAmountsMismatch;
+            DecisionAlreadyMade.
         """
         found = await self._commands.find(
             request, lambda tx: self._disputed(tx, request, dispute_id)
@@ -239,6 +240,7 @@ class OrderService:
                 note=note,
                 resolved_by=who.principal,
                 resolved_by_name=who.name,
+                own_user_id=who.own_user_id,
             ),
         )
 

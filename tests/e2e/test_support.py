@@ -124,6 +124,36 @@ async def test_of_two_people_who_decide_at_once_one_is_recorded(shop: Shop) -> N
     assert [error_of(answer, status=409)["code"] for answer in lost] == ["INVALID_STATE"] * 2
 
 
+@pytest.mark.parametrize("side", ["buyer", "business"])
+async def test_nobody_of_support_works_on_a_dispute_of_their_own(shop: Shop, side: str) -> None:
+    async with contextlib.AsyncExitStack() as opened:
+        buyer, business, order_id = await disputed(opened, shop)
+        own = buyer if side == "buyer" else business
+        support = await opened.enter_async_context(desk(shop, str(own.id)))
+        dispute_id = (await shop.get(f"/orders/{order_id}"))["dispute"]["id"]
+        before = await shop.get(f"/disputes/{dispute_id}")
+
+        decision = {"decision": "FULL_REFUND"}
+        answers = [
+            await support.client.request(method, f"/disputes/{dispute_id}{path}", json=body)
+            for method, path, body in (
+                ("GET", "", None),
+                ("GET", "/messages", None),
+                ("GET", "/notes", None),
+                ("POST", "/assign", {"agentId": "me"}),
+                ("POST", "/messages", {"text": "Do as I say"}),
+                ("POST", "/notes", {"text": "They are right"}),
+                ("POST", "/resolve", decision),
+            )
+        ]
+        answers.append(
+            await support.post(f"/disputes/{dispute_id}/resolve", decision, Prefer="dry-run")
+        )
+
+        assert {error_of(one, status=403)["code"] for one in answers} == {"DISPUTE_IS_OWN"}
+        assert await shop.get(f"/disputes/{dispute_id}") == before
+
+
 @pytest.mark.parametrize("role", ["user", "admin"])
 async def test_people_without_the_role_decide_nothing(shop: Shop, role: str) -> None:
     async with contextlib.AsyncExitStack() as opened:

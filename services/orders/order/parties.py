@@ -27,6 +27,12 @@ class NotBusiness(PermissionDenied):
     reason = "NOT_BUSINESS"
 
 
+class DisputeIsOwn(PermissionDenied):
+    """The caller is of support, and a side of the disputed order."""
+
+    reason = "DISPUTE_IS_OWN"
+
+
 def require_party(order: Order, user_id: uuid.UUID | None) -> None:
     """Check that a user is in the order. Raises: NotParty."""
     if user_id is not None and user_id not in {order.buyer.id, order.seller.id}:
@@ -43,6 +49,15 @@ def require_seller(order: Order, user_id: uuid.UUID | None) -> None:
     """Check that a user is the seller. Raises: NotBusiness."""
     if user_id is not None and user_id != order.seller.id:
         raise NotBusiness("Only the business of this order may do this")
+
+
+def require_outsider(order: Order, own_user_id: uuid.UUID | None) -> None:
+    """Check that the user that a person of support is, if any, is not in the order.
+
+    Raises: DisputeIsOwn.
+    """
+    if own_user_id is not None and own_user_id in {order.buyer.id, order.seller.id}:
+        raise DisputeIsOwn("You are a party to this order: somebody else of support decides")
 
 
 def require_self(asked: str, user_id: uuid.UUID | None) -> None:

@@ -275,11 +275,15 @@ def resolve_dispute(
     note: str,
     resolved_by: str,
     resolved_by_name: str = "",
+    own_user_id: uuid.UUID | None = None,
 ) -> Accepted:
     """Pay a decision out and close the order; amounts in minor units, for SPLIT only.
 
-    Raises: SplitAmountsMismatch; OrderInWrongState.
+    own_user_id: the user that the person of support is who decides, if any.
+
+    Raises: DisputeIsOwn; SplitAmountsMismatch; OrderInWrongState.
     """
+    parties.require_outsider(order, own_user_id)
     to_seller, to_buyer = endings.shares(order, decision=decision, release=release, refund=refund)
     parties.require_disputed(order)
     context = {

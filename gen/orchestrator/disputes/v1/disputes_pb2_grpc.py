@@ -30,6 +30,8 @@ class DisputesServiceStub:
     returns the first answer again; with other fields the call fails with IDEMPOTENCY_KEY_REUSED.
     Every call can also fail with UNAUTHENTICATED, PERMISSION_DENIED (CALLER_NOT_ALLOWED,
     INSUFFICIENT_SCOPE) and INVALID_ARGUMENT (VALIDATION_ERROR).
+    A person of support who is a side of the order is refused with DISPUTE_IS_OWN by every method that
+    names the dispute.
     """
 
     def __init__(self, channel):
@@ -115,6 +117,8 @@ class DisputesServiceServicer:
     returns the first answer again; with other fields the call fails with IDEMPOTENCY_KEY_REUSED.
     Every call can also fail with UNAUTHENTICATED, PERMISSION_DENIED (CALLER_NOT_ALLOWED,
     INSUFFICIENT_SCOPE) and INVALID_ARGUMENT (VALIDATION_ERROR).
+    A person of support who is a side of the order is refused with DISPUTE_IS_OWN by every method that
+    names the dispute.
     """
 
     def OpenDispute(self, request, context):
@@ -313,6 +317,8 @@ class DisputesService:
     returns the first answer again; with other fields the call fails with IDEMPOTENCY_KEY_REUSED.
     Every call can also fail with UNAUTHENTICATED, PERMISSION_DENIED (CALLER_NOT_ALLOWED,
     INSUFFICIENT_SCOPE) and INVALID_ARGUMENT (VALIDATION_ERROR).
+    A person of support who is a side of the order is refused with DISPUTE_IS_OWN by every method that
+    names the dispute.
     """
 
     @staticmethod

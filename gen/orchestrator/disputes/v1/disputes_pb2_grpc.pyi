@@ -17,6 +17,8 @@ class DisputesServiceStub:
     returns the first answer again; with other fields the call fails with IDEMPOTENCY_KEY_REUSED.
     Every call can also fail with UNAUTHENTICATED, PERMISSION_DENIED (CALLER_NOT_ALLOWED,
     INSUFFICIENT_SCOPE) and INVALID_ARGUMENT (VALIDATION_ERROR).
+    A person of support who is a side of the order is refused with DISPUTE_IS_OWN by every method that
+    names the dispute.
     """
 
     def __init__(self, channel: _aio.Channel) -> None: ...
@@ -76,6 +78,8 @@ class DisputesServiceServicer(metaclass=_abc_1.ABCMeta):
     returns the first answer again; with other fields the call fails with IDEMPOTENCY_KEY_REUSED.
     Every call can also fail with UNAUTHENTICATED, PERMISSION_DENIED (CALLER_NOT_ALLOWED,
     INSUFFICIENT_SCOPE) and INVALID_ARGUMENT (VALIDATION_ERROR).
+    A person of support who is a side of the order is refused with DISPUTE_IS_OWN by every method that
+    names the dispute.
     """
 
     @_abc_1.abstractmethod

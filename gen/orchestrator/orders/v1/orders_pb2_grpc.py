@@ -378,8 +378,8 @@ class OrdersServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def ResolveDispute(self, request, context):
-        """Pay out the decision of a dispute and close the order. Reasons: DISPUTE_NOT_FOUND, INVALID_STATE,
-        SPLIT_AMOUNTS_MISMATCH.
+        """Pay out the decision of a dispute and close the order. Reasons: DISPUTE_NOT_FOUND,
+        DISPUTE_IS_OWN, INVALID_STATE, SPLIT_AMOUNTS_MISMATCH.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -89,8 +89,8 @@ class OrdersServiceStub:
     DISPUTE_ALREADY_OPEN, RESERVE_MISMATCH_AMOUNT.
     """
     ResolveDispute: _aio.UnaryUnaryMultiCallable[_orders_pb2.ResolveDisputeRequest, _orders_pb2.Order]
-    """Pay out the decision of a dispute and close the order. Reasons: DISPUTE_NOT_FOUND, INVALID_STATE,
-    SPLIT_AMOUNTS_MISMATCH.
+    """Pay out the decision of a dispute and close the order. Reasons: DISPUTE_NOT_FOUND,
+    DISPUTE_IS_OWN, INVALID_STATE, SPLIT_AMOUNTS_MISMATCH.
     """
     DeliverOrder: _aio.UnaryUnaryMultiCallable[_orders_pb2.DeliverOrderRequest, _orders_pb2.Order]
     """Record the delivery of the work. Reasons: ORDER_NOT_FOUND, NOT_BUSINESS, INVALID_STATE."""
@@ -351,8 +351,8 @@ class OrdersServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _orders_pb2.ResolveDisputeRequest,
         context: _aio.ServicerContext[_orders_pb2.ResolveDisputeRequest, _abc.Awaitable[_orders_pb2.Order]],
     ) -> _abc.Awaitable[_orders_pb2.Order]:
-        """Pay out the decision of a dispute and close the order. Reasons: DISPUTE_NOT_FOUND, INVALID_STATE,
-        SPLIT_AMOUNTS_MISMATCH.
+        """Pay out the decision of a dispute and close the order. Reasons: DISPUTE_NOT_FOUND,
+        DISPUTE_IS_OWN, INVALID_STATE, SPLIT_AMOUNTS_MISMATCH.
         """
 
     @_abc_1.abstractmethod
