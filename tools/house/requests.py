@@ -94,6 +94,8 @@ def _stack(folder: Path) -> Iterator[dict[str, Any]]:
         RUN_DIR=str(run_dir),
         PORT_BASE=str(base),
         DEVNET_LEDGER_SECONDS="0.2",
+        # The tracer tells programs apart by what they were started with.
+        FORK_PROGRAMS="off",
         PYTHONPATH=os.pathsep.join((str(folder), str(folder / "gen"))),
         PYTHONDONTWRITEBYTECODE="1",
     )
