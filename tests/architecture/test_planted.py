@@ -187,6 +187,7 @@ def test_the_copy_itself_is_clean(tree: pathlib.Path) -> None:
     assert code == 0, said
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("path", "line", "named"), ILLEGAL)
 def test_an_illegal_import_is_found_and_named(
     plant: Plant, path: str, line: str, named: str
@@ -214,6 +215,7 @@ def test_a_contract_covers_every_module_that_does_its_job(plant: Plant) -> None:
     assert not missed
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("path", "named"), UNLISTED)
 def test_a_file_that_no_layer_names_is_found(plant: Plant, path: str, named: str) -> None:
     code, said = plant(path, '"""A drawer."""')

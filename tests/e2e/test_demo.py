@@ -17,6 +17,7 @@ from tests.running_stack import free_row
 DEMO_SECONDS = 240
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(DEMO_SECONDS + 60)
 def test_beside_another_stack_the_demo_starts_its_own_and_every_check_passes(
     tmp_path: Path,

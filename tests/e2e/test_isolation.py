@@ -226,6 +226,7 @@ async def test_same_idempotency_key_in_another_marketplace_is_a_different_reques
     assert "Idempotent-Replayed" not in second.headers
 
 
+@pytest.mark.slow
 async def test_key_and_reference_are_scoped_to_the_marketplace_on_every_mutating_route(
     document: list[Route], stack: RunningStack, store: KeyStore, theirs: Shop
 ) -> None:

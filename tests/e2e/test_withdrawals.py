@@ -316,6 +316,7 @@ async def test_wrong_memo_and_wrong_ids_are_refused(shop: Shop, outside: Strange
         assert error_of(answer, status=404)["code"] == "WITHDRAWAL_NOT_FOUND"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("part", ["orders", "escrow", "ledger"])
 async def test_killed_program_pays_a_withdrawal_once(
     shop: Shop,

@@ -64,6 +64,7 @@ async def read_again(world: World, kek_id: str) -> None:
     await until(is_read, what="the key file was not read again")
 
 
+@pytest.mark.slow
 async def test_every_key_is_wrapped_anew_and_the_old_one_may_go(
     alone: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:

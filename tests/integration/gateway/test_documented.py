@@ -198,6 +198,7 @@ async def test_every_link_of_the_first_page_leads_somewhere(bare: httpx.AsyncCli
     assert set(found.values()) == {200}
 
 
+@pytest.mark.slow
 async def test_valid_requests_get_documented_answers(
     gateway: str, services: Services, keys: Keys, tmp_path: Path
 ) -> None:

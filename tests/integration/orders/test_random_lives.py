@@ -11,6 +11,7 @@ from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any, TypeVar
 
 import hypothesis.strategies as st
+import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis.stateful import (
     Bundle,
@@ -390,6 +391,7 @@ LONG = settings(
 )
 
 
+@pytest.mark.slow
 def test_no_money_is_lost_in_any_life(database_url: Callable[[str], str]) -> None:
     url = database_url("orders")
 
