@@ -94,7 +94,7 @@ async def _follow(bus: Bus, place: Place, handle: Handle) -> None:
         expected = 1
         while True:
             found: list[Followed] = []
-            for message in await _some(subscription):
+            for message in await _some(subscription, received=expected - 1):
                 try:
                     where = message.metadata
                 except NotJSMessageError:
@@ -120,12 +120,27 @@ async def _follow(bus: Bus, place: Place, handle: Handle) -> None:
             await subscription.unsubscribe()
 
 
-async def _some(subscription: JetStreamContext.PushSubscription) -> list[Msg]:
-    """Wait for messages; none: there were none for a while, and the consumer still exists."""
+async def require_complete(
+    subscription: JetStreamContext.PushSubscription, *, received: int
+) -> None:
+    """Check, while no message comes, that the consumer still exists and none was dropped.
+
+    Messages beyond the limits of a subscription are dropped. Where they are the last ones of the
+    stream, no later message shows the gap. received: how many the follower took.
+
+    Raises: TimeoutError: some are missing; NatsError: there is no such consumer, or no answer.
+    """
+    delivered = (await subscription.consumer_info()).delivered
+    if delivered is not None and delivered.consumer_seq > received and not subscription.pending_msgs:
+        raise TimeoutError("messages were dropped")
+
+
+async def _some(subscription: JetStreamContext.PushSubscription, *, received: int) -> list[Msg]:
+    """Wait for messages; none: there were none for a while, and none is missing."""
     try:
         messages = [await subscription.next_msg(timeout=SILENCE_SECONDS)]
     except TimeoutError:
-        await subscription.consumer_info()
+        await require_complete(subscription, received=received)
         return []
     while len(messages) < BATCH and subscription.pending_msgs:
         messages.append(await subscription.next_msg(timeout=SILENCE_SECONDS))

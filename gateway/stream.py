@@ -22,6 +22,7 @@ from nats.js.errors import NotFoundError
 from chassis import tracing
 from chassis.bus import Bus
 from chassis.events import Event, event_of, is_typed
+from chassis.following import require_complete
 from chassis.nats_settings import STREAM
 from chassis.telemetry import logger
 
@@ -299,7 +300,7 @@ async def _gapless(subscription: JetStreamContext.PushSubscription) -> AsyncIter
         try:
             message = await subscription.next_msg(timeout=SILENCE_SECONDS)
         except TimeoutError:
-            await subscription.consumer_info()
+            await require_complete(subscription, received=expected - 1)
             continue
         place = _place(message)
         if place is None:

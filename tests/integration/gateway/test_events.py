@@ -191,6 +191,18 @@ async def test_a_rebuilt_stream_is_replayed_from_its_beginning(
     assert told == again
 
 
+async def test_the_last_events_of_a_burst_are_told_where_they_did_not_fit(
+    rest: httpx.AsyncClient, publisher: Publisher, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("gateway.stream.SILENCE_SECONDS", 0.2)
+    monkeypatch.setattr("gateway.stream.READER_PENDING_MAX", 2)
+    async with streaming(rest) as reader:
+        published = await asyncio.gather(*(publisher.publish("order.created") for _ in range(40)))
+        told = [json.loads((await reader.event())["data"])["eventId"] for _ in published]
+
+    assert sorted(told) == sorted(published)
+
+
 async def test_a_client_gets_pings_while_others_get_events(
     settings: GatewaySettings, publisher: Publisher, demo_key: str
 ) -> None:
