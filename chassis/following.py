@@ -131,7 +131,11 @@ async def require_complete(
     Raises: TimeoutError: some are missing; NatsError: there is no such consumer, or no answer.
     """
     delivered = (await subscription.consumer_info()).delivered
-    if delivered is not None and delivered.consumer_seq > received and not subscription.pending_msgs:
+    if (
+        delivered is not None
+        and delivered.consumer_seq > received
+        and not subscription.pending_msgs
+    ):
         raise TimeoutError("messages were dropped")
 
 

@@ -36,8 +36,7 @@ from tests.integration.orders.withdrawing import asked, commit, read
 
 T = TypeVar("T")
 PEOPLE = ("usr_ann", "usr_bob", "usr_cem")
-CENTS, RICH = st.integers(1, 3_000), 50_000
-SIDES = st.sampled_from([Party.BUYER, Party.SELLER])
+CENTS, RICH, SIDES = st.integers(1, 3_000), 50_000, st.sampled_from([Party.BUYER, Party.SELLER])
 # Commands that may never land, each with a reason that ends it for good.
 REFUSABLE = {
     "withdraw": "TRUSTLINE_FULL",
@@ -394,7 +393,6 @@ LONG = settings(
 @pytest.mark.slow
 def test_no_money_is_lost_in_any_life(database_url: Callable[[str], str]) -> None:
     url = database_url("orders")
-
     for _ in range(GENERATIONS):
         run_state_machine_as_test(lambda: Lives(url), settings=LONG)  # type: ignore[arg-type] # a maker
         if {what for what, number in SEEN.items() if number} >= WANTED:
