@@ -13,7 +13,7 @@ from nats.aio.msg import Msg
 from nats.errors import Error as NatsError
 from nats.errors import NotJSMessageError
 from nats.js import JetStreamContext
-from nats.js.api import AckPolicy, ConsumerConfig, DeliverPolicy
+from nats.js.api import AckPolicy, ConsumerConfig, ConsumerInfo, DeliverPolicy
 
 from chassis.bus import Bus
 from chassis.nats_settings import STREAM
@@ -26,8 +26,6 @@ RETRY_SECONDS = 0.5
 # How long the server keeps a consumer whose follower is gone.
 ABANDONED_SECONDS = 30.0
 BATCH = 256
-# Messages that wait here. Further ones are dropped, noticed as a gap, and read again.
-PENDING_MAX, PENDING_BYTES_MAX = 4096, 8 * 1024 * 1024
 log = logger()
 
 
@@ -76,20 +74,19 @@ async def _follow(bus: Bus, place: Place, handle: Handle) -> None:
     context = await bus.stream()
     made = str((await context.stream_info(STREAM)).created)
     after = place.sequence if place.made == made else 0
-    subscription = await context.subscribe(
-        "",
-        stream=STREAM,
-        config=ConsumerConfig(
+    # The follower asks for each batch: a stream that were pushed to it would be dropped beyond its
+    # buffer, and sent again from there, over and over.
+    consumer: ConsumerInfo = await context.add_consumer(
+        STREAM,
+        ConsumerConfig(
             deliver_policy=DeliverPolicy.BY_START_SEQUENCE,
             opt_start_seq=after + 1,
             ack_policy=AckPolicy.NONE,
             inactive_threshold=ABANDONED_SECONDS,
             mem_storage=True,
         ),
-        manual_ack=True,
-        pending_msgs_limit=PENDING_MAX,
-        pending_bytes_limit=PENDING_BYTES_MAX,
     )
+    subscription = await context.pull_subscribe_bind(consumer=consumer.name, stream=STREAM)
     try:
         expected = 1
         while True:
@@ -118,15 +115,18 @@ async def _follow(bus: Bus, place: Place, handle: Handle) -> None:
     finally:
         with suppress(NatsError, OSError, TimeoutError):
             await subscription.unsubscribe()
+            await context.delete_consumer(STREAM, consumer.name)
 
 
 async def require_complete(
-    subscription: JetStreamContext.PushSubscription, *, received: int
+    subscription: JetStreamContext.PushSubscription | JetStreamContext.PullSubscription,
+    *,
+    received: int,
 ) -> None:
-    """Check, while no message comes, that the consumer still exists and none was dropped.
+    """Check, while no message comes, that the consumer still exists and none was lost.
 
-    Messages beyond the limits of a subscription are dropped. Where they are the last ones of the
-    stream, no later message shows the gap. received: how many the follower took.
+    Messages are lost with a connection, and beyond the limits of a subscription. Where they are the
+    last ones of the stream, no later message shows the gap. received: how many the follower took.
 
     Raises: TimeoutError: some are missing; NatsError: there is no such consumer, or no answer.
     """
@@ -136,16 +136,14 @@ async def require_complete(
         and delivered.consumer_seq > received
         and not subscription.pending_msgs
     ):
-        raise TimeoutError("messages were dropped")
+        raise TimeoutError("messages were lost")
 
 
-async def _some(subscription: JetStreamContext.PushSubscription, *, received: int) -> list[Msg]:
+async def _some(subscription: JetStreamContext.PullSubscription, *, received: int) -> list[Msg]:
     """Wait for messages; none: there were none for a while, and none is missing."""
     try:
-        messages = [await subscription.next_msg(timeout=SILENCE_SECONDS)]
+        found: list[Msg] = await subscription.fetch(BATCH, timeout=SILENCE_SECONDS)
     except TimeoutError:
         await require_complete(subscription, received=received)
         return []
-    while len(messages) < BATCH and subscription.pending_msgs:
-        messages.append(await subscription.next_msg(timeout=SILENCE_SECONDS))
-    return messages
+    return found

@@ -1,42 +1,41 @@
-"""Followers of the stream: every message in order, also those that did not fit and were dropped."""
+"""Followers of the stream: every message once and in order, and none is missed in silence."""
 
 import asyncio
 import uuid
 from collections.abc import Sequence
 
 import pytest
+from nats.js.api import AckPolicy, ConsumerConfig, DeliverPolicy
 
 from chassis.bus import Bus
-from chassis.following import Followed, Place, follow
+from chassis.following import Followed, Place, follow, require_complete
+from chassis.nats_settings import STREAM
 from deploy.local.nats import NatsServer
 from tests.integration.chassis.test_consumer import a_subject, publish
 from tests.patience import PATIENCE_SECONDS
 
 
-async def test_the_last_messages_of_a_burst_are_read_again_where_they_were_dropped(
+async def test_a_burst_is_followed_once_and_in_order_by_a_slow_follower(
     nats: NatsServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("chassis.following.SILENCE_SECONDS", 0.2)
-    monkeypatch.setattr("chassis.following.RETRY_SECONDS", 0.02)
-    monkeypatch.setattr("chassis.following.PENDING_MAX", 4)
-    monkeypatch.setattr("chassis.following.BATCH", 1)
+    monkeypatch.setattr("chassis.following.BATCH", 2)
     bus = Bus(url=nats.url, name="test-follower")
-    subject, bodies = a_subject(), [uuid.uuid4().bytes for _ in range(30)]
-    places, seen = [Place(made="", sequence=0)], []
+    subject, bodies = a_subject(), [uuid.uuid4().bytes for _ in range(60)]
+    places: list[Place] = [Place(made="", sequence=0)]
+    seen: list[bytes] = []
     done = asyncio.Event()
 
     async def start() -> Place:
         return places[-1]
 
     async def handle(messages: Sequence[Followed], place: Place) -> None:
-        # Slower than the server sends: what does not fit meanwhile is dropped.
+        assert len(messages) <= 2
         await asyncio.sleep(0)
         seen.extend(message.body for message in messages if message.subject == subject)
         places.append(place)
         if bodies[-1] in seen:
             done.set()
 
-    # Nothing comes after them, so no later message shows that the last ones are missing.
     await publish(bus, subject, *bodies)
     following = asyncio.create_task(follow(bus, start=start, handle=handle))
     try:
@@ -48,3 +47,23 @@ async def test_the_last_messages_of_a_burst_are_read_again_where_they_were_dropp
         await bus.close()
 
     assert seen == bodies
+    # It never began anew.
+    assert [place.sequence for place in places] == sorted({place.sequence for place in places})
+
+
+async def test_the_last_messages_of_the_stream_are_not_missed_in_silence(nats: NatsServer) -> None:
+    bus = Bus(url=nats.url, name="test-follower")
+    context = await bus.stream()
+    await publish(bus, a_subject(), b"1", b"2", b"3")
+    config = ConsumerConfig(deliver_policy=DeliverPolicy.ALL, ack_policy=AckPolicy.NONE)
+    consumer = await context.add_consumer(STREAM, config)
+    subscription = await context.pull_subscribe_bind(consumer=consumer.name, stream=STREAM)
+    taken = len(await subscription.fetch(1_000, timeout=PATIENCE_SECONDS))
+
+    await require_complete(subscription, received=taken)
+    # As after a lost connection: the server sent them, and nobody has them.
+    with pytest.raises(TimeoutError, match="lost"):
+        await require_complete(subscription, received=taken - 1)
+
+    await context.delete_consumer(STREAM, consumer.name)
+    await bus.close()
