@@ -355,7 +355,7 @@ class Write(TypedDict):
 
 class Deposit(TypedDict):
     """
-    Where the caller pays in. memo: `none`; money that is sent with a memo is not credited.
+    Where the caller pays in. memo: `none`: the address is theirs alone.
     """
 
     address: str

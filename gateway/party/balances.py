@@ -19,7 +19,7 @@ from gateway.routing import ANY, Routes
 from kernel.ids import from_public
 from kernel.money import USDC
 
-# A deposit with a memo is not credited by itself; see docs/money.md.
+# The address is one user's: a memo is neither needed nor in the way; see docs/money.md.
 NO_MEMO: Literal["none"] = "none"
 routes = Routes("Balance")
 
@@ -120,7 +120,7 @@ async def export_statement(call: Call, query: Period) -> CsvFile:
 
 
 class Deposit(PayIn):
-    """Where the caller pays in. memo: `none`; money that is sent with a memo is not credited."""
+    """Where the caller pays in. memo: `none`: the address is theirs alone."""
 
     memo: Literal["none"]
 

@@ -121,11 +121,9 @@ class City:
         with psycopg.connect(self.database.url()) as connection:
             connection.execute(_REQUIRE_APPROVAL, {"id": marketplace_id, "above": above})
 
-    async def pay_in(self, address: str, *, cents: int, memo: str = "") -> None:
+    async def pay_in(self, address: str, *, cents: int) -> None:
         """Pay USDC to an address from outside, on chain."""
         body = {"address": address, "amount": to_text(cents * CENT)}
-        if memo:
-            body["memo"] = memo
         async with httpx.AsyncClient(timeout=PATIENCE_SECONDS) as client:
             paid = await client.post(f"{self.devnet().url}/faucet", json=body)
             paid.raise_for_status()

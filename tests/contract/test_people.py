@@ -22,12 +22,14 @@ from orchestrator.webhooks.v1 import webhooks_pb2 as webhooks
 from chassis.identity import ROLE_ADMIN, ROLE_USER, Identity
 from gateway.auth import CALLER
 from kernel.errors import DomainError, PermissionDenied
+from kernel.money import CENT
 from tests.contract.builders import LINK, VALID, ident, keyed
 from tests.contract.city import City
 from tests.contract.descriptors import METHODS, SERVICES, label
 from tests.contract.test_access import OPEN_TO_PEOPLE
 from tests.contract.unkeyed import a_request
 from tests.contract.world import CALL_SECONDS, READY, WAIT_SECONDS, World, propose_correction
+from tests.suspending import suspend
 
 # What an admin may read of orders that are not theirs.
 ADMIN_READS = {"GetOrder", "GetReceipt", "GetDispute", "ListMessages", "GetOffer", "ListOffers"}
@@ -146,15 +148,16 @@ def reading(name: str, method: MethodDescriptor, past: Past) -> Any:
 
 
 async def a_deposit_in_suspense(world: World) -> Any:
-    """Make a deposit with a memo; returns a request to credit it."""
+    """Put a deposit into suspense; returns a request to credit it."""
     buyer, _ = await world.people()
-    await world.city.pay_in(buyer.address, cents=1, memo="for whom?")
-    listing = ledger.ListSuspenseRequest(only_open=True)
-    async with asyncio.timeout(WAIT_SECONDS):
-        while not (found := await world.call("ledger", "ListSuspense", listing)).deposits:  # noqa: ASYNC110 - asks the ledger
-            await asyncio.sleep(0.05)
-    deposit = found.deposits[0].transfer
-    return ledger.CreditSuspenseRequest(transfer_id=deposit.id, reason="Theirs")
+    deposit = await suspend(
+        world.city.database.url("ledger"),
+        marketplace=world.marketplace_id,
+        user=uuid.UUID(buyer.id),
+        minor_units=CENT,
+        memo="for whom?",
+    )
+    return ledger.CreditSuspenseRequest(transfer_id=str(deposit), reason="Theirs")
 
 
 async def quarantined(world: World) -> str:

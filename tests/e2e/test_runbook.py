@@ -29,6 +29,7 @@ from tests.operating import operate
 from tests.runbook import Block, asked, blocks, command, environment, typed
 from tests.running_stack import RunningStack
 from tests.shop import Shop, until
+from tests.suspending import suspended
 
 pytestmark = pytest.mark.slow
 
@@ -213,12 +214,8 @@ async def a_lost_stream(desk: Desk) -> None:
 async def a_deposit_in_suspense(desk: Desk) -> None:
     section = "A deposit is in suspense"
     user = await desk.shop.user()
-    await pays(desk, user, "12.50", memo="for whom?")
-
-    async def listed() -> bool:
-        return desk.tenant.name in (await asyncio.to_thread(desk.well, section))
-
-    await until(listed, what="the deposit is not in suspense")
+    await desk.shop.give(user, "12.50")
+    await suspended(desk.shop, user, "12.50", memo="for whom?")
     [line] = [one for one in desk.well(section).splitlines() if desk.tenant.name in one]
     assert "waits   1 deposit in suspense, 12.50" in desk.own()
 

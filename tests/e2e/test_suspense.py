@@ -1,39 +1,32 @@
-"""`make suspense`: a deposit with a memo is listed, and credited to the owner of the wallet."""
+"""`make suspense`: a deposit in suspense is listed, and credited to the owner of the wallet."""
 
 import subprocess
 from pathlib import Path
 
 import pytest
 
-from deploy.local.devnet import network_info
 from deploy.operator.client import Operator
 from tests.books import assert_sound
-from tests.integration.escrow.strangers import Stranger
 from tests.operating import operate
 from tests.running_stack import RunningStack
-from tests.shop import Shop, until
+from tests.shop import Shop
+from tests.suspending import suspended
 
 
 def run(run_dir: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     return operate(run_dir, "suspense", *arguments)
 
 
-async def test_deposit_with_a_memo_is_listed_and_credited_once(
+async def test_deposit_in_suspense_is_listed_and_credited_once(
     stack: RunningStack, shop: Shop, operator: Operator
 ) -> None:
     user = await shop.user()
-    place = (await shop.get(f"/users/{user}/wallet/deposit"))["address"]
-    stranger = Stranger(network_info(stack.document["devnetUrl"]))
-    await stranger.come(amount="100.0000000")
-    await stranger.send(stranger.payment(place, "12.5"), memo=f"for {user}")
-
-    async def listed() -> bool:
-        return f"memo 'for {user}'" in run(stack.run_dir).stdout
-
-    await until(listed, what="the deposit is not in suspense")
+    await shop.give(user, "12.50")
+    deposit = await suspended(shop, user, "12.50", memo=f"for {user}")
     await assert_sound(operator)
-    [line] = [one for one in run(stack.run_dir).stdout.splitlines() if user in one]
-    deposit = line.split()[0]
+    assert await shop.balance(user) == ("0.00", "0.00")
+    [line] = [one for one in run(stack.run_dir).stdout.splitlines() if f"'for {user}'" in one]
+    assert line.split()[0] == deposit
     arguments = ("--credit", deposit, "--reason", "The payer meant the user")
 
     first, again = run(stack.run_dir, *arguments), run(stack.run_dir, *arguments)
@@ -42,7 +35,7 @@ async def test_deposit_with_a_memo_is_listed_and_credited_once(
     assert user not in run(stack.run_dir).stdout
     assert await shop.balance(user) == ("12.50", "0.00")
     statement = await shop.client.get(f"/users/{user}/balance/entries")
-    [entry] = statement.json()["data"]
+    entry = statement.json()["data"][0]
     assert (entry["code"], entry["reason"]) == ("DEPOSIT", "The payer meant the user")
     await assert_sound(operator)
 

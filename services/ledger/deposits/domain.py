@@ -22,7 +22,7 @@ class DepositNotBooked(Exception):
 class Deposit:
     """Money that arrived from outside. amount: minor units. user_id: None: no user's wallet.
 
-    event_id, at: of the event that reports it. memo: the sender's note beside the address.
+    event_id, at: of the event that reports it. memo: the sender's note, kept as it is.
     """
 
     id: TransferId
@@ -51,11 +51,11 @@ class Suspended:
 def account_for(deposit: Deposit, *, is_open: bool, is_late: bool) -> str:
     """Name the account that gets a deposit.
 
-    A memo says that the sender meant somebody whom the address does not name: an operator decides.
+    The wallet of one user says whose money it is; a memo, which exchanges always add, does not.
     is_open: the user has an account; is_late: ACCOUNT_PATIENCE is over.
     Raises: DepositNotBooked: the user's account may still be opened.
     """
-    if deposit.user_id is None or deposit.memo:
+    if deposit.user_id is None:
         return SUSPENSE
     if is_open:
         return f"{USER}{deposit.user_id}"

@@ -99,13 +99,13 @@ async def test_a_deposit_delivered_thrice_is_credited_once(house: House) -> None
     assert (await house.balance(ann)).available == 250_000_000
 
 
-async def test_a_deposit_with_a_memo_goes_to_suspense(house: House) -> None:
+async def test_a_deposit_with_a_memo_is_credited_to_the_owner_of_the_wallet(house: House) -> None:
     ann = await house.user()
 
     await deliver(house, told(house.marketplace, ann, memo="7"))
 
-    assert (await house.balance(ann)).available == 0
-    assert suspense(house) == 250_000_000
+    assert (await house.balance(ann)).available == 250_000_000
+    assert suspense(house) == 0
 
 
 async def test_a_deposit_in_two_events_is_credited_once(house: House) -> None:

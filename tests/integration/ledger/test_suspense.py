@@ -10,7 +10,7 @@ from kernel.errors import DomainError
 from kernel.ids import MarketplaceId, TransferId
 from services.ledger.deposits.domain import ACCOUNT_PATIENCE
 from tests.integration.ledger.conftest import House
-from tests.integration.ledger.test_deposits import deliver, suspense, told
+from tests.integration.ledger.test_deposits import deliver, open_account, suspense, told
 from tests.lines import actions
 
 AMOUNT = 250_000_000
@@ -27,11 +27,18 @@ async def listed(house: House, *, only_open: bool = True) -> list[str]:
     return [one.memo for one in found]
 
 
+async def suspended(house: House, memo: str = "7") -> tuple[str, dict[str, Any]]:
+    """Deliver a deposit of a user whose account is opened too late; returns both."""
+    user = uuid.uuid4()
+    event = told(house.marketplace, f"user:{user}", age=ACCOUNT_PATIENCE * 2, memo=memo)
+    await deliver(house, event)
+    open_account(house, user)
+    return f"user:{user}", event
+
+
 async def test_deposits_in_suspense_are_listed_with_their_user_and_memo(house: House) -> None:
-    ann = await house.user()
-    for memo in ("7", "8", "9"):
-        await deliver(house, told(house.marketplace, ann, memo=memo))
-    await deliver(house, told(house.marketplace, ann))
+    people = [(await suspended(house, memo))[0] for memo in ("7", "8", "9")]
+    await deliver(house, told(house.marketplace, people[0]))
 
     first = await house.deposits.list_suspense(
         marketplace_id=house.marketplace, only_open=True, after=0, size=2
@@ -41,16 +48,15 @@ async def test_deposits_in_suspense_are_listed_with_their_user_and_memo(house: H
     )
 
     assert [(one.memo, str(one.user_id)) for one in first] == [
-        (memo, ann.removeprefix("user:")) for memo in ("7", "8", "9")
+        (memo, user.removeprefix("user:"))
+        for memo, user in zip(("7", "8", "9"), people, strict=True)
     ]
     assert [one.memo for one in rest] == ["9"]
 
 
 async def test_a_deposit_in_suspense_is_credited_once_by_concurrent_requests(house: House) -> None:
-    ann = await house.user()
+    ann, event = await suspended(house)
     other = await house.replica()
-    event = told(house.marketplace, ann, memo="7")
-    await deliver(house, event)
     deposit = deposit_of(event)
 
     answers = await asyncio.gather(
@@ -89,9 +95,7 @@ async def test_a_deposit_without_a_user_stays_in_suspense(house: House) -> None:
 
 
 async def test_another_marketplace_can_neither_see_nor_credit_a_deposit(house: House) -> None:
-    ann = await house.user()
-    event = told(house.marketplace, ann, memo="7")
-    await deliver(house, event)
+    _, event = await suspended(house)
     stranger = MarketplaceId(uuid.uuid4())
 
     found = await house.deposits.list_suspense(

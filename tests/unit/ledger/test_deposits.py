@@ -93,11 +93,15 @@ def test_a_deposit_to_an_open_account_goes_to_its_user(*, is_late: bool) -> None
 
 
 @pytest.mark.parametrize("is_open", [False, True])
-@pytest.mark.parametrize("unclear", [deposit(user_id=None), deposit(memo="7")])
-def test_a_deposit_without_a_user_or_with_a_memo_goes_to_suspense(
-    unclear: Deposit, *, is_open: bool
-) -> None:
-    assert domain.account_for(unclear, is_open=is_open, is_late=False) == "suspense"
+@pytest.mark.parametrize("memo", ["", "7"])
+def test_a_deposit_without_a_user_goes_to_suspense(memo: str, *, is_open: bool) -> None:
+    nobodys = deposit(user_id=None, memo=memo)
+
+    assert domain.account_for(nobodys, is_open=is_open, is_late=False) == "suspense"
+
+
+def test_a_memo_does_not_stop_a_deposit_to_the_wallet_of_a_user() -> None:
+    assert domain.account_for(deposit(memo="7"), is_open=True, is_late=False) == ANN
 
 
 def test_a_deposit_waits_for_its_users_account_and_then_goes_to_suspense() -> None:
