@@ -12,7 +12,6 @@ from orchestrator.escrow.v1.escrow_pb2 import (
     AbandonCommandRequest,
     AdoptTransactionRequest,
     ChainTransaction,
-    CommandKind,
     CommandState,
     ConfirmChainRequest,
     FlowReport,
@@ -56,17 +55,14 @@ from orchestrator.orders.v1.withdrawals_pb2 import GetWithdrawalRequest, Withdra
 from chassis.channel import RequestT, ResponseT
 from chassis.wire import instant_from_proto
 from deploy.local.identities import Papers
+from deploy.operator.concerns import concerns_in
 from deploy.operator.findings import (
-    Blindness,
-    ChainHold,
     Concerns,
     Holding,
     OrderNow,
     Proposal,
     Running,
-    StuckCommand,
     Suspended,
-    TransferAside,
     WithdrawalNow,
 )
 from deploy.operator.reach import Services, connected
@@ -107,41 +103,8 @@ class Operator:
         return list((await self._call(self._escrow.ListTransactions, request)).transactions)
 
     async def concerns(self) -> Concerns:
-        """List commands that are quarantined or wait, and transfers that were put aside."""
-        answer = await self._call(self._escrow.ListConcerns, ListConcernsRequest())
-        commands = [
-            StuckCommand(
-                id=found.id,
-                kind=CommandKind.Name(found.kind).removeprefix("COMMAND_KIND_"),
-                state=CommandState.Name(found.state).removeprefix("COMMAND_STATE_"),
-                step=found.step,
-                account=found.account,
-                why=f"{found.reason} {found.message}".strip(),
-                since=found.since.ToJsonString(),
-            )
-            for found in answer.commands
-        ]
-        transfers = [
-            TransferAside(
-                event_id=found.event_id,
-                transaction_hash=found.transaction_hash,
-                to_address=found.to_address,
-                why=found.why,
-            )
-            for found in answer.transfers
-        ]
-        hold = None
-        if answer.HasField("hold"):
-            hold = ChainHold(
-                why=answer.hold.why,
-                since=answer.hold.since.ToJsonString(),
-                unclaimed=[found.hash for found in answer.hold.unclaimed],
-            )
-        blindness = None
-        if answer.HasField("blindness"):
-            found = answer.blindness
-            blindness = Blindness(why=found.why, since=found.since.ToJsonString())
-        return Concerns(commands=commands, transfers=transfers, hold=hold, blindness=blindness)
+        """List what escrow has for an operator: commands, transfers, what others have done."""
+        return concerns_in(await self._call(self._escrow.ListConcerns, ListConcernsRequest()))
 
     async def requeue(self, command_id: uuid.UUID) -> str:
         """Retry a quarantined or waiting command; returns its state.

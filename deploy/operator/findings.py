@@ -160,6 +160,28 @@ class TransferAside:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ForeignChange:
+    """A change of an order's contract by a transaction that is not ours. since: when it was seen.
+
+    event_id: what a correction settles.
+    """
+
+    event_id: str
+    order_id: str
+    contract_id: str
+    name: str
+    transaction_hash: str
+    since: str
+
+    def describe(self) -> str:
+        """Describe it in a sentence."""
+        return (
+            f"{self.event_id} {self.transaction_hash} {self.name} on {self.contract_id}"
+            f" of order {self.order_id}, seen {self.since}"
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ChainHold:
     """Sending is on hold: the chain has transactions that escrow lacks. unclaimed: hashes."""
 
@@ -193,6 +215,7 @@ class Concerns:
 
     commands: Sequence[StuckCommand]
     transfers: Sequence[TransferAside]
+    changes: Sequence[ForeignChange] = ()
     hold: ChainHold | None = None
     blindness: Blindness | None = None
 

@@ -14,7 +14,7 @@ import datetime as dt
 import json
 import uuid
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 import click
@@ -22,10 +22,10 @@ from orchestrator.ledger.v1.ledger_pb2 import InvariantResult
 
 from deploy.operator.answers import DONE, REFUSED, Answer, counted
 from deploy.operator.background import Background, background
-from deploy.operator.client import Operator
 from deploy.operator.command import asking
 from deploy.operator.findings import Concerns, Holding, Misplaced
 from deploy.operator.marketplaces import Named
+from deploy.operator.open_concerns import unsettled
 from deploy.operator.placing import misplaced
 from deploy.operator.session import Session
 from kernel.errors import DomainError
@@ -62,7 +62,9 @@ class Look:
         """Tell whether nothing needs an operator."""
         is_stuck = self.concerns.quarantined or self.misplaced
         is_stopped = self.concerns.hold is not None or self.concerns.blindness is not None
-        return not (self.refusal or differing(self.holdings) or is_stuck or is_stopped)
+        is_touched = bool(self.concerns.changes)
+        needs_care = is_stuck or is_stopped or is_touched
+        return not (self.refusal or differing(self.holdings) or needs_care)
 
     def figures(self) -> dict[str, object]:
         """Return the figures that an alarm may watch."""
@@ -78,6 +80,7 @@ class Look:
             "misplaced": len(self.misplaced),
             "waits": len(self.concerns.commands) - len(self.concerns.quarantined),
             "aside": len(self.concerns.transfers),
+            "foreign": len(self.concerns.changes),
             "suspense": self.deposits_in_suspense,
             "refusal": self.refusal,
             "findings": [one._asdict() for one in findings(self)],
@@ -153,24 +156,13 @@ async def look(session: Session, marketplace: Named) -> Look:
         return Look(
             marketplace=marketplace,
             holdings=await operator.holdings(),
-            concerns=await _unsettled(operator),
+            concerns=await unsettled(operator),
             house=await operator.house_accounts(),
             misplaced=await misplaced(operator),
             deposits_in_suspense=len(await operator.suspense()),
         )
     except DomainError as error:
         return Look(marketplace=marketplace, refusal=_said(error))
-
-
-async def _unsettled(operator: Operator) -> Concerns:
-    """Return escrow's concerns, without transfers put aside that a correction has settled."""
-    concerns = await operator.concerns()
-    if not concerns.transfers:
-        return concerns
-    corrections = await operator.corrections(only_open=False)
-    settled = {one.settles for one in corrections if one.state == "APPROVED"}
-    left = [one for one in concerns.transfers if one.event_id not in settled]
-    return replace(concerns, transfers=left)
 
 
 def differing(holdings: Sequence[Holding]) -> list[Holding]:
@@ -196,6 +188,7 @@ def findings(found: Look) -> list[Finding]:
     said = [Finding("DIFFERS", one.describe()) for one in differing(found.holdings)]
     said += [Finding("surplus", one.describe()) for one in found.holdings if one.is_surplus]
     said += [Finding("ASIDE", one.describe()) for one in found.concerns.transfers]
+    said += [Finding("FOREIGN", one.describe()) for one in found.concerns.changes]
     if found.concerns.hold is not None:
         said.append(Finding("HELD", found.concerns.hold.describe()))
     if found.concerns.blindness is not None:

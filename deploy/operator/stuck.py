@@ -1,8 +1,9 @@
 """`stuck`: list what makes no progress.
 
-These are commands, operations, and money that is held for no order. `STUCK`, `HELD` and `BLIND`
-need an operator. `runs` is an operation that takes long. `waits` continues without help. Exit code
-1 if something needs an operator. docs/runbook.md has a section for each.
+These are commands, operations, money that is held for no order, and changes of orders' contracts
+by others. `STUCK`, `HELD`, `BLIND` and `FOREIGN` need an operator. `runs` is an operation that
+takes long. `waits` continues without help. Exit code 1 if something needs an operator.
+docs/runbook.md has a section for each.
 """
 
 import datetime as dt
@@ -13,6 +14,7 @@ import click
 from deploy.operator.answers import DONE, REFUSED, Answer
 from deploy.operator.client import Operator
 from deploy.operator.command import asking
+from deploy.operator.open_concerns import unsettled
 from deploy.operator.placing import misplaced
 from deploy.operator.session import Session
 
@@ -25,7 +27,7 @@ STATES = (
     "REFUND_REQUESTED",
     "DISPUTED",
 )
-NEEDS_YOU = frozenset({"STUCK", "HELD", "BLIND"})
+NEEDS_YOU = frozenset({"STUCK", "HELD", "BLIND", "FOREIGN"})
 
 
 @asking("stuck", about=__doc__)
@@ -56,8 +58,8 @@ async def command(session: Session, *, minutes: int) -> Answer:
 
 
 async def _of(operator: Operator, before: dt.datetime) -> list[dict[str, Any]]:
-    concerns = await operator.concerns()
-    found = []
+    concerns = await unsettled(operator)
+    found = [_one("FOREIGN", one.order_id, one.since, one.describe()) for one in concerns.changes]
     if concerns.hold is not None:
         found.append(_one("HELD", "", concerns.hold.since, concerns.hold.describe()))
     if concerns.blindness is not None:

@@ -24,6 +24,10 @@ FOREIGN_PAYOUTS = Counter(
     "orchestrator_escrow_foreign_payouts",
     "Payments of orders' contracts in transactions that are not ours",
 )
+FOREIGN_CHANGES = Counter(
+    "orchestrator_escrow_foreign_changes",
+    "Changes of orders' contracts by transactions that are not ours",
+)
 MEASURES = (
     Measure(
         name="orchestrator_escrow_commands",

@@ -10,6 +10,7 @@ from services.escrow import wire
 from services.escrow.commands.acceptance import Acceptance
 from services.escrow.commands.store import CommandStore
 from services.escrow.commands.waiting import ends
+from services.escrow.deposits.foreign_store import ForeignChanges
 from services.escrow.deposits.store import Deposits
 from services.escrow.deposits.watcher import Watched, Watcher
 from services.escrow.operating.attention import Attention
@@ -179,6 +180,7 @@ class Parts:
             progress=self.progress,
             landings=self.landings,
             deposits=self.deposits,
+            foreign=ForeignChanges(),
             bell=self.bell,
             asset_contract=self.asset_contract,
         )

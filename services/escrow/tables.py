@@ -221,6 +221,17 @@ unreadable_transfers = sa.Table(
     sa.Column("found_at", _INSTANT),
 )
 
+foreign_changes = sa.Table(
+    "foreign_changes",
+    metadata,
+    sa.Column("event_id", sa.Text, primary_key=True),
+    sa.Column("contract_id", sa.Text),
+    sa.Column("name", sa.Text),
+    sa.Column("transaction_hash", sa.Text),
+    sa.Column("ledger", sa.BigInteger),
+    sa.Column("found_at", _INSTANT),
+)
+
 deposits = sa.Table(
     "deposits",
     metadata,

@@ -156,6 +156,18 @@ def concerns(value: Concerns) -> escrow_pb2.ListConcernsResponse:
             )
             for found in value.transfers
         ],
+        changes=[
+            escrow_pb2.ForeignChange(
+                event_id=found.event_id,
+                order_id=str(found.order_id),
+                contract_id=found.contract_id,
+                name=found.name,
+                transaction_hash=found.transaction_hash,
+                ledger=found.ledger,
+                found_at=instant_to_proto(found.found_at),
+            )
+            for found in value.changes
+        ],
         hold=None if value.hold is None else _hold(value.hold),
         blindness=None if value.blindness is None else _blindness(value.blindness),
     )

@@ -12,7 +12,7 @@ from prometheus_client import REGISTRY
 
 from chassis import metrics
 from services.disputes.measures import MEASURES as DISPUTES
-from services.escrow.measures import FOREIGN_PAYOUTS, LIFETIMES, LUMENS
+from services.escrow.measures import FOREIGN_CHANGES, FOREIGN_PAYOUTS, LIFETIMES, LUMENS
 from services.escrow.measures import MEASURES as ESCROW
 from services.ledger.measures import BATCH_TRANSFERS
 from services.ledger.measures import MEASURES as LEDGER
@@ -53,6 +53,7 @@ def told() -> dict[str, set[str]]:
             found[one._name + ending] = {*one._labelnames, *extra}
     found |= {one.name: set() for one in REGISTRY.collect() if one.name not in found}
     found[f"{FOREIGN_PAYOUTS._name}_total"] = set()
+    found[f"{FOREIGN_CHANGES._name}_total"] = set()
     return found | {metrics.CONNECTIONS._name: {"state"}, LUMENS._name: {"account"}}
 
 
@@ -124,6 +125,7 @@ def test_the_page_of_metrics_has_every_metric_and_alert() -> None:
         "orchestrator_measured_timestamp_seconds",
         "orchestrator_not_measured_total",
         "orchestrator_escrow_fee_lumens_total",
+        "orchestrator_escrow_foreign_changes_total",
         "orchestrator_escrow_foreign_payouts_total",
         "orchestrator_webhook_attempts_total",
         "orchestrator_requests_not_logged_total",

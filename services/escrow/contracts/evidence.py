@@ -305,11 +305,22 @@ def unrecorded(transfer: ReceivedTransfer, *, why: str) -> UnreadableTransfer:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ContractChange:
+    """An event by which an escrow contract, anybody's, tells that it has changed. name: its own."""
+
+    event_id: str
+    contract_id: str
+    name: str
+    transaction_hash: str
+    ledger: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class TransfersPage:
     """Transfers after a cursor, oldest first. next_cursor: to be stored with their effects.
 
-    unreadable: events among them that could not be read, and must not hold the others up; has_more:
-    there is more to read at once.
+    unreadable: events among them that could not be read, and must not hold the others up; changes:
+    of escrow contracts, in the same ledgers; has_more: there is more to read at once.
     """
 
     transfers: tuple[ReceivedTransfer, ...]
@@ -317,6 +328,7 @@ class TransfersPage:
     latest_ledger: int
     oldest_ledger: int
     unreadable: tuple[UnreadableTransfer, ...] = ()
+    changes: tuple[ContractChange, ...] = ()
     has_more: bool = False
 
 

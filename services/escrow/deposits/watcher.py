@@ -23,9 +23,9 @@ from services.escrow.contracts.evidence import (
     UnreadableTransfer,
     unrecorded,
 )
+from services.escrow.deposits.foreign import Foreign
 from services.escrow.deposits.store import Deposit, Deposits, NotRecordable, apart
 from services.escrow.domain import Wallet
-from services.escrow.measures import FOREIGN_PAYOUTS
 from services.escrow.ports import (
     Chain,
     ChainBehind,
@@ -103,6 +103,7 @@ class Watcher:
     ) -> None:
         self._database = database
         self._deposits = deposits
+        self._foreign = Foreign(deposits=deposits)
         self._chain = chain
         self._clock = clock
         self._watched = watched
@@ -193,7 +194,8 @@ class Watcher:
         page = await self._chain.transfers_since(place.read, limit=PAGE_SIZE)
         is_full = page.has_more or len(page.transfers) >= PAGE_SIZE
         now = asyncio.get_running_loop().time()
-        is_quiet, pause = not (page.transfers or page.unreadable), self._watched.poll_seconds
+        has_news = page.transfers or page.unreadable or page.changes
+        is_quiet, pause = not has_news, self._watched.poll_seconds
         self._pause = min(self._pause * LONGER, max(QUIET_SECONDS, pause)) if is_quiet else pause
         if is_quiet and now < place.keep_at:
             self._place = replace(place, read=page.next_cursor)
@@ -241,7 +243,7 @@ class Watcher:
         return is_ours
 
     async def _tell(self, tx: Transaction, page: TransfersPage) -> None:
-        await self._report_foreign_payouts(tx, page.transfers)
+        await self._foreign.report(tx, page)
         for unreadable in page.unreadable:
             await self._put_aside(tx, unreadable, wallet=None)
         wallets = await self._deposits.wallets_at(tx, [t.to_address for t in page.transfers])
@@ -256,31 +258,6 @@ class Watcher:
                 # A transfer that cannot be recorded does not delay the others.
                 wallet = wallets[transfer.to_address]
                 await self._put_aside(tx, unrecorded(transfer, why=str(error)), wallet=wallet)
-
-    async def _report_foreign_payouts(
-        self, tx: Transaction, transfers: Sequence[ReceivedTransfer]
-    ) -> None:
-        """Alarm for money that left a contract of ours by a transaction that is not ours.
-
-        Somebody else has a key of ours, or the books lack one of our transactions.
-        """
-        payers = sorted({t.from_address for t in transfers if t.from_address.startswith("C")})
-        contracts = await self._deposits.contracts_among(tx, payers) if payers else frozenset()
-        paid = [t for t in transfers if t.from_address in contracts]
-        if not paid:
-            return
-        hashes = sorted({t.transaction_hash for t in paid})
-        ours = await self._deposits.our_transactions_among(tx, hashes)
-        for transfer in paid:
-            if transfer.transaction_hash not in ours:
-                FOREIGN_PAYOUTS.inc()
-                log.error(
-                    "watcher.foreign_payout",
-                    contract=transfer.from_address,
-                    transaction=transfer.transaction_hash,
-                    address=transfer.to_address,
-                    minor_units=transfer.amount,
-                )
 
     async def _tell_one(
         self, tx: Transaction, transfer: ReceivedTransfer, wallets: Mapping[str, Wallet]

@@ -13,6 +13,7 @@ from chassis.database import Database
 from chassis.telemetry import logger
 from chassis.waiting import Bell
 from services.escrow.commands.store import CommandStore
+from services.escrow.deposits.foreign_store import ForeignChange, ForeignChanges
 from services.escrow.deposits.store import Blindness, Deposits, TransferAside
 from services.escrow.domain import Command, CommandEnded, CommandState
 from services.escrow.operating import lines
@@ -26,11 +27,13 @@ log = logger()
 class Concerns:
     """What needs an operator: quarantined commands, then waiting ones, each oldest first.
 
-    hold: why nothing new is sent, blindness: why no deposit is seen; both of everybody.
+    changes: of orders' contracts, by transactions that are not ours; hold: why nothing new is sent;
+    blindness: why no deposit is seen. The last two are of everybody.
     """
 
     commands: Sequence[CommandOfConcern]
     transfers: Sequence[TransferAside]
+    changes: Sequence[ForeignChange]
     hold: Hold | None
     blindness: Blindness | None
 
@@ -44,6 +47,7 @@ class Attention:
     progress: Progress
     landings: Landings
     deposits: Deposits
+    foreign: ForeignChanges
     bell: Bell
     asset_contract: str
 
@@ -76,11 +80,12 @@ class Attention:
         return found
 
     async def concerns(self, *, marketplace_id: uuid.UUID) -> Concerns:
-        """List what is quarantined, what waits, and transfers that were put aside."""
+        """List what is quarantined, waits or was put aside, and what others have done."""
         async with self.database.transaction() as tx:
             return Concerns(
                 commands=await self.progress.commands_of_concern(tx, marketplace_id=marketplace_id),
                 transfers=await self.deposits.transfers_aside(tx, marketplace_id=marketplace_id),
+                changes=await self.foreign.open_ones(tx, marketplace_id=marketplace_id),
                 hold=await self.landings.hold(tx),
                 blindness=await self.deposits.blindness(tx, self.asset_contract),
             )

@@ -13,8 +13,9 @@ from typing import Any
 from stellar_sdk import StrKey, xdr
 
 from chassis.telemetry import logger
-from services.escrow.contracts.evidence import TransfersPage
+from services.escrow.contracts.evidence import ContractChange, TransfersPage
 from services.escrow.ports import ChainUnavailable, HistoryUnavailable
+from services.escrow.stellar import changes
 from services.escrow.stellar.events import (
     CONTRACT,
     MINT,
@@ -57,7 +58,7 @@ class Contents:
         if not wanted or [each.sequence for each in answer.ledgers] != list(wanted):
             raise ChainUnavailable("the node leaves ledgers out")
         try:
-            told = await asyncio.to_thread(self._read, answer.ledgers, after)
+            told, changed = await asyncio.to_thread(self._read, answer.ledgers, after)
         except UNREADABLE as error:
             raise ChainUnavailable(f"a ledger cannot be read: {error}") from error
         reached = _end_of(wanted[-1])
@@ -65,23 +66,27 @@ class Contents:
         return TransfersPage(
             transfers=told.believed,
             unreadable=told.unreadable,
+            changes=changed,
             next_cursor=f"{reached.operation:019d}-{reached.index:010d}",
             latest_ledger=answer.latest_ledger,
             oldest_ledger=answer.oldest_ledger,
             has_more=True,
         )
 
-    def _read(self, ledgers: Sequence[LedgerContent], after: Position) -> Told:
+    def _read(
+        self, ledgers: Sequence[LedgerContent], after: Position
+    ) -> tuple[Told, tuple[ContractChange, ...]]:
         """Read ledgers, which takes long: not in the event loop."""
-        events = [
-            event for each in ledgers for event in _events(each, contract=self._asset.contract)
-        ]
-        return read_events(
-            [event for event in events if Position.of(event["id"]) > after],
+        contract, latest = self._asset.contract, ledgers[-1].sequence
+        events = [event for each in ledgers for event in _events(each, contract=contract)]
+        events = [event for event in events if Position.of(event["id"]) > after]
+        told = read_events(
+            [event for event in events if event["contractId"] == contract],
             asset=self._asset,
             after=after,
-            latest_ledger=ledgers[-1].sequence,
+            latest_ledger=latest,
         )
+        return told, changes.read(events, after=after, latest_ledger=latest)
 
 
 def _end_of(ledger: int) -> Position:
@@ -90,12 +95,12 @@ def _end_of(ledger: int) -> Position:
 
 
 def _events(ledger: LedgerContent, *, contract: str) -> Iterator[dict[str, Any]]:
-    """Yield a contract's transfers and mints in a ledger, as a node tells events.
+    """Yield a contract's transfers and mints, and changes of escrows, as a node tells events.
 
     Raises: HistoryUnavailable; whatever XDR raises.
     """
     raw = base64.b64decode(ledger.content)
-    if StrKey.decode_contract(contract) not in raw:
+    if StrKey.decode_contract(contract) not in raw and changes.MARK not in raw:
         return
     meta = xdr.LedgerCloseMeta.from_xdr_bytes(raw)
     content = meta.v2 or meta.v1
@@ -113,15 +118,16 @@ def _events(ledger: LedgerContent, *, contract: str) -> Iterator[dict[str, Any]]
             continue
         for number, operation in enumerate(applied.operations):
             for index, event in enumerate(operation.events):
-                body = _moving(event, contract=contract)
-                if body is None:
+                body = event.body.v0
+                emitter = _emitter(event)
+                if body is None or not _is_wanted(body, is_of_asset=emitter == contract):
                     continue
                 operation_id = ledger.sequence << 32 | place << 12 | number
                 yield {
                     "type": CONTRACT,
                     "ledger": ledger.sequence,
                     "ledgerClosedAt": closed_at,
-                    "contractId": contract,
+                    "contractId": emitter,
                     "id": f"{operation_id:019d}-{index:010d}",
                     "topic": [topic.to_xdr() for topic in body.topics],
                     "value": body.data.to_xdr(),
@@ -130,11 +136,15 @@ def _events(ledger: LedgerContent, *, contract: str) -> Iterator[dict[str, Any]]
                 }
 
 
-def _moving(event: xdr.ContractEvent, *, contract: str) -> xdr.ContractEventV0 | None:
-    """Return what an event says if a node would choose it by its topics, else None."""
-    body, emitter = event.body.v0, event.contract_id
-    if body is None or emitter is None or not body.topics:
-        return None
-    is_of_asset = StrKey.encode_contract(emitter.contract_id.hash) == contract
-    is_movement = len(body.topics) in COUNTS.get(body.topics[0].to_xdr(), ())
-    return body if is_of_asset and is_movement else None
+def _emitter(event: xdr.ContractEvent) -> str:
+    """Return the address of the contract that has emitted an event, "" without one."""
+    emitter = event.contract_id
+    return "" if emitter is None else StrKey.encode_contract(emitter.contract_id.hash)
+
+
+def _is_wanted(body: xdr.ContractEventV0, *, is_of_asset: bool) -> bool:
+    """Tell whether a node would choose an event by its topics."""
+    topics = [topic.to_xdr() for topic in body.topics]
+    if is_of_asset:
+        return bool(topics) and len(topics) in COUNTS.get(topics[0], ())
+    return changes.is_name(topics)

@@ -80,7 +80,7 @@ class Position:
         return self.operation >> LEDGER_SHIFT
 
 
-class _Event(BaseModel):
+class ToldEvent(BaseModel):
     """An event as nodes describe it; whatever else they say of it proves nothing."""
 
     kind: StrictStr = Field(alias="type")
@@ -93,6 +93,26 @@ class _Event(BaseModel):
     transaction: StrictStr = Field(alias="txHash")
     # Nodes of version 30 and later no longer say it, for they tell no others.
     is_of_success: StrictBool | None = Field(alias="inSuccessfulContractCall", default=None)
+
+    @classmethod
+    def of(cls, given: object) -> "ToldEvent":
+        """Read an event. Raises: ForeignEventError: nothing came of it; ValueError."""
+        event = cls.model_validate(given)
+        if event.is_of_success is False:
+            raise ForeignEventError("its call has failed")
+        if event.kind != CONTRACT:
+            raise ForeignEventError(f"it is of the type {event.kind[:20]!r}")
+        return event
+
+    def require_place(self, *, after: Position | None, latest_ledger: int) -> None:
+        """Check that it says consistently where it is. Raises: ForeignEventError; ValueError."""
+        _require(_EVENT_ID.fullmatch(self.id) is not None, "its id is not an event id")
+        place = Position.of(self.id)
+        if after is not None and place <= after:
+            raise ForeignEventError("it comes before what was asked for")
+        _require(place.ledger == self.ledger > 0, "its id is of another ledger")
+        _require(self.ledger <= latest_ledger, f"the node's newest ledger is {latest_ledger}")
+        _require(_HASH.fullmatch(self.transaction) is not None, "its transaction has no hash")
 
 
 def read_events(
@@ -131,20 +151,10 @@ def _read(
     given: object, *, asset: Asset, after: Position | None, latest_ledger: int
 ) -> ReceivedTransfer:
     """Read one event. Raises: ForeignEventError; ValueError and others: it makes no sense."""
-    event = _Event.model_validate(given)
-    if event.is_of_success is False:
-        raise ForeignEventError("its call has failed")
-    if event.kind != CONTRACT:
-        raise ForeignEventError(f"it is of the type {event.kind[:20]!r}")
+    event = ToldEvent.of(given)
     if event.contract != asset.contract:
         raise ForeignEventError("another contract emitted it")
-    _require(_EVENT_ID.fullmatch(event.id) is not None, "its id is not an event id")
-    place = Position.of(event.id)
-    if after is not None and place <= after:
-        raise ForeignEventError("it comes before what was asked for")
-    _require(place.ledger == event.ledger > 0, "its id is of another ledger")
-    _require(event.ledger <= latest_ledger, f"the node's newest ledger is {latest_ledger}")
-    _require(_HASH.fullmatch(event.transaction) is not None, "its transaction has no hash")
+    event.require_place(after=after, latest_ledger=latest_ledger)
     is_transfer = event.topics[:1] == [TRANSFER]
     _require(is_transfer or event.topics[:1] == [MINT], "it is neither a transfer nor a mint")
     counts = TRANSFER_TOPICS if is_transfer else MINT_TOPICS

@@ -235,10 +235,17 @@ class Rpc:
         cursor: str | None,
         limit: int,
         ledger: int | None = None,
+        of_all: Sequence[Sequence[Sequence[str]]] = (),
     ) -> Events:
-        """Return events of a contract from a ledger on, or after a cursor, which is in `ledger`."""
-        wanted = {"type": "contract", "contractIds": [contract_id], "topics": topics}
-        params: dict[str, Any] = {"filters": [wanted], "pagination": {"limit": limit}}
+        """Return events of a contract from a ledger on, or after a cursor, which is in `ledger`.
+
+        of_all: topics of events of all contracts that are wanted too, five in each filter.
+        """
+        wanted = [
+            {"type": "contract", "contractIds": [contract_id], "topics": topics},
+            *({"type": "contract", "topics": each} for each in of_all),
+        ]
+        params: dict[str, Any] = {"filters": wanted, "pagination": {"limit": limit}}
         if cursor is not None:
             params["pagination"]["cursor"] = cursor
         else:

@@ -1,4 +1,7 @@
-"""Transfers of the asset from a stored cursor on: the event stream as evidence of deposits."""
+"""Transfers of the asset from a stored cursor on: the event stream as evidence of deposits.
+
+Beside them come the changes of escrow contracts, by the same cursor.
+"""
 
 from collections.abc import Sequence
 
@@ -6,6 +9,7 @@ from stellar_sdk import scval
 
 from services.escrow.contracts.evidence import TransfersPage
 from services.escrow.ports import ChainBehind, ChainRefused, ChainUnavailable, HistoryUnavailable
+from services.escrow.stellar import changes
 from services.escrow.stellar.contents import Contents
 from services.escrow.stellar.events import MINT, TRANSFER, Asset, Position, Told, read_events
 from services.escrow.stellar.pages import Events
@@ -46,13 +50,16 @@ class Transfers:
         self, after: Position | None, *, cursor: str | None, limit: int
     ) -> TransfersPage:
         start = await self._rpc.oldest_ledger() if cursor is None else None
-        answer = await self._ask(TOPICS, start=start, cursor=cursor, limit=min(limit, LIMIT_MAX))
+        answer = await self._ask(
+            TOPICS, start=start, cursor=cursor, limit=min(limit, LIMIT_MAX), of_all=changes.TOPICS
+        )
         if after is not None:
             self._require_history(answer, after)
         told = self._told(answer, after=after)
         return TransfersPage(
             transfers=told.believed,
             unreadable=told.unreadable,
+            changes=changes.read(answer.events, after=after, latest_ledger=answer.latest_ledger),
             next_cursor=answer.cursor,
             latest_ledger=answer.latest_ledger,
             oldest_ledger=answer.oldest_ledger,
@@ -94,6 +101,7 @@ class Transfers:
         start: int | None,
         cursor: str | None,
         limit: int,
+        of_all: Sequence[Sequence[Sequence[str]]] = (),
     ) -> Events:
         ledger = start if cursor is None else Position.of(cursor).ledger
         try:
@@ -104,6 +112,7 @@ class Transfers:
                 cursor=cursor,
                 limit=limit,
                 ledger=ledger,
+                of_all=of_all,
             )
         except (OutOfRange, ChainRefused) as refusal:
             raise await self._explained(refusal, ledger) from refusal
@@ -119,7 +128,10 @@ class Transfers:
         if after is not None and reached < after:
             raise ChainUnavailable("the node's cursor goes backwards")
         return read_events(
-            answer.events, asset=self._asset, after=after, latest_ledger=answer.latest_ledger
+            [event for event in answer.events if not changes.is_one(event)],
+            asset=self._asset,
+            after=after,
+            latest_ledger=answer.latest_ledger,
         )
 
     async def _explained(self, refusal: OutOfRange | ChainRefused, ledger: int | None) -> Exception:

@@ -1,10 +1,11 @@
-"""Money that leaves an order's contract by somebody else's transaction is an alarm."""
+"""What somebody else does to an order's contract, or lets it pay, is an alarm."""
 
+import uuid
 from collections.abc import Callable
 
 import pytest
 from prometheus_client import REGISTRY
-from stellar_sdk import Keypair, scval
+from stellar_sdk import Keypair, scval, xdr
 from structlog.testing import capture_logs
 
 from services.escrow.domain import CommandKind
@@ -12,38 +13,81 @@ from tests.conftest import RunningDevnet, TestDatabase
 from tests.integration.escrow.conftest import running
 from tests.integration.escrow.strangers import Stranger
 from tests.integration.escrow.test_watcher import watched_to_the_end
-from tests.integration.escrow.world import AMOUNT
+from tests.integration.escrow.world import AMOUNT, World
 
 METRIC = "orchestrator_escrow_foreign_payouts_total"
+CHANGES = "orchestrator_escrow_foreign_changes_total"
 
 
-async def test_a_payout_with_a_stolen_key_is_an_alarm_and_our_own_is_not(
+CLAIM = """
+insert into attempts (hash, step_id, number, source, sequence, envelope_xdr, max_time, max_fee,
+    auth_expires_ledger, network, prepared_at_ledger, state, code, created_at)
+select f.transaction_hash, a.step_id, a.number + 100, a.source, a.sequence + 1000, a.envelope_xdr,
+    a.max_time, a.max_fee, a.auth_expires_ledger, a.network, a.prepared_at_ledger, 'EXPIRED', '',
+    a.created_at
+from foreign_changes f, (select * from attempts limit 1) a where f.contract_id = %(contract)s
+"""
+END = "update escrows set state = 'RESOLVED', closed_at = now() where contract_id = %(contract)s"
+
+
+def counted(name: str) -> float:
+    return REGISTRY.get_sample_value(name) or 0
+
+
+async def listed(world: World) -> list[tuple[str, str]]:
+    """Return what an operator is told of others' changes: contract and event."""
+    found = await world.house.attention().concerns(marketplace_id=world.marketplace_id)
+    other = await world.house.attention().concerns(marketplace_id=uuid.uuid4())
+    assert other.changes == []
+    return [(one.contract_id, one.name) for one in found.changes]
+
+
+async def test_what_a_stolen_key_does_is_an_alarm_and_our_own_steps_are_not(
     make_database: Callable[[], TestDatabase],
     devnet: RunningDevnet,
     tmp_path_factory: pytest.TempPathFactory,
 ) -> None:
     thief = Stranger(devnet.info, secret=Keypair.random().secret)
-    before = REGISTRY.get_sample_value(METRIC) or 0
+    before, changed = counted(METRIC), counted(CHANGES)
     folder = tmp_path_factory.mktemp("escrow")
     async with running(make_database(), devnet, folder, platform_secret=thief.secret) as own:
-        released, frozen = await own.funded(), await own.funded()
-        escrow = await own.queries.escrow(marketplace_id=own.marketplace_id, order_id=frozen.id)
+        released, frozen, quiet = await own.funded(), await own.funded(), await own.order()
+        await own.created(quiet)
+        escrow, other = [
+            await own.queries.escrow(marketplace_id=own.marketplace_id, order_id=order.id)
+            for order in (frozen, quiet)
+        ]
 
         with capture_logs() as logs:
             await own.do(CommandKind.RELEASE, released)
             await own.do(CommandKind.FREEZE, frozen)
             await watched_to_the_end(own)
         assert [line for line in logs if line["log_level"] == "error"] == []
+        assert (await listed(own), counted(CHANGES)) == ([], changed)
 
         shares = scval.to_map({scval.to_address(thief.address): scval.to_int128(AMOUNT)})
         args = [scval.to_address(thief.address), shares]
         with capture_logs() as logs:
             name = await thief.call(escrow.contract_id, "resolve_dispute", args)
+            view = await own.house.chain.read_escrow(other.contract_id)
+            assert view is not None
+            same = [scval.to_address(thief.address), xdr.SCVal.from_xdr_bytes(view.raw)]
+            await thief.call(other.contract_id, "update_escrow", same)
             await watched_to_the_end(own)
+        told = [(escrow.contract_id, "tw_disp_resolve"), (other.contract_id, "tw_update")]
+        assert await listed(own) == told
+        # A step that claims the transaction makes it ours; an order that has ended needs nothing.
+        async with own.house.database.transaction() as tx:
+            await tx.execute(CLAIM, {"contract": escrow.contract_id})
+            await tx.execute(END, {"contract": other.contract_id})
+        assert await listed(own) == []
 
     alarms = [line for line in logs if line["event"] == "watcher.foreign_payout"]
     assert {(line["contract"], line["transaction"]) for line in alarms} == {
         (escrow.contract_id, name)
     }
     assert sum(line["minor_units"] for line in alarms) == AMOUNT
-    assert (REGISTRY.get_sample_value(METRIC) or 0) == before + len(alarms)
+    assert counted(METRIC) == before + len(alarms)
+    lines = [line for line in logs if line["event"] == "watcher.foreign_change"]
+    assert [(line["contract"], line["change"]) for line in lines] == told
+    assert counted(CHANGES) == changed + 2

@@ -13,6 +13,8 @@ from deploy.local.ports import free_port
 from deploy.local.settings import child_environment
 from services.escrow.contracts.evidence import ReceivedTransfer
 from services.escrow.ports import HistoryUnavailable
+from services.escrow.sending.bootstrap import start_of
+from services.escrow.stellar import changes
 from services.escrow.stellar.connect import connect
 from services.escrow.stellar.contents import _events
 from services.escrow.stellar.events import Position
@@ -156,6 +158,22 @@ async def test_ledgers_without_classic_events_are_not_read(world: World) -> None
     assert len(list(_events(content, contract=asset))) > 0
     with pytest.raises(HistoryUnavailable):
         list(_events(bare, contract=asset))
+
+
+async def test_a_ledger_tells_the_same_changes_of_contracts_as_events(world: World) -> None:
+    since = start_of((await world.house.chain.latest_ledger()).sequence)
+    order = await world.order()
+    await world.created(order)
+    escrow = await world.queries.escrow(marketplace_id=world.marketplace_id, order_id=order.id)
+    told = (await world.house.chain.transfers_since(since, limit=1_000)).changes
+    [change] = [each for each in told if each.contract_id == escrow.contract_id]
+    rpc = world.house.chain._rpc  # type: ignore[attr-defined] # to see what a node answers
+
+    page = await rpc.ledgers(start_ledger=change.ledger, limit=1)
+    found = list(_events(page.ledgers[0], contract=world.house.asset_contract))
+
+    assert change.name == "tw_init"
+    assert change in changes.read(found, after=None, latest_ledger=change.ledger)
 
 
 async def test_a_network_that_was_begun_anew_is_named(

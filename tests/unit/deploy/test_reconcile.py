@@ -8,6 +8,7 @@ from deploy.operator.findings import (
     Blindness,
     ChainHold,
     Concerns,
+    ForeignChange,
     Holding,
     StuckCommand,
     TransferAside,
@@ -91,6 +92,24 @@ def test_a_blind_watcher_is_listed_as_a_problem(why: str) -> None:
     ]
     assert why in blindness.describe()
     assert (found.is_well, found.figures()["blind"]) == (False, True)
+
+
+def test_a_change_of_a_contract_by_others_is_listed_as_a_problem() -> None:
+    change = ForeignChange(
+        event_id="evt",
+        order_id="1",
+        contract_id="CABC",
+        name="tw_dispute",
+        transaction_hash="ab" * 32,
+        since="2026-02-18T10:00:00Z",
+    )
+    found = Look(marketplace=SHOP, concerns=Concerns(commands=[], transfers=[], changes=[change]))
+
+    assert [line for line in lines(found) if line.startswith("FOREIGN")] == [
+        f"FOREIGN {change.describe()}  [shop]"
+    ]
+    assert "tw_dispute on CABC of order 1" in change.describe()
+    assert (found.is_well, found.figures()["foreign"]) == (False, 1)
 
 
 def test_quarantined_commands_and_transfers_put_aside_are_listed() -> None:

@@ -323,3 +323,38 @@ async def test_ledgers_with_a_gap_are_not_read_for_events_that_are_forgotten() -
 
     with pytest.raises(ChainUnavailable, match="leaves ledgers out"):
         await transfers.since(CURSOR, limit=100)
+
+
+def change(name: str = "tw_dispute", **changed: Any) -> dict[str, Any]:
+    """Return an event of an escrow contract as getEvents tells it."""
+    told = event(topics=(scval.to_symbol(name),), value=scval.to_void(), place=3)
+    return told | {"contractId": contract_of("escrow")} | changed
+
+
+async def test_changes_of_escrow_contracts_come_with_the_transfers() -> None:
+    page = await read(event(), change(), change("tw_ttl_extend", id=event(place=4)["id"]))
+
+    assert [(one.contract_id, one.name, one.ledger) for one in page.changes] == [
+        (contract_of("escrow"), "tw_dispute", LEDGER)
+    ]
+    assert len(page.transfers) == 1
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"inSuccessfulContractCall": False},
+        {"type": "diagnostic"},
+        {"contractId": "x"},
+        {"txHash": "x"},
+        {"ledger": LEDGER + 1},
+        {"id": "first"},
+        {"id": CURSOR},
+    ],
+)
+async def test_a_change_that_contradicts_itself_is_left_out_and_holds_nothing_up(
+    changed: dict[str, Any],
+) -> None:
+    page = await read(change(**changed), event())
+
+    assert (page.changes, page.unreadable, len(page.transfers)) == ((), (), 1)

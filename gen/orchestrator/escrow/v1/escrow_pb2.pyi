@@ -534,6 +534,24 @@ class TransferAside(_message.Message):
     why: str
     def __init__(self, event_id: _Optional[str] = ..., transaction_hash: _Optional[str] = ..., ledger: _Optional[int] = ..., to_address: _Optional[str] = ..., why: _Optional[str] = ...) -> None: ...
 
+class ForeignChange(_message.Message):
+    __slots__ = ("event_id", "order_id", "contract_id", "name", "transaction_hash", "ledger", "found_at")
+    EVENT_ID_FIELD_NUMBER: _ClassVar[int]
+    ORDER_ID_FIELD_NUMBER: _ClassVar[int]
+    CONTRACT_ID_FIELD_NUMBER: _ClassVar[int]
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    TRANSACTION_HASH_FIELD_NUMBER: _ClassVar[int]
+    LEDGER_FIELD_NUMBER: _ClassVar[int]
+    FOUND_AT_FIELD_NUMBER: _ClassVar[int]
+    event_id: str
+    order_id: str
+    contract_id: str
+    name: str
+    transaction_hash: str
+    ledger: int
+    found_at: _timestamp_pb2.Timestamp
+    def __init__(self, event_id: _Optional[str] = ..., order_id: _Optional[str] = ..., contract_id: _Optional[str] = ..., name: _Optional[str] = ..., transaction_hash: _Optional[str] = ..., ledger: _Optional[int] = ..., found_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
+
 class UnclaimedTransaction(_message.Message):
     __slots__ = ("hash", "source", "ledger")
     HASH_FIELD_NUMBER: _ClassVar[int]
@@ -563,16 +581,18 @@ class WatcherBlindness(_message.Message):
     def __init__(self, why: _Optional[str] = ..., since: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
 
 class ListConcernsResponse(_message.Message):
-    __slots__ = ("commands", "transfers", "hold", "blindness")
+    __slots__ = ("commands", "transfers", "hold", "blindness", "changes")
     COMMANDS_FIELD_NUMBER: _ClassVar[int]
     TRANSFERS_FIELD_NUMBER: _ClassVar[int]
     HOLD_FIELD_NUMBER: _ClassVar[int]
     BLINDNESS_FIELD_NUMBER: _ClassVar[int]
+    CHANGES_FIELD_NUMBER: _ClassVar[int]
     commands: _containers.RepeatedCompositeFieldContainer[CommandOfConcern]
     transfers: _containers.RepeatedCompositeFieldContainer[TransferAside]
     hold: ChainHold
     blindness: WatcherBlindness
-    def __init__(self, commands: _Optional[_Iterable[_Union[CommandOfConcern, _Mapping]]] = ..., transfers: _Optional[_Iterable[_Union[TransferAside, _Mapping]]] = ..., hold: _Optional[_Union[ChainHold, _Mapping]] = ..., blindness: _Optional[_Union[WatcherBlindness, _Mapping]] = ...) -> None: ...
+    changes: _containers.RepeatedCompositeFieldContainer[ForeignChange]
+    def __init__(self, commands: _Optional[_Iterable[_Union[CommandOfConcern, _Mapping]]] = ..., transfers: _Optional[_Iterable[_Union[TransferAside, _Mapping]]] = ..., hold: _Optional[_Union[ChainHold, _Mapping]] = ..., blindness: _Optional[_Union[WatcherBlindness, _Mapping]] = ..., changes: _Optional[_Iterable[_Union[ForeignChange, _Mapping]]] = ...) -> None: ...
 
 class CheckNetworkRequest(_message.Message):
     __slots__ = ()
