@@ -22,14 +22,13 @@ from orchestrator.webhooks.v1 import webhooks_pb2 as webhooks
 from chassis.identity import ROLE_ADMIN, ROLE_USER, Identity
 from gateway.auth import CALLER
 from kernel.errors import DomainError, PermissionDenied
-from kernel.money import CENT
 from tests.contract.builders import LINK, VALID, ident, keyed
 from tests.contract.city import City
 from tests.contract.descriptors import METHODS, SERVICES, label
+from tests.contract.rulings import FOR_OPERATORS
 from tests.contract.test_access import OPEN_TO_PEOPLE
 from tests.contract.unkeyed import a_request
-from tests.contract.world import CALL_SECONDS, READY, WAIT_SECONDS, World, propose_correction
-from tests.suspending import suspend
+from tests.contract.world import CALL_SECONDS, READY, WAIT_SECONDS, World
 
 # What an admin may read of orders that are not theirs.
 ADMIN_READS = {"GetOrder", "GetReceipt", "GetDispute", "ListMessages", "GetOffer", "ListOffers"}
@@ -145,81 +144,6 @@ def reading(name: str, method: MethodDescriptor, past: Past) -> Any:
     if "page" in method.input_type.fields_by_name:
         request.page.page_token = ""
     return request
-
-
-async def a_deposit_in_suspense(world: World) -> Any:
-    """Put a deposit into suspense; returns a request to credit it."""
-    buyer, _ = await world.people()
-    deposit = await suspend(
-        world.city.database.url("ledger"),
-        marketplace=world.marketplace_id,
-        user=uuid.UUID(buyer.id),
-        minor_units=CENT,
-        memo="for whom?",
-    )
-    return ledger.CreditSuspenseRequest(transfer_id=str(deposit), reason="Theirs")
-
-
-async def quarantined(world: World) -> str:
-    """Quarantine a command that has ended; returns its id."""
-    command = await world.done("CreateEscrow", await world.new_escrow())
-    with psycopg.connect(world.city.database.url()) as connection:
-        connection.execute(
-            "update escrow.commands set state = 'QUARANTINED', finished_at = null where id = %s",
-            (command.id,),
-        )
-    return str(command.id)
-
-
-async def a_quarantined_command(world: World) -> Any:
-    """Return a request to retry a quarantined command."""
-    return escrow.RequeueCommandRequest(command_id=await quarantined(world))
-
-
-async def a_command_to_abandon(world: World) -> Any:
-    """Return a request to end a quarantined command."""
-    return escrow.AbandonCommandRequest(command_id=await quarantined(world), why="Nothing landed")
-
-
-async def a_step_in_doubt(world: World) -> Any:
-    """Quarantine a step that has landed; returns a request to adopt it."""
-    command_id = await quarantined(world)
-    with psycopg.connect(world.city.database.url()) as connection:
-        [(name,)] = connection.execute(
-            "update escrow.steps s set doubt = 'other words' from escrow.attempts a"
-            " where a.step_id = s.id and s.command_id = %s returning a.hash",
-            (command_id,),
-        ).fetchall()
-    return escrow.AdoptTransactionRequest(
-        command_id=command_id, transaction_hash=name, why="It is as it should be"
-    )
-
-
-async def a_hold(world: World) -> Any:
-    """Create a chain hold; returns a request to confirm it."""
-    with psycopg.connect(world.city.database.url()) as connection:
-        connection.execute("insert into escrow.chain_holds (why) values ('forgotten')")
-    return escrow.ConfirmChainRequest(why="All is settled")
-
-
-async def a_correction(world: World) -> Any:
-    """Propose a correction; returns a request by its proposer to reject it."""
-    proposal = await propose_correction(world)
-    proposed = await world.call("ledger", "ProposeCorrection", proposal)
-    request = VALID["ledger"]["DecideCorrection"]()
-    request.correction_id = proposed.id
-    return request
-
-
-# What only operators change, and has no request id of its own.
-FOR_OPERATORS = {
-    ("ledger", "CreditSuspense"): a_deposit_in_suspense,
-    ("ledger", "DecideCorrection"): a_correction,
-    ("escrow", "RequeueCommand"): a_quarantined_command,
-    ("escrow", "AbandonCommand"): a_command_to_abandon,
-    ("escrow", "AdoptTransaction"): a_step_in_doubt,
-    ("escrow", "ConfirmChain"): a_hold,
-}
 
 
 @pytest.mark.parametrize(("name", "method"), METHODS, ids=label)
