@@ -24,7 +24,7 @@ unexport VIRTUAL_ENV PYTHONHOME
 # Test workers and the programs they start share compiled code.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help setup demo run token key reader marketplaces marketplace suspense reconcile give-back requeue adopt abandon confirm-chain correct proposals approve reject rebuild-stream test prove prove-faults bench check lint types imports architecture fmt proto proto-check \
+.PHONY: help setup demo run token key reader marketplaces marketplace suspense reconcile give-back requeue adopt abandon redirect confirm-chain correct proposals approve reject rebuild-stream test prove prove-faults bench check lint types imports architecture fmt proto proto-check \
 	proto-breaking proto-release docs lock clean
 
 ##@ Start here
@@ -95,6 +95,9 @@ adopt: $(INSTALLED) ## Name the transaction of a stopped command's step: COMMAND
 
 abandon: $(INSTALLED) ## End a stopped command that changed nothing on chain: COMMAND=<uuid> WHY=…
 	@$(ASK) abandon $(OF) --command "$(COMMAND)" --why "$(WHY)"
+
+redirect: $(INSTALLED) ## Pay a party at another address; two operators: ORDER=<uuid> PARTY=seller ADDRESS=G… WHY=…
+	@$(ASK) redirect $(OF) --order "$(ORDER)" --party "$(PARTY)" --address "$(ADDRESS)" --why "$(WHY)"
 
 confirm-chain: $(INSTALLED) ## Let escrow send again after transactions were missing in the books: WHY=…
 	@$(ASK) confirm-chain $(OF) --why "$(WHY)"

@@ -98,7 +98,7 @@ _TABLES_ABOUT_ORDERS = """
 select distinct table_schema || '.' || table_name from information_schema.columns
 where table_schema in ('orders', 'ledger', 'escrow', 'disputes') and column_name = any(%s)
 and table_name not in ('idempotency', 'suspense', 'corrections', 'correction_decisions', 'words',
-                       'words_due')
+                       'words_due', 'redirects')
 """
 
 _TRANSFERS = "select count(*) from ledger.transfers where order_id = %s"

@@ -26,6 +26,7 @@ ROOMS: Mapping[str, tuple[str, str]] = {
     "requeue": ("requeue", "command"),
     "adopt": ("adopt", "command"),
     "abandon": ("abandon", "command"),
+    "redirect": ("redirect", "command"),
     "confirm-chain": ("confirm_chain", "command"),
     "suspense": ("suspense", "command"),
     "correct": ("correct", "command"),

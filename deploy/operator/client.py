@@ -21,6 +21,7 @@ from orchestrator.escrow.v1.escrow_pb2 import (
     ListFlowsRequest,
     ListHoldingsRequest,
     ListTransactionsRequest,
+    RedirectPayoutRequest,
     RequeueCommandRequest,
     ResumeFlowRequest,
     StopFlowRequest,
@@ -61,6 +62,7 @@ from deploy.operator.findings import (
     Holding,
     OrderNow,
     Proposal,
+    Redirection,
     Running,
     Suspended,
     WithdrawalNow,
@@ -140,6 +142,25 @@ class Operator:
         """
         request = AbandonCommandRequest(command_id=str(command_id), why=why)
         await self._call(self._escrow.AbandonCommand, request)
+
+    async def redirect(
+        self, order_id: uuid.UUID, *, party: str, address: str, why: str
+    ) -> Redirection:
+        """Propose another address for what a party is paid, or approve another's proposal.
+
+        Raises: NotFound; InvalidArgument: a contract cannot pay it; FailedPrecondition; Aborted.
+        """
+        request = RedirectPayoutRequest(
+            order_id=str(order_id), party=f"PAYEE_ROLE_{party}", address=address, why=why
+        )
+        found = await self._call(self._escrow.RedirectPayout, request)
+        return Redirection(
+            party=party,
+            address=found.address,
+            proposed_by=found.proposed_by,
+            approved_by=found.approved_by,
+            expires_at=found.expires_at.ToJsonString(),
+        )
 
     async def confirm_chain(self, *, why: str) -> None:
         """Let escrow send again, for all marketplaces. Raises: FailedPrecondition: it sends."""

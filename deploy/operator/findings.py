@@ -197,6 +197,30 @@ class ChainHold:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Redirection:
+    """What a party is paid goes to another address. approved_by: "": it is only proposed."""
+
+    party: str
+    address: str
+    proposed_by: str
+    approved_by: str
+    expires_at: str
+
+    @property
+    def state(self) -> str:
+        """Tell whether it is in effect."""
+        return "APPROVED" if self.approved_by else "PROPOSED"
+
+    def describe(self) -> str:
+        """Say who has decided, and what is left to do."""
+        what = f"the {self.party.lower()} is paid at {self.address}"
+        if self.approved_by:
+            return f"APPROVED {what}, by {self.approved_by}; proposed by {self.proposed_by}"
+        another = "another operator must give the same command"
+        return f"PROPOSED {what}, by {self.proposed_by}; {another} until {self.expires_at}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Blindness:
     """Deposits are not seen. since: when the chain was last read, ISO 8601."""
 

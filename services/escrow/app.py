@@ -7,6 +7,8 @@ from chassis.bus import Bus
 from chassis.runner import App
 from chassis.signature import EventSigner
 from services.escrow.measures import MEASURES
+from services.escrow.operating.redirect_store import RedirectStore
+from services.escrow.operating.redirects import Redirects
 from services.escrow.parts import NAME, Parts
 from services.escrow.servicer import binding
 from services.escrow.settings import EscrowSettings
@@ -33,6 +35,7 @@ class House(Parts):
                 attention=self.attention(),
                 network=self.network(),
                 rulings=self.rulings(),
+                redirects=self.redirects(),
                 controls=self.controls(),
                 rewrapping=self.rewrapping,
             ),
@@ -55,6 +58,17 @@ class House(Parts):
             },
             stop_waiting=[self.ends.stop],
             close=[self.close],
+        )
+
+    def redirects(self) -> Redirects:
+        """Build what lets two operators redirect a payout."""
+        return Redirects(
+            database=self.database,
+            store=self.store,
+            redirects=RedirectStore(),
+            destinations=self.destinations,
+            chain=self.chain,
+            provider=self.settings.trustless_work_fee_address,
         )
 
     async def close(self) -> None:

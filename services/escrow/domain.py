@@ -204,8 +204,8 @@ class Escrow:
     """The contract of an order. version: of its newest event, 0 before the first.
 
     Its address follows from factory ("" for the network's first) and salt, which is empty where a
-    version before has accepted it. deployment: the number of the place that is tried. resolver:
-    who resolves its disputes, "" for the platform.
+    version before has accepted it. deployment: the place that is tried. resolver: of disputes, ""
+    for the platform. seller_payout, buyer_payout: the address paid in place of the wallet, or "".
     """
 
     id: uuid.UUID
@@ -226,6 +226,8 @@ class Escrow:
     deployment: int = 1
     factory: str = ""
     resolver: str = ""
+    seller_payout: str = ""
+    buyer_payout: str = ""
 
     @property
     def amount(self) -> Money:
@@ -333,8 +335,7 @@ def refuse(
 def check_shares(escrow: Escrow, *, seller: Money, buyer: Money, cent: int) -> None:
     """Check how an escrow is to be divided.
 
-    cent: minor units of a cent; the contract's fees are exact on whole cents only.
-    Raises: SharesMismatch.
+    cent: in minor units; the contract's fees are exact on whole cents only. Raises: SharesMismatch.
     """
     if seller.asset != escrow.amount.asset or buyer.asset != escrow.amount.asset:
         raise SharesMismatch("Shares must be in the escrow's asset")

@@ -146,10 +146,16 @@ class EscrowService:
         return await self._command(request, order_id, plan)
 
     async def release(self, request: Request, *, order_id: uuid.UUID) -> Answer:
-        """Start completing, approving and releasing. Raises: as `fund`."""
+        """Start completing, approving and releasing. Raises: as `fund`.
+
+        A contract releases to the seller's wallet alone. Where another address is to be paid, its
+        money is divided, all of it to the seller.
+        """
 
         def plan(escrow: Escrow) -> Sequence[PlannedStep]:
             terms = escrow.terms
+            if escrow.seller_payout:
+                return self._divide(escrow, seller=terms.amount, buyer=0)
             return plan_release(
                 milestones=len(terms.milestones), amount=terms.amount, fees=self._fees(escrow)
             )

@@ -21,8 +21,10 @@ from services.escrow.domain import CommandKind
 from services.escrow.operating.attention import Attention
 from services.escrow.operating.controls import Controls
 from services.escrow.operating.network import NetworkChecks
+from services.escrow.operating.redirects import Redirects
 from services.escrow.operating.rulings import Ruling, Rulings
 from services.escrow.queries import Queries
+from services.escrow.redirecting import RedirectMethods
 from services.escrow.sending.flows import Change
 from services.escrow.service import EscrowService
 from services.escrow.wallets.rewrapping import Rewrapping
@@ -55,6 +57,7 @@ ACCESS = {
     "RequeueCommand": allow("operator"),
     "AdoptTransaction": allow("operator"),
     "AbandonCommand": allow("operator"),
+    "RedirectPayout": allow("operator"),
     "ConfirmChain": allow("operator"),
     "StopFlow": allow("operator"),
     "ResumeFlow": allow("operator"),
@@ -72,6 +75,7 @@ def binding(
     attention: Attention,
     network: NetworkChecks,
     rulings: Rulings,
+    redirects: Redirects,
     controls: Controls,
     rewrapping: Rewrapping,
 ) -> Binding:
@@ -84,6 +88,7 @@ def binding(
             attention=attention,
             network=network,
             rulings=rulings,
+            redirects=redirects,
             controls=controls,
             rewrapping=rewrapping,
         ),
@@ -93,7 +98,7 @@ def binding(
     )
 
 
-class EscrowServicer(CheckMethods, escrow_pb2_grpc.EscrowServiceServicer):
+class EscrowServicer(CheckMethods, RedirectMethods, escrow_pb2_grpc.EscrowServiceServicer):
     """One method an RPC; what each may refuse is written in the contract."""
 
     def __init__(
@@ -105,6 +110,7 @@ class EscrowServicer(CheckMethods, escrow_pb2_grpc.EscrowServiceServicer):
         attention: Attention,
         network: NetworkChecks,
         rulings: Rulings,
+        redirects: Redirects,
         controls: Controls,
         rewrapping: Rewrapping,
     ) -> None:
@@ -114,6 +120,7 @@ class EscrowServicer(CheckMethods, escrow_pb2_grpc.EscrowServiceServicer):
         self._attention = attention
         self._network = network
         self._rulings = rulings
+        self._redirects = redirects
         self._controls = controls
         self._rewrapping = rewrapping
 

@@ -70,6 +70,23 @@ escrows = sa.Table(
     sa.Column("deployment", sa.Integer),
     sa.Column("factory", sa.Text),
     sa.Column("resolver", sa.Text),
+    sa.Column("seller_payout", sa.Text),
+    sa.Column("buyer_payout", sa.Text),
+)
+
+redirects = sa.Table(
+    "redirects",
+    metadata,
+    sa.Column("marketplace_id", sa.Uuid, primary_key=True),
+    sa.Column("id", sa.Uuid, primary_key=True),
+    sa.Column("escrow_id", sa.Uuid),
+    sa.Column("party", sa.Text),
+    sa.Column("address", sa.Text),
+    sa.Column("why", sa.Text),
+    sa.Column("proposed_by", sa.Text),
+    sa.Column("expires_at", _INSTANT),
+    sa.Column("approved_by", sa.Text),
+    sa.Column("approved_at", _INSTANT),
 )
 
 commands = sa.Table(

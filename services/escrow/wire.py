@@ -9,11 +9,13 @@ from orchestrator.escrow.v1 import escrow_pb2
 from chassis.wire import instant_to_proto, money_from_proto, money_to_proto, page_token
 from kernel.money import USDC, Money
 from services.escrow.commands.store import ChainTransactionRow
+from services.escrow.contracts.contract import payouts
 from services.escrow.contracts.intents import Memo, MemoType
 from services.escrow.deposits.store import Blindness
-from services.escrow.domain import Command, Escrow, Payment, Wallet
+from services.escrow.domain import Command, Escrow, PayeeRole, Payment, Wallet
 from services.escrow.operating.attention import Concerns
 from services.escrow.operating.network import NetworkFinding
+from services.escrow.operating.redirect_store import Redirect
 from services.escrow.queries import Holdings, Network
 from services.escrow.sending.flows import Flow, FlowReport
 from services.escrow.sending.landings import Hold
@@ -50,7 +52,7 @@ def command(value: Command) -> escrow_pb2.Command:
         kind=f"COMMAND_KIND_{value.kind}",
         state=f"COMMAND_STATE_{value.state}",
         step=value.step,
-        payments=[_payment(payment) for payment in value.payments],
+        payments=[_payment(payment, value.escrow) for payment in value.payments],
         error_reason=value.error_reason,
         error_message=value.error_message,
         created_at=instant_to_proto(value.created_at),
@@ -225,6 +227,22 @@ def flow_report(value: FlowReport) -> escrow_pb2.FlowReport:
     )
 
 
+def party(value: int) -> PayeeRole:
+    """Decode a party; the contract allows the seller and the buyer."""
+    return PayeeRole(escrow_pb2.PayeeRole.Name(value).removeprefix("PAYEE_ROLE_"))
+
+
+def redirect(value: Redirect) -> escrow_pb2.Redirect:
+    """Encode a redirection of a payout."""
+    return escrow_pb2.Redirect(
+        party=f"PAYEE_ROLE_{value.party}",
+        address=value.address,
+        proposed_by=value.proposed_by,
+        expires_at=instant_to_proto(value.expires_at),
+        approved_by=value.approved_by,
+    )
+
+
 def encode_command(value: Command) -> bytes:
     """Encode a command as it is kept."""
     return command(value).SerializeToString(deterministic=True)
@@ -259,7 +277,7 @@ def _hold(value: Hold) -> escrow_pb2.ChainHold:
     )
 
 
-def _payment(value: Payment) -> escrow_pb2.ChainPayment:
+def _payment(value: Payment, escrow: Escrow | None) -> escrow_pb2.ChainPayment:
     return escrow_pb2.ChainPayment(
         payee=f"PAYEE_ROLE_{value.payee}",
         from_address=value.from_address,
@@ -267,6 +285,7 @@ def _payment(value: Payment) -> escrow_pb2.ChainPayment:
         amount=_usdc(value.minor_units),
         transaction_hash=value.transaction_hash,
         absorbed_fee=value.is_absorbed_fee,
+        redirected=escrow is not None and value.to_address in payouts(escrow),
     )
 
 

@@ -21,12 +21,11 @@ from orchestrator.webhooks.v1 import webhooks_pb2 as webhooks
 
 from kernel.ids import new_id
 from kernel.money import CENT
-from tests.contract.desk import DESK
+from tests.contract.desk import DESK, OPERATORS, OUTSIDE
 from tests.contract.event_builders import EVENTS
 
 LINK = "https://cdn.example.com/a.png"
 # An account of Stellar.
-OUTSIDE = "GCLSOHCCFBAJBK5IYKYX2MAJXDITGL6X4YDZYSYUWDYU74KEU5LFKLKQ"
 MEMO = common.Memo(type=common.MEMO_TYPE_TEXT, value="account 7")
 
 
@@ -393,7 +392,7 @@ WEBHOOKS: dict[str, Callable[[], Any]] = {
 VALID: dict[str, dict[str, Callable[[], Any]]] = {
     "orders": ORDERS,
     "ledger": LEDGER,
-    "escrow": ESCROW,
+    "escrow": ESCROW | OPERATORS,
     "disputes": DISPUTES,
     "webhooks": WEBHOOKS | EVENTS,
 }

@@ -1,10 +1,11 @@
-"""Valid requests of what support does beside deciding, and of how a case ends."""
+"""Valid requests of support and of operators, beside those of builders.py."""
 
 from collections.abc import Callable, Mapping
 from typing import Any
 
 from orchestrator.common.v1 import common_pb2 as common
 from orchestrator.disputes.v1 import disputes_pb2 as disputes
+from orchestrator.escrow.v1 import escrow_pb2 as escrow
 
 from kernel.ids import new_id
 
@@ -33,4 +34,10 @@ DESK: Mapping[str, Callable[[], Any]] = {
         request_id=_ident(), dispute_id=_ident()
     ),
     "AgeAnswers": lambda: disputes.AgeAnswersRequest(request_id=_ident(), seconds=60),
+}
+OUTSIDE = "GCLSOHCCFBAJBK5IYKYX2MAJXDITGL6X4YDZYSYUWDYU74KEU5LFKLKQ"
+OPERATORS: Mapping[str, Callable[[], Any]] = {
+    "RedirectPayout": lambda: escrow.RedirectPayoutRequest(
+        order_id=_ident(), party=escrow.PAYEE_ROLE_SELLER, address=OUTSIDE, why="It is frozen"
+    ),
 }

@@ -10,6 +10,7 @@ from orchestrator.ledger.v1 import ledger_pb2 as ledger
 from kernel.money import CENT
 from tests.contract.builders import VALID
 from tests.contract.world import World, propose_correction
+from tests.integration.escrow.strangers import Stranger
 from tests.suspending import suspend
 
 
@@ -77,8 +78,18 @@ async def a_correction(world: World) -> Any:
     return request
 
 
+async def a_payout_to_redirect(world: World) -> Any:
+    """Fund an escrow; returns a request to pay its seller at another address."""
+    outside = Stranger(world.city.devnet().info)
+    await outside.come(amount="1.00")
+    request = VALID["escrow"]["RedirectPayout"]()
+    request.order_id, request.address = await world.a_funded_escrow(), outside.address
+    return request
+
+
 # What only operators change, and has no request id of its own.
 FOR_OPERATORS = {
+    ("escrow", "RedirectPayout"): a_payout_to_redirect,
     ("ledger", "CreditSuspense"): a_deposit_in_suspense,
     ("ledger", "DecideCorrection"): a_correction,
     ("escrow", "RequeueCommand"): a_quarantined_command,

@@ -43,6 +43,8 @@ def to_escrow(row: Any) -> Escrow:
         deployment=row.escrow_deployment,
         factory=row.escrow_factory,
         resolver=row.escrow_resolver,
+        seller_payout=row.escrow_seller_payout,
+        buyer_payout=row.escrow_buyer_payout,
     )
 
 

@@ -111,6 +111,8 @@ class CommandStore:
             "deployment": escrow.deployment,
             "factory": escrow.factory,
             "resolver": escrow.resolver,
+            "seller_payout": escrow.seller_payout,
+            "buyer_payout": escrow.buyer_payout,
         }
         if await tx.run(_ADD_ESCROW, row) != 1:
             raise EscrowAlreadyExists("The order has an escrow already")

@@ -42,6 +42,7 @@ class Parties:
     """The addresses of an escrow. provider: receives the contract's own fee.
 
     resolver: signs what divides a disputed contract; "" for the platform, of contracts of before.
+    seller_payout, buyer_payout: as `Escrow` has them.
     """
 
     buyer: str
@@ -49,6 +50,18 @@ class Parties:
     platform: str
     provider: str
     resolver: str = ""
+    seller_payout: str = ""
+    buyer_payout: str = ""
+
+    @property
+    def seller_paid_at(self) -> str:
+        """Return the address that gets what is the seller's, except in a plain release."""
+        return self.seller_payout or self.seller
+
+    @property
+    def buyer_paid_at(self) -> str:
+        """Return the address that gets what is the buyer's."""
+        return self.buyer_payout or self.buyer
 
     @property
     def divider(self) -> str:
@@ -139,6 +152,11 @@ def _deployment(escrow: Escrow, words: Wording, *, parties: Parties, factory: st
     )
 
 
+def payouts(escrow: Escrow) -> frozenset[str]:
+    """Return the addresses that are paid in place of the parties' wallets."""
+    return frozenset({escrow.seller_payout, escrow.buyer_payout} - {""})
+
+
 def payees(escrow: Escrow, *, parties: Parties) -> dict[str, PayeeRole]:
     """Return the part of each address in an escrow."""
     return {
@@ -146,5 +164,7 @@ def payees(escrow: Escrow, *, parties: Parties) -> dict[str, PayeeRole]:
         parties.platform: PayeeRole.PLATFORM,
         parties.buyer: PayeeRole.BUYER,
         parties.seller: PayeeRole.SELLER,
+        parties.buyer_paid_at: PayeeRole.BUYER,
+        parties.seller_paid_at: PayeeRole.SELLER,
         escrow.contract_id: PayeeRole.CONTRACT,
     }

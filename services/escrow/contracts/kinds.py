@@ -157,7 +157,7 @@ def meant(
 
 def payee(step: Step, *, parties: Parties) -> str:
     """Return the address that a make-good pays."""
-    return parties.buyer if step.terms["payee"] == BUYER else parties.seller
+    return parties.buyer_paid_at if step.terms["payee"] == BUYER else parties.seller_paid_at
 
 
 def withdrawal(step: Step, *, wallet: str) -> PayOut:
@@ -243,6 +243,7 @@ def check_paid(step: Step, *, paid: Sequence[Payment], escrow: Escrow, parties: 
     if total < escrow.terms.amount or any(p.from_address != escrow.contract_id for p in paid):
         raise Contradiction("the contract paid other money than was meant")
     known = {parties.buyer, parties.seller, parties.platform, parties.provider}
+    known |= {parties.buyer_paid_at, parties.seller_paid_at}
     if any(p.to_address not in known for p in paid):
         raise Contradiction("the contract paid an address that has no part in the order")
 
@@ -270,7 +271,11 @@ def parts(step: Step, *, parties: Parties, balance: int, fee_bps: int) -> dict[s
 
     fee_bps: the platform's rate in the contract. Raises: Contradiction: it holds too little.
     """
-    addresses = {SELLER: parties.seller, BUYER: parties.buyer, PLATFORM: parties.platform}
+    addresses = {
+        SELLER: parties.seller_paid_at,
+        BUYER: parties.buyer_paid_at,
+        PLATFORM: parties.platform,
+    }
     due = "seller_due" if "seller_due" in step.terms else "seller_share"
     try:
         divided = distributions(

@@ -5,6 +5,8 @@ from collections.abc import Mapping, Sequence
 
 from chassis.audit import Change
 from kernel.money import to_text
+from services.escrow.domain import PayeeRole
+from services.escrow.operating.redirect_store import Redirect
 from services.escrow.sending import flows
 from services.escrow.sending.flows import Flow, FlowState
 
@@ -19,6 +21,20 @@ def about_command(
         target_id=str(command_id),
         before=before,
         after=after,
+    )
+
+
+def about_redirect(
+    order_id: uuid.UUID, *, party: PayeeRole, before: str, redirect: Redirect, why: str
+) -> Change:
+    """Say that a payout's redirection was proposed or approved. before: the address so far."""
+    verb = "approve_redirect" if redirect.approved_by else "propose_redirect"
+    return Change(
+        action=f"payout.{verb}",
+        target_type="order",
+        target_id=str(order_id),
+        before={"party": party.value, "address": before, "proposedBy": redirect.proposed_by},
+        after={"party": party.value, "address": redirect.address, "why": why},
     )
 
 

@@ -77,6 +77,8 @@ class Loader:
                 platform=platform.address,
                 resolver=escrow.resolver,
                 provider=self._provider,
+                seller_payout=escrow.seller_payout,
+                buyer_payout=escrow.buyer_payout,
             )
         books = await self._journal.books(tx, lease)
         return Work(

@@ -17,6 +17,8 @@ from services.orders.peers.ports import Payment, Posted, Transfer
 PARTIES = frozenset({"SELLER", "BUYER"})
 # The reason that a statement prints for a reimbursed fee.
 MADE_GOOD = "fee made good"
+# The reason that a statement prints where a party was paid at another address than their wallet.
+REDIRECTED = "paid to another address"
 
 
 class InsufficientFunds(FailedPrecondition):
@@ -118,7 +120,15 @@ def payout(
         line = _line(order, f"pay:{index}", code, source, target)
         why = MADE_GOOD if payment.is_absorbed_fee else reason
         line = replace(line, amount=payment.amount, transaction_hash=payment.transaction_hash)
-        transfers.append(replace(line, reason=why) if payment.payee in PARTIES else line)
+        if payment.payee not in PARTIES:
+            transfers.append(line)
+            continue
+        transfers.append(replace(line, reason=why))
+        if payment.is_redirected:
+            # It is theirs, and it has left: their wallet never had it.
+            left = _line(order, f"left:{index}", "WITHDRAWAL", target, "external:stellar")
+            kept = {"amount": payment.amount, "transaction_hash": payment.transaction_hash}
+            transfers.append(replace(left, **kept, reason=REDIRECTED))
     return transfers
 
 

@@ -379,6 +379,7 @@ def _payment(payment: escrow_pb2.ChainPayment) -> Payment:
         amount=payment.amount.minor_units,
         transaction_hash=payment.transaction_hash,
         is_absorbed_fee=payment.absorbed_fee,
+        is_redirected=payment.redirected,
     )
 
 

@@ -57,12 +57,16 @@ class Posted:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Payment:
-    """A payment as the chain reports it, in minor units."""
+    """A payment as the chain reports it, in minor units.
+
+    is_redirected: it went to an address outside, in place of the party's wallet.
+    """
 
     payee: Payee
     amount: int
     transaction_hash: str
     is_absorbed_fee: bool = False
+    is_redirected: bool = False
 
 
 class MemoType(enum.Enum):

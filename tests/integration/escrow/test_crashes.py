@@ -2,7 +2,7 @@
 
 import asyncio
 import uuid
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import replace
 
 import pytest
@@ -13,6 +13,8 @@ from services.escrow.domain import CommandKind, CommandState, Wallet
 from tests.conftest import RunningDevnet, TestDatabase
 from tests.integration.escrow.conftest import running
 from tests.integration.escrow.crashes import die_and_resume
+from tests.integration.escrow.strangers import Stranger
+from tests.integration.escrow.test_redirects import redirect
 from tests.integration.escrow.world import (
     AMOUNT,
     Order,
@@ -26,6 +28,7 @@ pytestmark = pytest.mark.slow
 # More than a release does; the test says so where it is not.
 MORE_THAN_ENOUGH = 90
 AT_ONCE = 10
+UNIT = 10_000_000
 
 
 @pytest.fixture(scope="module")
@@ -74,11 +77,15 @@ async def accept(world: World, kind: CommandKind, order: Order, **fields: int) -
 
 
 async def death_at_every_boundary(
-    world: World, kind: CommandKind, **fields: int
+    world: World,
+    kind: CommandKind,
+    *,
+    before: Callable[[Order], Awaitable[None]] | None = None,
+    **fields: int,
 ) -> tuple[int, list[Order]]:
     """Die after the first thing, then after the second, …, until one lives to the end.
 
-    Returns after how many things it lived, and the orders.
+    before: what is done to an order first. Returns after how many things it lived, and the orders.
     """
     buyer = await world.wallet()
     await world.pay_in(buyer, f"{80 * MORE_THAN_ENOUGH}.00")
@@ -86,6 +93,8 @@ async def death_at_every_boundary(
     for start in range(1, MORE_THAN_ENOUGH, AT_ONCE):
         batch = await funded_orders(world, AT_ONCE, buyer=buyer)
         orders += batch
+        if before is not None:
+            await asyncio.gather(*map(before, batch))
         await world.pause_worker()
         leases = [await accept(world, kind, order, **fields) for order in batch]
 
@@ -112,6 +121,27 @@ async def test_a_release_that_dies_anywhere_pays_once(still: World) -> None:
         escrow = await still.queries.escrow(marketplace_id=still.marketplace_id, order_id=order.id)
         assert await still.balance(escrow.contract_id) == 0
     sent = 80 * 10_000_000 * len(orders)
+    assert await still.balance(orders[0].buyer.address) == MORE_THAN_ENOUGH * AMOUNT - sent
+
+
+async def test_a_redirected_release_that_dies_anywhere_pays_the_other_address_once(
+    still: World,
+) -> None:
+    outside = Stranger(still.devnet.info)
+    await outside.come(amount="1.00")
+
+    async def redirected(order: Order) -> None:
+        await redirect(still, order, outside.address)
+
+    lived, orders = await death_at_every_boundary(still, CommandKind.RELEASE, before=redirected)
+
+    assert lived > 16
+    assert await still.balance(outside.address) == UNIT + AMOUNT * len(orders)
+    for order in orders:
+        assert await still.balance(order.seller.address) == 0
+        escrow = await still.queries.escrow(marketplace_id=still.marketplace_id, order_id=order.id)
+        assert await still.balance(escrow.contract_id) == 0
+    sent = AMOUNT * len(orders)
     assert await still.balance(orders[0].buyer.address) == MORE_THAN_ENOUGH * AMOUNT - sent
 
 

@@ -43,7 +43,7 @@ WHOLE = {"CheckInvariants", "ListOpenHolds"}
 # Open the keys of wallets, which the crowd's do not have.
 SEALED = {"AdoptTransaction", "AbandonCommand"}
 # Write a row, which makes new pages in an empty table.
-WRITES = {"StopFlow", "ResumeFlow", "LimitFlow"}
+WRITES = {"StopFlow", "ResumeFlow", "LimitFlow", "RedirectPayout"}
 # Sums lines of the house's accounts: what counts is that wrong statistics do not make it more.
 SUMS = {"ListAccounts", "GetPlatformBalance"}
 READS = [

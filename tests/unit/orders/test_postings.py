@@ -62,6 +62,25 @@ def test_every_movement_of_an_order_has_an_id_of_its_own_that_repeats() -> None:
     assert len(set(ids())) == len(ids())
 
 
+def test_what_is_paid_at_another_address_is_credited_and_leaves() -> None:
+    order = an_order()
+    paid = [
+        Payment(payee="SELLER", amount=60 * CENT, transaction_hash="ab", is_redirected=True),
+        Payment(payee="BUYER", amount=20 * CENT, transaction_hash="ab"),
+    ]
+
+    found = postings.payout(order, payments=paid, is_dispute=False)
+
+    seller, outside = f"user:{order.seller.id}", "external:stellar"
+    assert [(one.code, one.debit, one.credit, one.amount) for one in found] == [
+        ("RELEASE", f"escrow:{order.id}", seller, 60 * CENT),
+        ("WITHDRAWAL", seller, outside, 60 * CENT),
+        ("REFUND", f"escrow:{order.id}", f"user:{order.buyer.id}", 20 * CENT),
+    ]
+    assert len({one.id for one in found}) == 3
+    assert found[1].transaction_hash == "ab"
+
+
 def test_a_refused_hold_says_what_is_available_and_what_was_asked_for() -> None:
     found = Posted(is_refused=True, reason="INSUFFICIENT_FUNDS", available=12 * CENT)
 

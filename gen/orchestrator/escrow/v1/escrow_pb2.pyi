@@ -199,20 +199,22 @@ class Escrow(_message.Message):
     def __init__(self, id: _Optional[str] = ..., order_id: _Optional[str] = ..., contract_id: _Optional[str] = ..., state: _Optional[_Union[EscrowState, str]] = ..., amount: _Optional[_Union[_common_pb2.Money, _Mapping]] = ..., funded_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., closed_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., last_error: _Optional[str] = ...) -> None: ...
 
 class ChainPayment(_message.Message):
-    __slots__ = ("payee", "from_address", "to_address", "amount", "transaction_hash", "absorbed_fee")
+    __slots__ = ("payee", "from_address", "to_address", "amount", "transaction_hash", "absorbed_fee", "redirected")
     PAYEE_FIELD_NUMBER: _ClassVar[int]
     FROM_ADDRESS_FIELD_NUMBER: _ClassVar[int]
     TO_ADDRESS_FIELD_NUMBER: _ClassVar[int]
     AMOUNT_FIELD_NUMBER: _ClassVar[int]
     TRANSACTION_HASH_FIELD_NUMBER: _ClassVar[int]
     ABSORBED_FEE_FIELD_NUMBER: _ClassVar[int]
+    REDIRECTED_FIELD_NUMBER: _ClassVar[int]
     payee: PayeeRole
     from_address: str
     to_address: str
     amount: _common_pb2.Money
     transaction_hash: str
     absorbed_fee: bool
-    def __init__(self, payee: _Optional[_Union[PayeeRole, str]] = ..., from_address: _Optional[str] = ..., to_address: _Optional[str] = ..., amount: _Optional[_Union[_common_pb2.Money, _Mapping]] = ..., transaction_hash: _Optional[str] = ..., absorbed_fee: _Optional[bool] = ...) -> None: ...
+    redirected: bool
+    def __init__(self, payee: _Optional[_Union[PayeeRole, str]] = ..., from_address: _Optional[str] = ..., to_address: _Optional[str] = ..., amount: _Optional[_Union[_common_pb2.Money, _Mapping]] = ..., transaction_hash: _Optional[str] = ..., absorbed_fee: _Optional[bool] = ..., redirected: _Optional[bool] = ...) -> None: ...
 
 class Command(_message.Message):
     __slots__ = ("id", "kind", "state", "escrow", "step", "payments", "error_reason", "error_message", "created_at", "finished_at")
@@ -639,6 +641,32 @@ class AbandonCommandRequest(_message.Message):
     command_id: str
     why: str
     def __init__(self, command_id: _Optional[str] = ..., why: _Optional[str] = ...) -> None: ...
+
+class RedirectPayoutRequest(_message.Message):
+    __slots__ = ("order_id", "party", "address", "why")
+    ORDER_ID_FIELD_NUMBER: _ClassVar[int]
+    PARTY_FIELD_NUMBER: _ClassVar[int]
+    ADDRESS_FIELD_NUMBER: _ClassVar[int]
+    WHY_FIELD_NUMBER: _ClassVar[int]
+    order_id: str
+    party: PayeeRole
+    address: str
+    why: str
+    def __init__(self, order_id: _Optional[str] = ..., party: _Optional[_Union[PayeeRole, str]] = ..., address: _Optional[str] = ..., why: _Optional[str] = ...) -> None: ...
+
+class Redirect(_message.Message):
+    __slots__ = ("party", "address", "proposed_by", "expires_at", "approved_by")
+    PARTY_FIELD_NUMBER: _ClassVar[int]
+    ADDRESS_FIELD_NUMBER: _ClassVar[int]
+    PROPOSED_BY_FIELD_NUMBER: _ClassVar[int]
+    EXPIRES_AT_FIELD_NUMBER: _ClassVar[int]
+    APPROVED_BY_FIELD_NUMBER: _ClassVar[int]
+    party: PayeeRole
+    address: str
+    proposed_by: str
+    expires_at: _timestamp_pb2.Timestamp
+    approved_by: str
+    def __init__(self, party: _Optional[_Union[PayeeRole, str]] = ..., address: _Optional[str] = ..., proposed_by: _Optional[str] = ..., expires_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., approved_by: _Optional[str] = ...) -> None: ...
 
 class ConfirmChainRequest(_message.Message):
     __slots__ = ("why",)

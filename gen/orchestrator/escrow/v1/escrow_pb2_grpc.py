@@ -155,6 +155,11 @@ class EscrowServiceStub:
                 request_serializer=orchestrator_dot_escrow_dot_v1_dot_escrow__pb2.AbandonCommandRequest.SerializeToString,
                 response_deserializer=orchestrator_dot_escrow_dot_v1_dot_escrow__pb2.Command.FromString,
                 _registered_method=True)
+        self.RedirectPayout = channel.unary_unary(
+                '/orchestrator.escrow.v1.EscrowService/RedirectPayout',
+                request_serializer=orchestrator_dot_escrow_dot_v1_dot_escrow__pb2.RedirectPayoutRequest.SerializeToString,
+                response_deserializer=orchestrator_dot_escrow_dot_v1_dot_escrow__pb2.Redirect.FromString,
+                _registered_method=True)
         self.ConfirmChain = channel.unary_unary(
                 '/orchestrator.escrow.v1.EscrowService/ConfirmChain',
                 request_serializer=orchestrator_dot_escrow_dot_v1_dot_escrow__pb2.ConfirmChainRequest.SerializeToString,
@@ -382,6 +387,17 @@ class EscrowServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def RedirectPayout(self, request, context):
+        """For operators: let what an order's contract pays to a party go to another address of the same
+        party, if their wallet cannot receive it. The first call proposes it. It is in effect when
+        another operator makes the same call before the proposal expires. The contract must hold the
+        money, and no command on it may be in progress. Reasons: ESCROW_NOT_FOUND, ESCROW_NOT_READY,
+        COMMAND_IN_MOTION, PAYOUT_ADDRESS_INVALID, OPERATOR_NOT_NAMED, PROVIDER_UNAVAILABLE.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def ConfirmChain(self, request, context):
         """For operators: confirm that the transactions that the books lacked are settled. Sending starts
         again, for every marketplace. Reasons: NOTHING_HELD, PROVIDER_UNAVAILABLE.
@@ -548,6 +564,11 @@ def add_EscrowServiceServicer_to_server(servicer, server):
                     servicer.AbandonCommand,
                     request_deserializer=orchestrator_dot_escrow_dot_v1_dot_escrow__pb2.AbandonCommandRequest.FromString,
                     response_serializer=orchestrator_dot_escrow_dot_v1_dot_escrow__pb2.Command.SerializeToString,
+            ),
+            'RedirectPayout': grpc.unary_unary_rpc_method_handler(
+                    servicer.RedirectPayout,
+                    request_deserializer=orchestrator_dot_escrow_dot_v1_dot_escrow__pb2.RedirectPayoutRequest.FromString,
+                    response_serializer=orchestrator_dot_escrow_dot_v1_dot_escrow__pb2.Redirect.SerializeToString,
             ),
             'ConfirmChain': grpc.unary_unary_rpc_method_handler(
                     servicer.ConfirmChain,
@@ -1207,6 +1228,33 @@ class EscrowService:
             '/orchestrator.escrow.v1.EscrowService/AbandonCommand',
             orchestrator_dot_escrow_dot_v1_dot_escrow__pb2.AbandonCommandRequest.SerializeToString,
             orchestrator_dot_escrow_dot_v1_dot_escrow__pb2.Command.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RedirectPayout(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/orchestrator.escrow.v1.EscrowService/RedirectPayout',
+            orchestrator_dot_escrow_dot_v1_dot_escrow__pb2.RedirectPayoutRequest.SerializeToString,
+            orchestrator_dot_escrow_dot_v1_dot_escrow__pb2.Redirect.FromString,
             options,
             channel_credentials,
             insecure,

@@ -109,6 +109,13 @@ class EscrowServiceStub:
     and the chain does not show its effect. Otherwise it is quarantined. Reasons: COMMAND_NOT_FOUND,
     COMMAND_ENDED, COMMAND_IN_MOTION, COMMAND_HAS_PAID.
     """
+    RedirectPayout: _aio.UnaryUnaryMultiCallable[_escrow_pb2.RedirectPayoutRequest, _escrow_pb2.Redirect]
+    """For operators: let what an order's contract pays to a party go to another address of the same
+    party, if their wallet cannot receive it. The first call proposes it. It is in effect when
+    another operator makes the same call before the proposal expires. The contract must hold the
+    money, and no command on it may be in progress. Reasons: ESCROW_NOT_FOUND, ESCROW_NOT_READY,
+    COMMAND_IN_MOTION, PAYOUT_ADDRESS_INVALID, OPERATOR_NOT_NAMED, PROVIDER_UNAVAILABLE.
+    """
     ConfirmChain: _aio.UnaryUnaryMultiCallable[_escrow_pb2.ConfirmChainRequest, _escrow_pb2.ConfirmChainResponse]
     """For operators: confirm that the transactions that the books lacked are settled. Sending starts
     again, for every marketplace. Reasons: NOTHING_HELD, PROVIDER_UNAVAILABLE.
@@ -366,6 +373,19 @@ class EscrowServiceServicer(metaclass=_abc_1.ABCMeta):
         after proof that nothing of it has landed: its sequence number is used for an empty transaction,
         and the chain does not show its effect. Otherwise it is quarantined. Reasons: COMMAND_NOT_FOUND,
         COMMAND_ENDED, COMMAND_IN_MOTION, COMMAND_HAS_PAID.
+        """
+
+    @_abc_1.abstractmethod
+    def RedirectPayout(
+        self,
+        request: _escrow_pb2.RedirectPayoutRequest,
+        context: _aio.ServicerContext[_escrow_pb2.RedirectPayoutRequest, _abc.Awaitable[_escrow_pb2.Redirect]],
+    ) -> _abc.Awaitable[_escrow_pb2.Redirect]:
+        """For operators: let what an order's contract pays to a party go to another address of the same
+        party, if their wallet cannot receive it. The first call proposes it. It is in effect when
+        another operator makes the same call before the proposal expires. The contract must hold the
+        money, and no command on it may be in progress. Reasons: ESCROW_NOT_FOUND, ESCROW_NOT_READY,
+        COMMAND_IN_MOTION, PAYOUT_ADDRESS_INVALID, OPERATOR_NOT_NAMED, PROVIDER_UNAVAILABLE.
         """
 
     @_abc_1.abstractmethod
