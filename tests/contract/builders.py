@@ -392,7 +392,7 @@ WEBHOOKS: dict[str, Callable[[], Any]] = {
 VALID: dict[str, dict[str, Callable[[], Any]]] = {
     "orders": ORDERS,
     "ledger": LEDGER,
-    "escrow": ESCROW | OPERATORS,
+    "escrow": {**ESCROW, **OPERATORS},
     "disputes": DISPUTES,
     "webhooks": WEBHOOKS | EVENTS,
 }

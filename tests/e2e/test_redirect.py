@@ -40,8 +40,9 @@ async def test_release_to_a_frozen_wallet_is_paid_elsewhere_and_booked(
     assert [one.stdout.split()[0] for one in said] == ["PROPOSED", "APPROVED"]
     assert (await shop.get(f"/orders/{order_id}"))["status"] == "CLOSED"
     assert await shop.balance(pair.seller) == ("0.00", "0.00")
-    statement = await shop.get(f"/users/{pair.seller}/balance/entries")
-    assert {entry["code"] for entry in statement["data"]} >= {"RELEASE", "WITHDRAWAL"}
+    answer = await shop.client.get(f"/users/{pair.seller}/balance/entries")
+    statement = answer.json()["data"]
+    assert {entry["code"] for entry in statement} >= {"RELEASE", "WITHDRAWAL"}
     await assert_sound(operator)
 
 

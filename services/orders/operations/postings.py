@@ -127,8 +127,8 @@ def payout(
         if payment.is_redirected:
             # It is theirs, and it has left: their wallet never had it.
             left = _line(order, f"left:{index}", "WITHDRAWAL", target, "external:stellar")
-            kept = {"amount": payment.amount, "transaction_hash": payment.transaction_hash}
-            transfers.append(replace(left, **kept, reason=REDIRECTED))
+            left = replace(left, amount=payment.amount, reason=REDIRECTED)
+            transfers.append(replace(left, transaction_hash=payment.transaction_hash))
     return transfers
 
 
