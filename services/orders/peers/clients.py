@@ -393,8 +393,7 @@ def _money(asset: str, minor_units: int) -> common_pb2.Money:
 
 
 def _name(enum: Any, value: int, prefix: str) -> str:
-    name: str = enum.Name(value)
-    return name.removeprefix(prefix)
+    return str(enum.Name(value)).removeprefix(prefix)
 
 
 def _text(at: Timestamp) -> str:
