@@ -98,6 +98,9 @@ class WalletService:
             held = None
 
         async def work(tx: Transaction) -> Command:
+            wallet = await self.wallets.wallet_of_user(
+                tx, marketplace_id=request.marketplace_id, user_id=user_id
+            )
             if held is not None and held < amount.minor_units:
                 raise PlatformTooPoor(
                     "The platform's wallet has less than the amount",
@@ -107,9 +110,6 @@ class WalletService:
                         "currency": USDC,
                     },
                 )
-            wallet = await self.wallets.wallet_of_user(
-                tx, marketplace_id=request.marketplace_id, user_id=user_id
-            )
             planned = plan_credit(minor_units=amount.minor_units)
             return await self.acceptance.add(tx, request, planned=planned, wallet_id=wallet.id)
 
