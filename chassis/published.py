@@ -6,6 +6,7 @@ gaps are asked for events until no transaction can fill them any more; then they
 """
 
 import datetime as dt
+import uuid
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
@@ -79,6 +80,14 @@ async def waiting(connection: Connection, *, limit: int) -> Sequence[tuple[objec
     return await connection.fetch(_WAITING, {"limit": limit})
 
 
+async def oldest(connection: Connection, marketplace_id: uuid.UUID) -> dt.datetime | None:
+    """Return when a marketplace's oldest event occurred that is not published; None: none waits."""
+    found: dt.datetime | None = await connection.fetchval(
+        _OLDEST, {"marketplace_id": marketplace_id}
+    )
+    return found
+
+
 async def mark(connection: Connection, ids: Collection[int]) -> None:
     """Note that events are published."""
     if ids:
@@ -99,6 +108,10 @@ cross join lateral (
     order by id limit %(limit)s
 ) o
 order by o.id limit %(limit)s
+"""
+_OLDEST = """
+select occurred_at from outbox_waiting where marketplace_id = %(marketplace_id)s
+order by id limit 1
 """
 _MARK = """
 update outbox_published set ids = ids + (

@@ -10,7 +10,7 @@ from orchestrator.escrow.v1 import escrow_pb2, escrow_pb2_grpc
 
 from chassis import identity
 from chassis.idempotency import Answer, request_key
-from chassis.identity import MARKETPLACE, PEOPLE, REPLAYED_KEY, allow
+from chassis.identity import MARKETPLACE, PEOPLE, REPLAYED_KEY, STAFF, allow
 from chassis.server import Binding
 from chassis.wire import money_from_proto, page_size, uuid_from_token
 from kernel.errors import InvalidArgument
@@ -52,7 +52,7 @@ ACCESS = {
     "GetEscrow": allow("orders", "operator", scope="read"),
     "ListTransactions": allow("orders", "operator", scope="read"),
     "ListHoldings": allow("orders", "operator"),
-    "ListConcerns": allow("operator"),
+    "ListConcerns": allow("gateway", "operator", scope="read", roles=MARKETPLACE | STAFF),
     "CheckNetwork": allow("operator"),
     "RequeueCommand": allow("operator"),
     "AdoptTransaction": allow("operator"),

@@ -172,6 +172,7 @@ def concerns(value: Concerns) -> escrow_pb2.ListConcernsResponse:
         ],
         hold=None if value.hold is None else _hold(value.hold),
         blindness=None if value.blindness is None else _blindness(value.blindness),
+        oldest_event_at=instant_to_proto(value.oldest_event_at),
     )
 
 

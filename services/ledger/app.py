@@ -12,6 +12,8 @@ from chassis.signature import EventVerifier
 from kernel.clock import SystemClock
 from services.ledger import wire
 from services.ledger.batch import Batcher
+from services.ledger.books.service import Books
+from services.ledger.books.store import BooksStore
 from services.ledger.corrections import wire as corrections_wire
 from services.ledger.corrections.service import Corrections
 from services.ledger.corrections.store import CorrectionStore
@@ -72,10 +74,11 @@ async def build(settings: LedgerSettings) -> App:
         encode=corrections_wire.correction_bytes,
     )
     deposits = Deposits(database=database, batcher=batcher, store=DepositStore())
+    books = Books(database=database, store=BooksStore())
     return App(
         name=NAME,
         settings=settings,
-        binding=binding(service, corrections, deposits),
+        binding=binding(service, corrections, deposits, books),
         database=database,
         bus=bus,
         measures=MEASURES,
@@ -83,5 +86,5 @@ async def build(settings: LedgerSettings) -> App:
             "deposits": partial(consumer.run, bus=bus, deposits=deposits, escrow=escrow),
             "purge": partial(idempotency.keep_purged, database),
         },
-        close=(batcher.close,),
+        close=(batcher.close, books.close),
     )

@@ -8,12 +8,14 @@ from orchestrator.ledger.v1 import corrections_pb2, ledger_pb2, ledger_pb2_grpc
 
 from chassis import identity
 from chassis.idempotency import request_key
-from chassis.identity import MARKETPLACE, PEOPLE, REPLAYED_KEY, allow
+from chassis.identity import MARKETPLACE, PEOPLE, REPLAYED_KEY, STAFF, allow
 from chassis.server import Binding
 from chassis.wire import number_from_token, page_size
 from kernel.ids import MarketplaceId
 from services.ledger import wire
 from services.ledger.batch import Posting
+from services.ledger.books import wire as books_wire
+from services.ledger.books.service import Books
 from services.ledger.corrections import wire as corrections_wire
 from services.ledger.corrections.service import Corrections
 from services.ledger.deposits import wire as deposits_wire
@@ -44,13 +46,16 @@ ACCESS = {
     "ProposeCorrection": allow(OPERATOR),
     "DecideCorrection": allow(OPERATOR),
     "ListCorrections": allow(OPERATOR),
+    "GetBooks": allow("gateway", OPERATOR, scope="read", roles=MARKETPLACE | STAFF),
 }
 
 
-def binding(service: LedgerService, corrections: Corrections, deposits: Deposits) -> Binding:
+def binding(
+    service: LedgerService, corrections: Corrections, deposits: Deposits, books: Books
+) -> Binding:
     """Return the servicer with its allow-list."""
     return Binding(
-        servicer=LedgerServicer(service, corrections, deposits),
+        servicer=LedgerServicer(service, corrections, deposits, books),
         add=ledger_pb2_grpc.add_LedgerServiceServicer_to_server,
         descriptor=ledger_pb2.DESCRIPTOR.services_by_name["LedgerService"],
         access=ACCESS,
@@ -61,11 +66,16 @@ class LedgerServicer(ledger_pb2_grpc.LedgerServiceServicer):
     """One method for each RPC. The contract lists their refusals."""
 
     def __init__(
-        self, service: LedgerService, corrections: Corrections, deposits: Deposits
+        self,
+        service: LedgerService,
+        corrections: Corrections,
+        deposits: Deposits,
+        books: Books,
     ) -> None:
         self._service = service
         self._corrections = corrections
         self._deposits = deposits
+        self._books = books
 
     async def OpenAccount(
         self, request: ledger_pb2.OpenAccountRequest, context: Context
@@ -194,6 +204,13 @@ class LedgerServicer(ledger_pb2_grpc.LedgerServiceServicer):
             marketplace_id=None if sees_all else _marketplace()
         )
         return wire.invariants(found)
+
+    async def GetBooks(
+        self, request: ledger_pb2.GetBooksRequest, context: Context
+    ) -> ledger_pb2.Books:
+        del request, context
+        known, is_checking = await self._books.read(_marketplace())
+        return books_wire.books(known, is_checking=is_checking)
 
     async def ListSuspense(
         self, request: ledger_pb2.ListSuspenseRequest, context: Context

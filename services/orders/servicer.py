@@ -64,7 +64,7 @@ ACCESS = {
     "PayOrder": allow("gateway", scope="write", roles=WITH_PEOPLE),
     "CreditUser": allow("gateway", scope="admin"),
     "GiveBackHold": allow("operator"),
-    "GetReconciliation": allow("operator"),
+    "GetReconciliation": allow("gateway", "operator", scope="read", roles=WITH_STAFF),
     **deadlines_servicer.ACCESS,
     **offers_servicer.ACCESS,
     **previews_servicer.ACCESS,

@@ -189,6 +189,7 @@ async def test_every_view_is_shown_to_a_key_that_may_only_read(
         ("users", sides.buyer),
         (f"users/{sides.buyer}", "USDC on chain"),
         ("books", "Fee, party API"),
+        ("books", "I1 every asset sums to zero"),
         ("webhooks", "There are no webhooks."),
         # A scope that the key lacks is named.
         ("keys", "This credential lacks the scope “admin”."),

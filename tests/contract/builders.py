@@ -237,6 +237,7 @@ LEDGER: dict[str, Callable[[], Any]] = {
     "GetPlatformBalance": lambda: ledger.GetPlatformBalanceRequest(asset="USDC"),
     "ListPlatformEntries": lambda: ledger.ListPlatformEntriesRequest(asset="USDC", page=page()),
     "CheckInvariants": ledger.CheckInvariantsRequest,
+    "GetBooks": ledger.GetBooksRequest,
     "ListSuspense": lambda: ledger.ListSuspenseRequest(only_open=True, page=page()),
     "CreditSuspense": lambda: ledger.CreditSuspenseRequest(transfer_id=ident(), reason="Theirs"),
     "ListOpenHolds": lambda: ledger.ListOpenHoldsRequest(page=page()),

@@ -22,6 +22,7 @@ NEEDS_NOTHING = {
     ("ledger", "GetPlatformBalance"),
     ("ledger", "ListPlatformEntries"),
     ("ledger", "CheckInvariants"),
+    ("ledger", "GetBooks"),
     ("ledger", "ListSuspense"),
     ("ledger", "ListCorrections"),
     ("ledger", "ListOpenHolds"),

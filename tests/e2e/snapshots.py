@@ -14,15 +14,16 @@ Contents = dict[str, tuple[Any, ...] | None]
 STILL_SECONDS = 0.3
 # Background work changes these tables: the watcher's place on the chain, the newest ledger that was
 # seen, the time at which a difference of another test was last seen, counts of orders, whose sums
-# are compared instead, words of orders, deliveries of other tests that are tried again, the list of
-# events, places in the stream, the log of requests, and the ids of published events, among which
-# gaps of undone transactions close.
+# are compared instead, checks of books, words of orders, deliveries of other tests that are tried
+# again, the list of events, places in the stream, the log of requests, and the ids of published
+# events, among which gaps of undone transactions close.
 _MOVES = {
     "disputes.outbox_published",
     "escrow.cursors",
     "escrow.outbox_published",
     "escrow.platform",
     "gateway.requests",
+    "ledger.books",
     "ledger.outbox_published",
     "orders.differences",
     "orders.outbox_published",

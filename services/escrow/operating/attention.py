@@ -3,11 +3,12 @@
 Nothing is decided here: the worker decides on a retried command from the books and the chain.
 """
 
+import datetime as dt
 import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from chassis import identity
+from chassis import identity, published
 from chassis.audit import Trail
 from chassis.database import Database
 from chassis.telemetry import logger
@@ -29,6 +30,7 @@ class Concerns:
 
     changes: of orders' contracts, by transactions that are not ours; hold: why nothing new is sent;
     blindness: why no deposit is seen. The last two are of everybody.
+    oldest_event_at: of the marketplace's events that are not published; None: none waits.
     """
 
     commands: Sequence[CommandOfConcern]
@@ -36,6 +38,7 @@ class Concerns:
     changes: Sequence[ForeignChange]
     hold: Hold | None
     blindness: Blindness | None
+    oldest_event_at: dt.datetime | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,4 +91,5 @@ class Attention:
                 changes=await self.foreign.open_ones(tx, marketplace_id=marketplace_id),
                 hold=await self.landings.hold(tx),
                 blindness=await self.deposits.blindness(tx, self.asset_contract),
+                oldest_event_at=await published.oldest(tx, marketplace_id),
             )

@@ -5,11 +5,19 @@ from collections.abc import Collection, Sequence
 from dataclasses import asdict, dataclass
 
 from chassis.database import Transaction
-from services.orders.reconciliation.holdings import Difference, Found, Place, Reconciliation
+from services.orders.reconciliation.holdings import (
+    Difference,
+    Found,
+    Place,
+    Reconciliation,
+    SlowOperation,
+)
 
 # Long enough for running commands to end.
 CONFIRMED_SECONDS = 30
 SHOWN_MAX = 100
+# Operations that have run for longer are listed.
+SLOW_MINUTES, SLOW_MAX = 5, 200
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,6 +84,13 @@ class DifferenceStore:
         }
         return [Found(**row._asdict()) for row in await tx.fetch(_DIFFERENCES, values)]
 
+    async def slow_operations(
+        self, tx: Transaction, *, marketplace_id: uuid.UUID
+    ) -> list[SlowOperation]:
+        """List the operations of a marketplace that have run for long, the oldest first."""
+        values = {"marketplace_id": marketplace_id, "minutes": SLOW_MINUTES, "limit": SLOW_MAX}
+        return [SlowOperation(**row._asdict()) for row in await tx.fetch(_SLOW, values)]
+
 
 _PLACE = "select marketplace_id, side, page_token, accounts from reconciliation where id = 1"
 _MOVE = """
@@ -121,4 +136,11 @@ _DIFFERENCES = """
 select account, ledger, chain, since from differences
 where marketplace_id = %(marketplace_id)s and seen_at - since >= %(seconds)s * interval '1 second'
 order by since, account limit %(limit)s
+"""
+# Of the index of those that run.
+_SLOW = """
+select order_id, kind, started_at as since from operations
+where marketplace_id = %(marketplace_id)s and state = 'running'
+    and started_at <= clock_timestamp() - make_interval(mins => %(minutes)s)
+order by started_at, order_id limit %(limit)s
 """

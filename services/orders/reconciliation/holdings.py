@@ -2,6 +2,7 @@
 
 import datetime as dt
 import uuid
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 ESCROW = "escrow:"
@@ -63,6 +64,24 @@ class Reconciliation:
     round_finished_at: dt.datetime | None
     round_accounts: int
     differing: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SlowOperation:
+    """An operation on an order that has run for long. since: when it was asked for."""
+
+    order_id: uuid.UUID
+    kind: str
+    since: dt.datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Standing:
+    """How a marketplace stands: its differences, its slow operations, its oldest waiting event."""
+
+    differences: Sequence[Found]
+    slow: Sequence[SlowOperation]
+    oldest_event_at: dt.datetime | None
 
 
 def difference(holding: Holding, *, ledger: int) -> Difference | None:

@@ -11,7 +11,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Protocol
 
-from chassis import identity
+from chassis import identity, published
 from chassis.database import Database, Transaction
 from chassis.session_lock import only_one
 from chassis.telemetry import logger
@@ -20,10 +20,10 @@ from services.orders.reconciliation.difference_store import DifferenceStore
 from services.orders.reconciliation.holdings import (
     ESCROW,
     Difference,
-    Found,
     Holding,
     Place,
     Reconciliation,
+    Standing,
     difference,
 )
 
@@ -114,11 +114,14 @@ class Reconciler:
         async with self.database.statement() as connection:
             self.last = await self.store.known(connection)
 
-    async def found(self, *, marketplace_id: uuid.UUID) -> tuple[Reconciliation, list[Found]]:
-        """Return the state of the comparison, and the differences of a marketplace."""
+    async def found(self, *, marketplace_id: uuid.UUID) -> tuple[Reconciliation, Standing]:
+        """Return the state of the comparison, and how a marketplace stands."""
         async with self.database.transaction() as tx:
-            known = await self.store.known(tx)
-            return known, await self.store.differences(tx, marketplace_id=marketplace_id)
+            return await self.store.known(tx), Standing(
+                differences=await self.store.differences(tx, marketplace_id=marketplace_id),
+                slow=await self.store.slow_operations(tx, marketplace_id=marketplace_id),
+                oldest_event_at=await published.oldest(tx, marketplace_id),
+            )
 
     async def _place(self, tx: Transaction) -> Place | None:
         """Return the place of the next page; None: there is no marketplace."""

@@ -1,11 +1,12 @@
-// The books, as the API shows them: the platform's own money, its changes, the rules, the parts.
+// The books, as the API shows them: whether they are right, what is stuck, the platform's own money,
+// its changes, the rules, the parts.
 
 import { get } from "../api.js";
-import { fill, h } from "../dom.js";
+import { fill, h, refill } from "../dom.js";
 import { exporting } from "../exports.js";
 import { duration, words } from "../format.js";
 import { list } from "../list.js";
-import { amount, badge, code, facts, head, link, none, panel, signed, trouble, when } from "../parts.js";
+import { amount, badge, button, code, facts, head, link, none, panel, signed, table, trouble, when } from "../parts.js";
 
 const COLUMNS = [
   { title: "Change", cell: (one) => words(one.code) },
@@ -14,6 +15,35 @@ const COLUMNS = [
   { title: "Order", cell: (one) => (one.orderId ? link(`#/orders/${one.orderId}`, code(one.orderId)) : none()) },
   { title: "Reason", cell: (one) => one.reason ?? none() },
   { title: "When", cell: (one) => when(one.at) },
+];
+
+const MONEY = [
+  { title: "Currency", cell: (one) => one.currency },
+  { title: "Held", number: true, cell: (one) => amount(one.held) },
+  { title: "Available", number: true, cell: (one) => amount(one.available) },
+  { title: "Reserved", number: true, cell: (one) => amount(one.reserved) },
+  { title: "In escrow", number: true, cell: (one) => amount(one.inEscrow) },
+  { title: "In suspense", number: true, cell: (one) => amount(one.inSuspense) },
+];
+
+const INVARIANTS = [
+  { title: "Rule of the ledger", cell: (one) => one.name },
+  { title: "Now", cell: (one) => badge(one.holds ? "HOLDS" : "BROKEN") },
+  { title: "Checked", cell: (one) => one.details },
+];
+
+const DIFFERENCES = [
+  { title: "Account", cell: (one) => about(one) },
+  { title: "Ledger", number: true, cell: (one) => amount(one.ledger) },
+  { title: "Chain", number: true, cell: (one) => amount(one.chain) },
+  { title: "Since", cell: (one) => when(one.since) },
+];
+
+const WORK = [
+  { title: "About", cell: (one) => about(one) },
+  { title: "Work", cell: (one) => words(one.kind) },
+  { title: "Reason", cell: (one) => (one.reason ? words(one.reason) : none()) },
+  { title: "Since", cell: (one) => when(one.since) },
 ];
 
 export async function show(place, { signal }) {
@@ -28,12 +58,45 @@ export async function show(place, { signal }) {
   const money = section("Platform", "/platform/balance", platform, signal);
   const rules = section("Marketplace", "/marketplace", marketplace, signal);
   const parts = section("Parts", "/health/detailed", health, signal);
-  fill(place, head("Books", [], exporting("/exports/platform.csv", "platform")), h("div", { class: "columns" }, money, rules, parts),
-    h("h2", {}, "Changes"), changes.place,
-    h("p", { class: "fine" }, "Whether every sum holds, and whether ledger and chain agree, is for the operator of the ",
-      "deployment: make reconcile, make suspense and make stuck say it."));
+  const right = h("div", {}, "Loading…");
+  const look = () => get("/books", {}, { signal }).then(
+    (found) => refill(right, books(found, look)),
+    (error) => error.name === "AbortError" || fill(right, trouble(error, look)),
+  );
+  fill(place, head("Books", [], exporting("/exports/platform.csv", "platform")), right,
+    h("div", { class: "columns" }, money, rules, parts), h("h2", {}, "Changes"), changes.place);
+  look();
   await changes.load();
 }
+
+/** Whether the books are right, and all that says so. A word says it; colour is not all that tells. */
+function books({ isWell, ledger, chain, ...rest }, look) {
+  const verdict = { true: "RIGHT", false: "WRONG", null: "NOT_CHECKED_YET" };
+  return [
+    panel("Whether the books are right",
+      h("p", {}, badge(verdict[isWell]), " ", button("Look again", look)),
+      ledger.isChecking && h("p", { class: "fine" }, "A newer check of the ledger is in progress."),
+      facts([
+        ["Ledger checked", when(ledger.checkedAt)],
+        ["Ledger and chain", badge(chain.agrees === null ? "NOT_CHECKED_YET" : chain.agrees ? "AGREES" : "DIFFERS")],
+        ["Compared", when(chain.comparedAt)],
+        ["Needs an operator", String(rest.needsOperator.count)],
+        ["Waits", String(rest.waits.count)],
+        ["Sending", rest.isSendingOnHold ? "on hold until an operator has looked" : "goes on"],
+        ["Deposits", rest.areDepositsSeen ? "are seen" : "are not seen"],
+        ["Oldest event to publish", when(rest.oldestEventAt)],
+      ])),
+    ledger.money.length > 0 && table(MONEY, ledger.money, { caption: "Money of the marketplace, without the platform's own" }),
+    ledger.invariants.length > 0 && table(INVARIANTS, ledger.invariants, { caption: "Rules of the ledger, as they were last checked" }),
+    chain.differences.length > 0 && table(DIFFERENCES, chain.differences, { caption: "Where ledger and chain differ" }),
+    rest.needsOperator.count > 0 && table(WORK, rest.needsOperator.oldest, { caption: "Needs an operator, the oldest first" }),
+    rest.waits.count > 0 && table(WORK, rest.waits.oldest, { caption: "Waits, and goes on without help, the oldest first" }),
+  ];
+}
+
+const about = (one) =>
+  one.orderId ? link(`#/orders/${one.orderId}`, code(one.orderId))
+    : one.userId ? link(`#/users/${one.userId}`, code(one.userId)) : none();
 
 /** A panel that reads its own route, so that a missing scope closes one panel only. */
 function section(title, path, shown, signal) {

@@ -583,18 +583,20 @@ class WatcherBlindness(_message.Message):
     def __init__(self, why: _Optional[str] = ..., since: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
 
 class ListConcernsResponse(_message.Message):
-    __slots__ = ("commands", "transfers", "hold", "blindness", "changes")
+    __slots__ = ("commands", "transfers", "hold", "blindness", "changes", "oldest_event_at")
     COMMANDS_FIELD_NUMBER: _ClassVar[int]
     TRANSFERS_FIELD_NUMBER: _ClassVar[int]
     HOLD_FIELD_NUMBER: _ClassVar[int]
     BLINDNESS_FIELD_NUMBER: _ClassVar[int]
     CHANGES_FIELD_NUMBER: _ClassVar[int]
+    OLDEST_EVENT_AT_FIELD_NUMBER: _ClassVar[int]
     commands: _containers.RepeatedCompositeFieldContainer[CommandOfConcern]
     transfers: _containers.RepeatedCompositeFieldContainer[TransferAside]
     hold: ChainHold
     blindness: WatcherBlindness
     changes: _containers.RepeatedCompositeFieldContainer[ForeignChange]
-    def __init__(self, commands: _Optional[_Iterable[_Union[CommandOfConcern, _Mapping]]] = ..., transfers: _Optional[_Iterable[_Union[TransferAside, _Mapping]]] = ..., hold: _Optional[_Union[ChainHold, _Mapping]] = ..., blindness: _Optional[_Union[WatcherBlindness, _Mapping]] = ..., changes: _Optional[_Iterable[_Union[ForeignChange, _Mapping]]] = ...) -> None: ...
+    oldest_event_at: _timestamp_pb2.Timestamp
+    def __init__(self, commands: _Optional[_Iterable[_Union[CommandOfConcern, _Mapping]]] = ..., transfers: _Optional[_Iterable[_Union[TransferAside, _Mapping]]] = ..., hold: _Optional[_Union[ChainHold, _Mapping]] = ..., blindness: _Optional[_Union[WatcherBlindness, _Mapping]] = ..., changes: _Optional[_Iterable[_Union[ForeignChange, _Mapping]]] = ..., oldest_event_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
 
 class CheckNetworkRequest(_message.Message):
     __slots__ = ()

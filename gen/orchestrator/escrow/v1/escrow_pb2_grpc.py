@@ -343,7 +343,7 @@ class EscrowServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def ListConcerns(self, request, context):
-        """For operators: list quarantined and waiting commands, and transfers that were set aside.
+        """List quarantined and waiting commands, and transfers that were set aside.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -86,7 +86,7 @@ class EscrowServiceStub:
     Reasons: PROVIDER_UNAVAILABLE.
     """
     ListConcerns: _aio.UnaryUnaryMultiCallable[_escrow_pb2.ListConcernsRequest, _escrow_pb2.ListConcernsResponse]
-    """For operators: list quarantined and waiting commands, and transfers that were set aside."""
+    """List quarantined and waiting commands, and transfers that were set aside."""
     CheckNetwork: _aio.UnaryUnaryMultiCallable[_escrow_pb2.CheckNetworkRequest, _escrow_pb2.CheckNetworkResponse]
     """For operators: check what the network must have before a first order. Every node is asked. A
     problem is a finding and not an error of the call.
@@ -327,7 +327,7 @@ class EscrowServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _escrow_pb2.ListConcernsRequest,
         context: _aio.ServicerContext[_escrow_pb2.ListConcernsRequest, _abc.Awaitable[_escrow_pb2.ListConcernsResponse]],
     ) -> _abc.Awaitable[_escrow_pb2.ListConcernsResponse]:
-        """For operators: list quarantined and waiting commands, and transfers that were set aside."""
+        """List quarantined and waiting commands, and transfers that were set aside."""
 
     @_abc_1.abstractmethod
     def CheckNetwork(

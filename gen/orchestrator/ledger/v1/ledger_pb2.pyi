@@ -421,3 +421,35 @@ class CheckInvariantsResponse(_message.Message):
     RESULTS_FIELD_NUMBER: _ClassVar[int]
     results: _containers.RepeatedCompositeFieldContainer[InvariantResult]
     def __init__(self, results: _Optional[_Iterable[_Union[InvariantResult, _Mapping]]] = ...) -> None: ...
+
+class GetBooksRequest(_message.Message):
+    __slots__ = ()
+    def __init__(self) -> None: ...
+
+class AssetBooks(_message.Message):
+    __slots__ = ("asset", "available", "reserved", "in_escrow", "in_suspense")
+    ASSET_FIELD_NUMBER: _ClassVar[int]
+    AVAILABLE_FIELD_NUMBER: _ClassVar[int]
+    RESERVED_FIELD_NUMBER: _ClassVar[int]
+    IN_ESCROW_FIELD_NUMBER: _ClassVar[int]
+    IN_SUSPENSE_FIELD_NUMBER: _ClassVar[int]
+    asset: str
+    available: int
+    reserved: int
+    in_escrow: int
+    in_suspense: int
+    def __init__(self, asset: _Optional[str] = ..., available: _Optional[int] = ..., reserved: _Optional[int] = ..., in_escrow: _Optional[int] = ..., in_suspense: _Optional[int] = ...) -> None: ...
+
+class Books(_message.Message):
+    __slots__ = ("checked_at", "money", "invariants", "is_checking", "oldest_event_at")
+    CHECKED_AT_FIELD_NUMBER: _ClassVar[int]
+    MONEY_FIELD_NUMBER: _ClassVar[int]
+    INVARIANTS_FIELD_NUMBER: _ClassVar[int]
+    IS_CHECKING_FIELD_NUMBER: _ClassVar[int]
+    OLDEST_EVENT_AT_FIELD_NUMBER: _ClassVar[int]
+    checked_at: _timestamp_pb2.Timestamp
+    money: _containers.RepeatedCompositeFieldContainer[AssetBooks]
+    invariants: _containers.RepeatedCompositeFieldContainer[InvariantResult]
+    is_checking: bool
+    oldest_event_at: _timestamp_pb2.Timestamp
+    def __init__(self, checked_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., money: _Optional[_Iterable[_Union[AssetBooks, _Mapping]]] = ..., invariants: _Optional[_Iterable[_Union[InvariantResult, _Mapping]]] = ..., is_checking: _Optional[bool] = ..., oldest_event_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...

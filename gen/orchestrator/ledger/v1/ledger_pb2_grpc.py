@@ -122,6 +122,11 @@ class LedgerServiceStub:
                 request_serializer=orchestrator_dot_ledger_dot_v1_dot_ledger__pb2.ListPlatformEntriesRequest.SerializeToString,
                 response_deserializer=orchestrator_dot_ledger_dot_v1_dot_ledger__pb2.ListPlatformEntriesResponse.FromString,
                 _registered_method=True)
+        self.GetBooks = channel.unary_unary(
+                '/orchestrator.ledger.v1.LedgerService/GetBooks',
+                request_serializer=orchestrator_dot_ledger_dot_v1_dot_ledger__pb2.GetBooksRequest.SerializeToString,
+                response_deserializer=orchestrator_dot_ledger_dot_v1_dot_ledger__pb2.Books.FromString,
+                _registered_method=True)
 
 
 class LedgerServiceServicer:
@@ -266,6 +271,14 @@ class LedgerServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def GetBooks(self, request, context):
+        """Read the books of the marketplace as they were last checked: its money, and its invariants. A call
+        begins a new check unless the last one is recent, and waits a moment for it.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_LedgerServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -353,6 +366,11 @@ def add_LedgerServiceServicer_to_server(servicer, server):
                     servicer.ListPlatformEntries,
                     request_deserializer=orchestrator_dot_ledger_dot_v1_dot_ledger__pb2.ListPlatformEntriesRequest.FromString,
                     response_serializer=orchestrator_dot_ledger_dot_v1_dot_ledger__pb2.ListPlatformEntriesResponse.SerializeToString,
+            ),
+            'GetBooks': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetBooks,
+                    request_deserializer=orchestrator_dot_ledger_dot_v1_dot_ledger__pb2.GetBooksRequest.FromString,
+                    response_serializer=orchestrator_dot_ledger_dot_v1_dot_ledger__pb2.Books.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -816,6 +834,33 @@ class LedgerService:
             '/orchestrator.ledger.v1.LedgerService/ListPlatformEntries',
             orchestrator_dot_ledger_dot_v1_dot_ledger__pb2.ListPlatformEntriesRequest.SerializeToString,
             orchestrator_dot_ledger_dot_v1_dot_ledger__pb2.ListPlatformEntriesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetBooks(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/orchestrator.ledger.v1.LedgerService/GetBooks',
+            orchestrator_dot_ledger_dot_v1_dot_ledger__pb2.GetBooksRequest.SerializeToString,
+            orchestrator_dot_ledger_dot_v1_dot_ledger__pb2.Books.FromString,
             options,
             channel_credentials,
             insecure,

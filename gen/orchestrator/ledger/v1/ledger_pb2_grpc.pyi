@@ -79,6 +79,10 @@ class LedgerServiceStub:
     """
     ListPlatformEntries: _aio.UnaryUnaryMultiCallable[_ledger_pb2.ListPlatformEntriesRequest, _ledger_pb2.ListPlatformEntriesResponse]
     """List the lines of the platform's own money, newest first."""
+    GetBooks: _aio.UnaryUnaryMultiCallable[_ledger_pb2.GetBooksRequest, _ledger_pb2.Books]
+    """Read the books of the marketplace as they were last checked: its money, and its invariants. A call
+    begins a new check unless the last one is recent, and waits a moment for it.
+    """
 
 class LedgerServiceServicer(metaclass=_abc_1.ABCMeta):
     """Accounts and transfers of one marketplace. Every call can also fail with UNAUTHENTICATED,
@@ -246,5 +250,15 @@ class LedgerServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _aio.ServicerContext[_ledger_pb2.ListPlatformEntriesRequest, _abc.Awaitable[_ledger_pb2.ListPlatformEntriesResponse]],
     ) -> _abc.Awaitable[_ledger_pb2.ListPlatformEntriesResponse]:
         """List the lines of the platform's own money, newest first."""
+
+    @_abc_1.abstractmethod
+    def GetBooks(
+        self,
+        request: _ledger_pb2.GetBooksRequest,
+        context: _aio.ServicerContext[_ledger_pb2.GetBooksRequest, _abc.Awaitable[_ledger_pb2.Books]],
+    ) -> _abc.Awaitable[_ledger_pb2.Books]:
+        """Read the books of the marketplace as they were last checked: its money, and its invariants. A call
+        begins a new check unless the last one is recent, and waits a moment for it.
+        """
 
 def add_LedgerServiceServicer_to_server(servicer: LedgerServiceServicer, server: _aio.Server) -> None: ...

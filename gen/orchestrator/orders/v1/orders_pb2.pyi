@@ -694,18 +694,32 @@ class AccountDiffers(_message.Message):
     def __init__(self, account: _Optional[str] = ..., ledger: _Optional[int] = ..., chain: _Optional[int] = ..., since: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
 
 class Reconciliation(_message.Message):
-    __slots__ = ("looked_at", "round_finished_at", "round_accounts", "differing", "differences")
+    __slots__ = ("looked_at", "round_finished_at", "round_accounts", "differing", "differences", "slow", "oldest_event_at")
     LOOKED_AT_FIELD_NUMBER: _ClassVar[int]
     ROUND_FINISHED_AT_FIELD_NUMBER: _ClassVar[int]
     ROUND_ACCOUNTS_FIELD_NUMBER: _ClassVar[int]
     DIFFERING_FIELD_NUMBER: _ClassVar[int]
     DIFFERENCES_FIELD_NUMBER: _ClassVar[int]
+    SLOW_FIELD_NUMBER: _ClassVar[int]
+    OLDEST_EVENT_AT_FIELD_NUMBER: _ClassVar[int]
     looked_at: _timestamp_pb2.Timestamp
     round_finished_at: _timestamp_pb2.Timestamp
     round_accounts: int
     differing: int
     differences: _containers.RepeatedCompositeFieldContainer[AccountDiffers]
-    def __init__(self, looked_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., round_finished_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., round_accounts: _Optional[int] = ..., differing: _Optional[int] = ..., differences: _Optional[_Iterable[_Union[AccountDiffers, _Mapping]]] = ...) -> None: ...
+    slow: _containers.RepeatedCompositeFieldContainer[SlowOperation]
+    oldest_event_at: _timestamp_pb2.Timestamp
+    def __init__(self, looked_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., round_finished_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., round_accounts: _Optional[int] = ..., differing: _Optional[int] = ..., differences: _Optional[_Iterable[_Union[AccountDiffers, _Mapping]]] = ..., slow: _Optional[_Iterable[_Union[SlowOperation, _Mapping]]] = ..., oldest_event_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
+
+class SlowOperation(_message.Message):
+    __slots__ = ("order_id", "kind", "since")
+    ORDER_ID_FIELD_NUMBER: _ClassVar[int]
+    KIND_FIELD_NUMBER: _ClassVar[int]
+    SINCE_FIELD_NUMBER: _ClassVar[int]
+    order_id: str
+    kind: str
+    since: _timestamp_pb2.Timestamp
+    def __init__(self, order_id: _Optional[str] = ..., kind: _Optional[str] = ..., since: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
 
 class GiveBackHoldRequest(_message.Message):
     __slots__ = ("order_id", "reason")

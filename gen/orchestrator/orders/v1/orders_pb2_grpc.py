@@ -544,7 +544,8 @@ class OrdersServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def GetReconciliation(self, request, context):
-        """For operators: read the findings of the continuous comparison of ledger and chain.
+        """Read the findings of the continuous comparison of ledger and chain, and which operations of the
+        marketplace have run for long.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

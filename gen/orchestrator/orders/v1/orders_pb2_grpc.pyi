@@ -168,7 +168,9 @@ class OrdersServiceStub:
     canceled), HOLD_NOT_VOIDED.
     """
     GetReconciliation: _aio.UnaryUnaryMultiCallable[_orders_pb2.GetReconciliationRequest, _orders_pb2.Reconciliation]
-    """For operators: read the findings of the continuous comparison of ledger and chain."""
+    """Read the findings of the continuous comparison of ledger and chain, and which operations of the
+    marketplace have run for long.
+    """
 
 class OrdersServiceServicer(metaclass=_abc_1.ABCMeta):
     """The life of an order. Every call that changes something carries request_id. The same id with the
@@ -550,6 +552,8 @@ class OrdersServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _orders_pb2.GetReconciliationRequest,
         context: _aio.ServicerContext[_orders_pb2.GetReconciliationRequest, _abc.Awaitable[_orders_pb2.Reconciliation]],
     ) -> _abc.Awaitable[_orders_pb2.Reconciliation]:
-        """For operators: read the findings of the continuous comparison of ledger and chain."""
+        """Read the findings of the continuous comparison of ledger and chain, and which operations of the
+        marketplace have run for long.
+        """
 
 def add_OrdersServiceServicer_to_server(servicer: OrdersServiceServicer, server: _aio.Server) -> None: ...
