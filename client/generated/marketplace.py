@@ -739,6 +739,17 @@ class Marketplace(Client):
         )
         return answer
 
+    def get_books(self) -> types.Books:
+        """Read the marketplace's money, whether its books are right, and what is stuck.
+
+        A check of the whole ledger takes long in a large marketplace: the answer has the last
+        one, and a new one begins unless it is recent.
+
+        Scope: `read`
+        """
+        answer: types.Books = self._call(exchange.reading("/books", {}))
+        return answer
+
     def list_disputes(
         self,
         *,
@@ -2018,6 +2029,17 @@ class AsyncMarketplace(AsyncClient):
                 idempotency_key=idempotency_key,
             )
         )
+        return answer
+
+    async def get_books(self) -> types.Books:
+        """Read the marketplace's money, whether its books are right, and what is stuck.
+
+        A check of the whole ledger takes long in a large marketplace: the answer has the last
+        one, and a new one begins unless it is recent.
+
+        Scope: `read`
+        """
+        answer: types.Books = await self._call(exchange.reading("/books", {}))
         return answer
 
     def list_disputes(

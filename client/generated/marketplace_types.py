@@ -48,6 +48,21 @@ class ApiKey(TypedDict):
     revokedAt: str | None
 
 
+class AssetBooks(TypedDict):
+    """
+    The marketplace's money in a currency, without the platform's own.
+
+    held = available + reserved + inEscrow + inSuspense.
+    """
+
+    currency: str
+    held: str
+    available: str
+    reserved: str
+    inEscrow: str
+    inSuspense: str
+
+
 class AssignDispute(TypedDict):
     """
     The agent who takes the case; `assignedTo` means the same.
@@ -253,6 +268,18 @@ class DetailedHealth(TypedDict):
     parts: dict[str, str]
 
 
+class Difference(TypedDict):
+    """
+    An account whose ledger and chain differ: a user's wallet, or an order's contract.
+    """
+
+    userId: str | None
+    orderId: str | None
+    ledger: str
+    chain: str
+    since: str
+
+
 class Dispute(TypedDict):
     """
     A case.
@@ -326,6 +353,27 @@ class Health(TypedDict):
 
     status: str
     version: str
+
+
+class Invariant(TypedDict):
+    """
+    A rule of the ledger. details: how much was compared, and what breaks the rule.
+    """
+
+    name: str
+    holds: bool
+    details: str
+
+
+class Ledger(TypedDict):
+    """
+    The ledger as it was last checked. checkedAt: null before the first check.
+    """
+
+    checkedAt: str | None
+    isChecking: bool
+    money: list[AssetBooks]
+    invariants: list[Invariant]
 
 
 class LoggedRequest(TypedDict):
@@ -1049,6 +1097,18 @@ class User(TypedDict):
     createdAt: str | None
 
 
+class Waiting(TypedDict):
+    """
+    Work on an order or on a user's wallet that has stopped, or takes long.
+    """
+
+    orderId: str | None
+    userId: str | None
+    kind: str
+    reason: str | None
+    since: str
+
+
 class WalletBalance(TypedDict):
     """
     What a wallet holds of an asset, on chain.
@@ -1152,12 +1212,32 @@ class WithdrawalRules(TypedDict):
     approvalHours: int
 
 
+class Work(TypedDict):
+    """
+    Work of one kind: how much of it there is, at most 200, and the oldest 20.
+    """
+
+    count: int
+    oldest: list[Waiting]
+
+
 class Write(TypedDict):
     """
     What is written: up to 4,000 characters, kept as they are.
     """
 
     text: str
+
+
+class Chain(TypedDict):
+    """
+    The comparison of ledger and chain. comparedAt: the end of the last complete round.
+    """
+
+    comparedAt: str | None
+    lookedAt: str | None
+    agrees: bool | None
+    differences: list[Difference]
 
 
 class ClosedOrder(TypedDict):
@@ -1791,6 +1871,21 @@ class Withdrawal(TypedDict):
     userId: str
 
 
+class Books(TypedDict):
+    """
+    Whether the books are right. isWell: null before the first check and comparison.
+    """
+
+    isWell: bool | None
+    ledger: Ledger
+    chain: Chain
+    needsOperator: Work
+    waits: Work
+    isSendingOnHold: bool
+    areDepositsSeen: bool
+    oldestEventAt: str | None
+
+
 class DisputeWithOrder(TypedDict):
     """
     A case and its order.
@@ -1863,6 +1958,15 @@ class PageWithdrawal(TypedDict):
     data: list[Withdrawal]
     hasMore: bool
     nextCursor: str | None
+
+
+class SuccessBooks(TypedDict):
+    """
+    The envelope of every answer.
+    """
+
+    success: Literal[True]
+    data: Books
 
 
 class SuccessDisputeWithOrder(TypedDict):
