@@ -82,7 +82,7 @@ STABLE = {
     "listAudit getMe createWebhook listWebhooks getWebhook updateWebhook deleteWebhook "
     "listRequests getRequest rotateWebhookSecret "
     "sendWebhookTest listWebhookDeliveries resendWebhookDelivery resendWebhookDeliveries "
-    "getMarketplace advanceClock getHealth getDetailedHealth getPlatformBalance "
+    "getBooks getMarketplace advanceClock getHealth getDetailedHealth getPlatformBalance "
     "listPlatformEntries withdrawFees listFeeWithdrawals getFeeWithdrawal commitFeeWithdrawal "
     "approveFeeWithdrawal cancelFeeWithdrawal exportOrders exportWithdrawals exportPlatform "
     "exportFees exportFeeWithdrawals exportAudit exportStatement",
