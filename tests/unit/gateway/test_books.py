@@ -22,20 +22,20 @@ def ledger(**rest: Any) -> ledger_pb2.Books:
         asset="USDC", available=100_000, reserved=200_000, in_escrow=300_000, in_suspense=400_000
     )
     rule = ledger_pb2.InvariantResult(name="I1", holds=True, details="1 asset checked: ok")
-    return ledger_pb2.Books(**{"checked_at": AT, "money": [money], "invariants": [rule]} | rest)
+    found: dict[str, Any] = {"checked_at": AT, "money": [money], "invariants": [rule]}
+    return ledger_pb2.Books(**found | rest)
 
 
 def compared(**rest: Any) -> orders_pb2.Reconciliation:
-    return orders_pb2.Reconciliation(
-        **{"looked_at": LATER, "round_finished_at": AT, "round_accounts": 9, "differing": 5} | rest
-    )
+    found: dict[str, Any] = {"looked_at": LATER, "round_finished_at": AT, "differing": 5}
+    return orders_pb2.Reconciliation(**found | rest)
 
 
 def command(state: str, account: str) -> escrow_pb2.CommandOfConcern:
     return escrow_pb2.CommandOfConcern(
         id=str(ORDER),
         kind=escrow_pb2.COMMAND_KIND_RELEASE,
-        state=escrow_pb2.CommandState.Value(f"COMMAND_STATE_{state}"),
+        state=f"COMMAND_STATE_{state}",
         reason="NETWORK_FEES_TOO_HIGH",
         message="node.internal says: no",
         account=account,
