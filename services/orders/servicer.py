@@ -379,6 +379,6 @@ class OrdersServicer(
         self, request: orders_pb2.GetReconciliationRequest, context: Context
     ) -> orders_pb2.Reconciliation:
         del request, context
-        return wire.reconciliation(
-            *await self._reconciler.found(marketplace_id=calls.marketplace())
-        )
+        whose = calls.marketplace()
+        found = await self._reconciler.found(marketplace_id=whose)
+        return wire.reconciliation(*found, await self._reconciler.waiting(marketplace_id=whose))

@@ -28,7 +28,7 @@ from services.orders.order.domain import (
 from services.orders.order.intake import NewOrder
 from services.orders.peers.ports import TimelineItem
 from services.orders.people.users import User, UserType
-from services.orders.reconciliation.holdings import Reconciliation, Standing
+from services.orders.reconciliation.holdings import Found, Reconciliation, Waiting
 
 EnumT = TypeVar("EnumT", Party, DisputeReason, Decision, Origin, UserType, State, Sort)
 
@@ -309,7 +309,9 @@ def _user_name(name: UserName) -> common_pb2.UserRef:
     return common_pb2.UserRef(id=str(name.id), public_id=name.public_id)
 
 
-def reconciliation(known: Reconciliation, found: Standing) -> orders_pb2.Reconciliation:
+def reconciliation(
+    known: Reconciliation, found: Sequence[Found], waiting: Waiting
+) -> orders_pb2.Reconciliation:
     """Encode what the comparison of ledger and chain has found."""
     return orders_pb2.Reconciliation(
         looked_at=instant_to_proto(known.looked_at) if known.looked_at else None,
@@ -325,13 +327,13 @@ def reconciliation(known: Reconciliation, found: Standing) -> orders_pb2.Reconci
                 chain=one.chain,
                 since=instant_to_proto(one.since),
             )
-            for one in found.differences
+            for one in found
         ],
         slow=[
             orders_pb2.SlowOperation(
                 order_id=str(one.order_id), kind=one.kind, since=instant_to_proto(one.since)
             )
-            for one in found.slow
+            for one in waiting.slow
         ],
-        oldest_event_at=instant_to_proto(found.oldest_event_at),
+        oldest_event_at=instant_to_proto(waiting.oldest_event_at),
     )

@@ -76,10 +76,9 @@ class SlowOperation:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Standing:
-    """How a marketplace stands: its differences, its slow operations, its oldest waiting event."""
+class Waiting:
+    """What of a marketplace waits: its slow operations, and its oldest event to publish."""
 
-    differences: Sequence[Found]
     slow: Sequence[SlowOperation]
     oldest_event_at: dt.datetime | None
 

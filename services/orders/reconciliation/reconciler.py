@@ -20,10 +20,11 @@ from services.orders.reconciliation.difference_store import DifferenceStore
 from services.orders.reconciliation.holdings import (
     ESCROW,
     Difference,
+    Found,
     Holding,
     Place,
     Reconciliation,
-    Standing,
+    Waiting,
     difference,
 )
 
@@ -114,11 +115,16 @@ class Reconciler:
         async with self.database.statement() as connection:
             self.last = await self.store.known(connection)
 
-    async def found(self, *, marketplace_id: uuid.UUID) -> tuple[Reconciliation, Standing]:
-        """Return the state of the comparison, and how a marketplace stands."""
+    async def found(self, *, marketplace_id: uuid.UUID) -> tuple[Reconciliation, list[Found]]:
+        """Return the state of the comparison, and the differences of a marketplace."""
         async with self.database.transaction() as tx:
-            return await self.store.known(tx), Standing(
-                differences=await self.store.differences(tx, marketplace_id=marketplace_id),
+            known = await self.store.known(tx)
+            return known, await self.store.differences(tx, marketplace_id=marketplace_id)
+
+    async def waiting(self, *, marketplace_id: uuid.UUID) -> Waiting:
+        """Return what of a marketplace waits."""
+        async with self.database.transaction() as tx:
+            return Waiting(
                 slow=await self.store.slow_operations(tx, marketplace_id=marketplace_id),
                 oldest_event_at=await published.oldest(tx, marketplace_id),
             )
