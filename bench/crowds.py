@@ -175,13 +175,22 @@ select marketplace_id, uuidv7(created_at - now()),
        client_order_ref, '', '', '{}', '{}'
 from orders.orders where marketplace_id = %(marketplace_id)s order by id
 """
+# A request for each order; 1 of 500 is of another key.
+_REQUESTS = """
+insert into gateway.requests (marketplace_id, id, actor, role, method, route, path, status, code,
+                              message, milliseconds, request_id, idempotency_key)
+select marketplace_id, uuidv7(created_at - now()),
+       case buyer_public_id when 'usr_seldom' then 'key:seldom' else 'key:often' end, 'marketplace',
+       'POST', '/api/v1/orders', '/api/v1/orders', 201, '', '', 5, client_order_ref, ''
+from orders.orders where marketplace_id = %(marketplace_id)s order by id
+"""
 # What the statements after it join.
 _KNOWN = "analyze orders.orders, orders.users"
 _STATEMENTS = [
     part
     for whole in (
         *(_ORDERS, _WORDS, _TOTALS, _USERS, _KNOWN, _DISPUTES, _WITHDRAWALS, _LEDGER, _EVENTS),
-        *(_DELIVERIES, _AUDIT),
+        *(_DELIVERIES, _AUDIT, _REQUESTS),
     )
     for part in whole.split(";\n")
 ]

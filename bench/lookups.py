@@ -154,6 +154,14 @@ LISTS: Mapping[str, tuple[str, ...]] = {
         "actor=key:often&action=order.cancel",
         "actor=key:seldom&action=order.create",
     ),
+    "/requests": (
+        "",
+        "actor=key:often",
+        "actor=key:seldom",
+        "requestId=ref-7",
+        "status=2xx",
+        "method=POST&actor=key:often",
+    ),
 }
 # What people of support ask for, who belong to the live marketplace.
 OF_SUPPORT = {
