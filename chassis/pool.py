@@ -9,7 +9,8 @@ from typing import Any
 
 from psycopg.pq import TransactionStatus
 
-from chassis.connections import Connection, connect
+from chassis import connections
+from chassis.connections import Connection
 from chassis.outages import PoolBusy
 
 # A connection used this recently counts as alive, unless the server has sent something since.
@@ -45,7 +46,8 @@ class Pool:
         else:
             await self._free.acquire()
         try:
-            connection = await self._living() or await connect(**self._how, autocommit=True)
+            connection = await self._living()
+            connection = connection or await connections.connect(**self._how, autocommit=True)
         except BaseException:
             self._free.release()
             raise
