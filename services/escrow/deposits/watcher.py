@@ -233,7 +233,7 @@ class Watcher:
     async def _taken(self, page: TransfersPage, cursor: str) -> bool:
         """Record a page; False where another watcher, or an operator, has moved the cursor."""
         move = {"asset_contract": self._watched.asset_contract, "old": cursor}
-        if not (page.transfers or page.unreadable):
+        if not (page.transfers or page.unreadable or page.changes):
             async with self._database.statement() as connection:
                 return await self._deposits.move_cursor(connection, **move, new=page.next_cursor)
         async with self._database.transaction() as tx:
