@@ -67,6 +67,7 @@ OPEN_TO_SUPPORT = {
         "GetOffer",
         "ListOffers",
         "GetPreview",
+        "GetReconciliation",
         "ResolveDispute",
     },
     "disputes": {
@@ -79,8 +80,8 @@ OPEN_TO_SUPPORT = {
         "AddNote",
         "ListNotes",
     },
-    "ledger": set(),
-    "escrow": set(),
+    "ledger": {"GetBooks"},
+    "escrow": {"ListConcerns"},
     "webhooks": set(),
 }
 

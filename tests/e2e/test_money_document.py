@@ -32,6 +32,8 @@ DOCUMENTED = {
     "Release with a platform fee",
     "Refund",
     "Split",
+    # In test_redirect.py.
+    "Payout at another address",
     "Surplus",
     "Manual credit",
     "Withdrawal",

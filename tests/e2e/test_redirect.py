@@ -8,6 +8,7 @@ from deploy.local.devnet import network_info
 from deploy.operator.client import Operator
 from kernel.ids import from_public
 from tests.books import assert_sound
+from tests.e2e.test_money_document import after_funding, assert_printed
 from tests.e2e.test_operator import run
 from tests.integration.escrow.strangers import Stranger
 from tests.integration.escrow.world import post
@@ -43,6 +44,7 @@ async def test_release_to_a_frozen_wallet_is_paid_elsewhere_and_booked(
     answer = await shop.client.get(f"/users/{pair.seller}/balance/entries")
     statement = answer.json()["data"]
     assert {entry["code"] for entry in statement} >= {"RELEASE", "WITHDRAWAL"}
+    assert_printed("Payout at another address", after_funding(shop, order_id))
     await assert_sound(operator)
 
 
