@@ -74,8 +74,8 @@ async def _follow(bus: Bus, place: Place, handle: Handle) -> None:
     context = await bus.stream()
     made = str((await context.stream_info(STREAM)).created)
     after = place.sequence if place.made == made else 0
-    # The follower asks for each batch: a stream that were pushed to it would be dropped beyond its
-    # buffer, and sent again from there, over and over.
+    # The follower asks for each batch. What is pushed to it beyond its buffer would be dropped, and
+    # would be sent again, over and over.
     consumer: ConsumerInfo = await context.add_consumer(
         STREAM,
         ConsumerConfig(
@@ -141,9 +141,10 @@ async def require_complete(
 
 async def _some(subscription: JetStreamContext.PullSubscription, *, received: int) -> list[Msg]:
     """Wait for messages; none: there were none for a while, and none is missing."""
-    try:
-        found: list[Msg] = await subscription.fetch(BATCH, timeout=SILENCE_SECONDS)
-    except TimeoutError:
+    found: list[Msg] = []
+    with suppress(TimeoutError):
+        found = await subscription.fetch(BATCH, timeout=SILENCE_SECONDS)
+    if not found:
+        # Also where the server has ended the request early, as it does when a consumer is deleted.
         await require_complete(subscription, received=received)
-        return []
     return found

@@ -5,14 +5,15 @@ import uuid
 from collections.abc import Sequence
 
 import pytest
+from nats.errors import Error as NatsError
 from nats.js.api import AckPolicy, ConsumerConfig, DeliverPolicy
 
 from chassis.bus import Bus
-from chassis.following import Followed, Place, follow, require_complete
+from chassis.following import Followed, Place, _some, follow, require_complete
 from chassis.nats_settings import STREAM
 from deploy.local.nats import NatsServer
 from tests.integration.chassis.test_consumer import a_subject, publish
-from tests.patience import PATIENCE_SECONDS
+from tests.patience import PATIENCE_SECONDS, until
 
 
 async def test_a_burst_is_followed_once_and_in_order_by_a_slow_follower(
@@ -66,4 +67,26 @@ async def test_the_last_messages_of_the_stream_are_not_missed_in_silence(nats: N
         await require_complete(subscription, received=taken - 1)
 
     await context.delete_consumer(STREAM, consumer.name)
+    await bus.close()
+
+
+async def test_a_consumer_that_is_deleted_is_noticed_by_the_request_that_waits(
+    nats: NatsServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("chassis.following.SILENCE_SECONDS", 2.0)
+    bus = Bus(url=nats.url, name="test-follower")
+    context = await bus.stream()
+    config = ConsumerConfig(deliver_policy=DeliverPolicy.NEW, ack_policy=AckPolicy.NONE)
+    consumer = await context.add_consumer(STREAM, config)
+    subscription = await context.pull_subscribe_bind(consumer=consumer.name, stream=STREAM)
+
+    async def is_asked() -> bool:
+        return (await subscription.consumer_info()).num_waiting == 1
+
+    waiting = asyncio.create_task(_some(subscription, received=0))
+    await until(is_asked)
+    await context.delete_consumer(STREAM, consumer.name)
+
+    with pytest.raises(NatsError):
+        await waiting
     await bus.close()
