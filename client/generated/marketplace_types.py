@@ -336,6 +336,19 @@ class FieldError(TypedDict):
     message: str
 
 
+class ForeignChange(TypedDict):
+    """
+    A change of an order's contract by a transaction that is not ours. since: when it was seen.
+
+    It is listed until its order has ended, also where an operator has settled it.
+    """
+
+    orderId: str
+    event: str
+    transactionHash: str
+    since: str
+
+
 class FundedEscrow(TypedDict):
     """
     The contract that holds the money.
@@ -1881,6 +1894,7 @@ class Books(TypedDict):
     chain: Chain
     needsOperator: Work
     waits: Work
+    foreignChanges: list[ForeignChange]
     isSendingOnHold: bool
     areDepositsSeen: bool
     oldestEventAt: str | None

@@ -104,6 +104,18 @@ class Work(Output):
     oldest: list[Waiting]
 
 
+class ForeignChange(Output):
+    """A change of an order's contract by a transaction that is not ours. since: when it was seen.
+
+    It is listed until its order has ended, also where an operator has settled it.
+    """
+
+    orderId: OrderId
+    event: Annotated[str, Field(description="The contract's name for it, such as `tw_dispute`.")]
+    transactionHash: str
+    since: Time
+
+
 class Books(Output):
     """Whether the books are right. isWell: null before the first check and comparison."""
 
@@ -112,6 +124,7 @@ class Books(Output):
     chain: Chain
     needsOperator: Annotated[Work, Field(description="It goes on only when an operator acts.")]
     waits: Annotated[Work, Field(description="It goes on without help.")]
+    foreignChanges: Annotated[list[ForeignChange], Field(description="The first 20.")]
     isSendingOnHold: Annotated[
         bool, Field(description="An operator has to confirm the chain before anything is sent.")
     ]
@@ -158,13 +171,22 @@ def books(
     broken = [one for one in known.invariants if not one.holds]
     stopped = concerns.HasField("hold") or concerns.HasField("blindness")
     is_known = known.HasField("checked_at") and chain["agrees"] is not None
-    is_wrong = bool(broken or chain["differences"] or needing or stopped)
+    is_wrong = bool(broken or chain["differences"] or needing or concerns.changes or stopped)
     return {
         "isWell": False if is_wrong else True if is_known else None,
         "ledger": _ledger(known),
         "chain": chain,
         "needsOperator": _work([_command(one) for one in needing]),
         "waits": _work(waits),
+        "foreignChanges": [
+            {
+                "orderId": public("ord", one.order_id),
+                "event": one.name,
+                "transactionHash": one.transaction_hash,
+                "since": time(one.found_at),
+            }
+            for one in concerns.changes[:SHOWN_MAX]
+        ],
         "isSendingOnHold": concerns.HasField("hold"),
         "areDepositsSeen": not concerns.HasField("blindness"),
         "oldestEventAt": min(events, default=None),

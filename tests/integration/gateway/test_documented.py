@@ -85,8 +85,8 @@ def record(services: Services) -> None:
 
 
 def _record_peers(services: Services) -> None:
-    account = ledger_pb2.Account(available=usdc(100), reserved=usdc(0))
-    services.ledger.answers["GetBalance"] = account
+    balance = ledger_pb2.Account(available=usdc(100), reserved=usdc(0))
+    services.ledger.answers["GetBalance"] = balance
     entry = ledger_pb2.Entry(
         transfer_id=str(ORDER_ID),
         code=ledger_pb2.TRANSFER_CODE_RESERVE,
@@ -114,6 +114,7 @@ def _record_peers(services: Services) -> None:
     services.escrow.answers["GetNetwork"] = escrow_pb2.Network(
         name="DEVNET", asset_code="USDC", asset_issuer="G" + "B" * 55
     )
+    _record_books(services)
     _record_webhooks(services)
     dispute = a_dispute()
     for name in ("GetDispute", "AssignDispute", "AddEvidence"):
@@ -122,6 +123,21 @@ def _record_peers(services: Services) -> None:
     services.disputes.answers["ListDisputes"] = disputes_pb2.ListDisputesResponse(
         disputes=[dispute]
     )
+
+
+def _record_books(services: Services) -> None:
+    services.ledger.answers["GetBooks"] = ledger_pb2.Books(
+        checked_at=at("2026-02-18T10:00:00Z"),
+        money=[ledger_pb2.AssetBooks(asset="USDC", available=100_000, in_escrow=300_000)],
+        invariants=[ledger_pb2.InvariantResult(name="I1", holds=True, details="1 asset: ok")],
+    )
+    account, seen = f"escrow:{ORDER_ID}", at("2026-02-18T10:00:00Z")
+    differs = orders_pb2.AccountDiffers(account=account, ledger=5, chain=4, since=seen)
+    services.orders.answers["GetReconciliation"] = orders_pb2.Reconciliation(
+        looked_at=seen, round_finished_at=seen, differences=[differs]
+    )
+    change = escrow_pb2.ForeignChange(order_id=str(ORDER_ID), name="tw_dispute", found_at=seen)
+    services.escrow.answers["ListConcerns"] = escrow_pb2.ListConcernsResponse(changes=[change])
 
 
 def _a_fee() -> ledger_pb2.PlatformEntry:

@@ -83,6 +83,9 @@ def test_each_fault_alone_makes_the_books_wrong() -> None:
     rule = ledger_pb2.InvariantResult(name="I2", holds=False, details="1 FAILED: user:x")
     differs = orders_pb2.AccountDiffers(account=f"escrow:{ORDER}", ledger=5, chain=4, since=AT)
     hold = escrow_pb2.ChainHold(why="restored", since=AT)
+    change = escrow_pb2.ForeignChange(
+        order_id=str(ORDER), name="tw_dispute", transaction_hash="ab", found_at=AT
+    )
 
     faults = [
         shown(ledger(invariants=[rule])),
@@ -90,13 +93,17 @@ def test_each_fault_alone_makes_the_books_wrong() -> None:
         shown(commands=[command("QUARANTINED", f"escrow:{ORDER}")]),
         shown(hold=hold),
         shown(blindness=escrow_pb2.WatcherBlindness(since=AT)),
+        shown(changes=[change]),
     ]
 
-    assert [one["isWell"] for one in faults] == [False] * 5
+    assert [one["isWell"] for one in faults] == [False] * 6
     assert faults[1]["chain"]["agrees"] is False
     assert faults[1]["chain"]["differences"][0]["orderId"] == to_public("ord", ORDER)
     assert faults[3]["isSendingOnHold"] is True
     assert faults[4]["areDepositsSeen"] is False
+    assert [(one["orderId"], one["event"]) for one in faults[5]["foreignChanges"]] == [
+        (to_public("ord", ORDER), "tw_dispute")
+    ]
 
 
 def test_work_is_counted_whole_and_the_oldest_is_shown_once() -> None:

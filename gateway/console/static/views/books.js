@@ -46,6 +46,13 @@ const WORK = [
   { title: "Since", cell: (one) => when(one.since) },
 ];
 
+const FOREIGN = [
+  { title: "Order", cell: (one) => about(one) },
+  { title: "Change", cell: (one) => code(one.event) },
+  { title: "Transaction", cell: (one) => code(one.transactionHash) },
+  { title: "Since", cell: (one) => when(one.since) },
+];
+
 export async function show(place, { signal }) {
   const changes = list({
     path: "/platform/entries",
@@ -90,6 +97,7 @@ function books({ isWell, ledger, chain, ...rest }, look) {
     ledger.invariants.length > 0 && table(INVARIANTS, ledger.invariants, { caption: "Rules of the ledger, as they were last checked" }),
     chain.differences.length > 0 && table(DIFFERENCES, chain.differences, { caption: "Where ledger and chain differ" }),
     rest.needsOperator.count > 0 && table(WORK, rest.needsOperator.oldest, { caption: "Needs an operator, the oldest first" }),
+    rest.foreignChanges.length > 0 && table(FOREIGN, rest.foreignChanges, { caption: "Contracts that others have changed" }),
     rest.waits.count > 0 && table(WORK, rest.waits.oldest, { caption: "Waits, and goes on without help, the oldest first" }),
   ];
 }
