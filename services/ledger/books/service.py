@@ -56,6 +56,10 @@ class Books:
         """Check the books in one snapshot, and keep what was found. A failure is logged."""
         try:
             async with self._one_at_a_time:
+                async with self._database.statement() as connection:
+                    # Another check may have ended since this one was found due.
+                    if not (await self._store.known(connection, marketplace_id)).is_due:
+                        return
                 began = time.monotonic_ns()
                 async with self._database.transaction() as tx:
                     held = await invariants.check(tx, marketplace_id=marketplace_id)

@@ -94,8 +94,9 @@ async def test_a_marketplace_without_accounts_has_no_money(books: Books) -> None
 
 
 async def test_looks_at_once_share_a_check_and_a_recent_one_is_not_repeated(
-    own_house: House, books: Books
+    own_house: House, books: Books, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr("services.ledger.books.store.PAUSE_SECONDS_MIN", 600)
     await lived_in(own_house)
 
     found = await asyncio.gather(*(books.read(own_house.marketplace) for _ in range(5)))
@@ -108,3 +109,18 @@ async def test_looks_at_once_share_a_check_and_a_recent_one_is_not_repeated(
     assert not is_checking
     [(count,)] = own_house.rows("select count(*) from ledger.books")
     assert count == 1
+
+
+async def test_a_check_that_was_found_due_before_another_ended_is_left_out(
+    own_house: House, books: Books, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("services.ledger.books.store.PAUSE_SECONDS_MIN", 600)
+    await lived_in(own_house)
+    first, _ = await books.read(own_house.marketplace)
+
+    # As of a look that had read the books before.
+    await books._check(own_house.marketplace)
+
+    again, _ = await books.read(own_house.marketplace)
+    assert first.checked is not None
+    assert again.checked == first.checked
