@@ -95,6 +95,7 @@ READS: Mapping[str, frozenset[str]] = {
         "ESCROW_BUILDS",
         "ESCROW_FACTORY_ID",
         "ESCROW_KEEP_DAYS",
+        "WALLET_IDLE_DAYS",
         "ESCROW_MAX_BID_STROOPS",
         "ESCROW_MAX_CLASSIC_BID_STROOPS",
         "ESCROW_MAX_FEE_LUMENS",

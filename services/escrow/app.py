@@ -7,11 +7,13 @@ from chassis.bus import Bus
 from chassis.runner import App
 from chassis.signature import EventSigner
 from services.escrow.measures import MEASURES
+from services.escrow.operating.controls import Controls
 from services.escrow.operating.redirect_store import RedirectStore
 from services.escrow.operating.redirects import Redirects
 from services.escrow.parts import NAME, Parts
 from services.escrow.servicer import binding
 from services.escrow.settings import EscrowSettings
+from services.escrow.wallets.idle import IdleWallets
 from services.escrow.wallets.vault_transit import VaultTransitKeyProvider
 
 
@@ -71,6 +73,22 @@ class House(Parts):
             provider=self.settings.trustless_work_fee_address,
         )
 
+    def controls(self) -> Controls:
+        """Build what an operator may do to the flows of money."""
+        return Controls(database=self.database, flows=self.flows, bell=self.bell)
+
+    def idle(self) -> IdleWallets:
+        """Build what merges idle wallets."""
+        return IdleWallets(
+            database=self.database,
+            store=self.store,
+            wallets=self.wallet_store,
+            chain=self.chain,
+            bell=self.bell,
+            clock=self.clock,
+            days=self.settings.wallet_idle_days,
+        )
+
     async def close(self) -> None:
         """Let connections to the network and to the keys go."""
         await self.builder.close()
@@ -93,6 +111,7 @@ class House(Parts):
             group.create_task(self.worker().run())
             group.create_task(self.recovery.keep())
             group.create_task(self.bootstrap().keep())
+            group.create_task(self.idle().keep())
 
     async def watch(self) -> None:
         """Watch for deposits until cancelled."""

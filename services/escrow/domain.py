@@ -16,11 +16,17 @@ from kernel.money import USDC, Money, to_text
 
 
 class WalletState(StrEnum):
-    """The state of a wallet: CREATING until its account is on chain."""
+    """The state of a wallet: CREATING until its account is on chain, MERGED when it is gone again.
+
+    RETURNING: its account is being merged, and is wanted again.
+    """
 
     CREATING = "CREATING"
     ACTIVE = "ACTIVE"
     FAILED = "FAILED"
+    MERGING = "MERGING"
+    RETURNING = "RETURNING"
+    MERGED = "MERGED"
 
 
 class EscrowState(StrEnum):
@@ -55,6 +61,7 @@ class CommandKind(StrEnum):
     CREDIT_WALLET = "CREDIT_WALLET"
     COMPLETE_MILESTONE = "COMPLETE_MILESTONE"
     WITHDRAW = "WITHDRAW"
+    MERGE_WALLET = "MERGE_WALLET"
 
 
 class CommandState(StrEnum):
@@ -326,9 +333,8 @@ def refuse(
 ) -> tuple[Escrow, list[Fact]]:
     """End a command that the chain refused before it changed anything."""
     outcome = Outcome.REFUSED_FROZEN if was_frozen else Outcome.REFUSED
-    moved = replace(
-        escrow, state=TRANSITIONS[escrow.state, outcome], last_error=f"{reason}: {message}"
-    )
+    state = TRANSITIONS[escrow.state, outcome]
+    moved = replace(escrow, state=state, last_error=f"{reason}: {message}")
     return _tell(moved, "escrow.failed", {"reason": reason})
 
 
@@ -344,10 +350,8 @@ def check_shares(escrow: Escrow, *, seller: Money, buyer: Money, cent: int) -> N
     if seller.minor_units % cent or buyer.minor_units % cent:
         raise SharesMismatch("Shares must be whole cents")
     if seller.minor_units + buyer.minor_units != escrow.amount.minor_units:
-        raise SharesMismatch(
-            "Shares must add up to the escrow's amount",
-            details={"amount": to_text(escrow.amount.minor_units)},
-        )
+        details = {"amount": to_text(escrow.amount.minor_units)}
+        raise SharesMismatch("Shares must add up to the escrow's amount", details=details)
 
 
 def paid_to(payments: Sequence[Payment], payee: PayeeRole) -> int:
@@ -371,19 +375,15 @@ def _outcome(
     to_buyer = to_text(paid_to(payments, PayeeRole.BUYER))
     instant = to_milliseconds_text(at)
     amount = to_text(escrow.terms.amount)
+    created: dict[str, object] = {"trustlessContractId": escrow.contract_id, "amount": amount}
+    divided: dict[str, object] = {"releasedAmount": to_seller, "refundedAmount": to_buyer}
     outcomes: dict[CommandKind, tuple[str, dict[str, object]]] = {
-        CommandKind.CREATE: (
-            "escrow.created",
-            {"trustlessContractId": escrow.contract_id, "amount": amount},
-        ),
+        CommandKind.CREATE: ("escrow.created", created),
         CommandKind.FUND: ("escrow.funded", {"fundedAt": instant, "amount": amount}),
         CommandKind.RELEASE: ("escrow.released", {"releasedAt": instant, "amount": to_seller}),
         CommandKind.REFUND: ("escrow.refunded", {"refundedAt": instant, "amount": to_buyer}),
         CommandKind.FREEZE: ("escrow.disputed", {}),
-        CommandKind.RESOLVE: (
-            "escrow.resolved",
-            {"releasedAmount": to_seller, "refundedAmount": to_buyer},
-        ),
+        CommandKind.RESOLVE: ("escrow.resolved", divided),
     }
     return outcomes[kind]
 

@@ -28,6 +28,14 @@ FOREIGN_CHANGES = Counter(
     "orchestrator_escrow_foreign_changes",
     "Changes of orders' contracts by transactions that are not ours",
 )
+RESERVES = Gauge(
+    "orchestrator_escrow_reserves_lumens",
+    "Lumens of the platform's account that are locked as reserves of wallets and their trustlines",
+)
+MERGED = Counter(
+    "orchestrator_escrow_wallets_merged",
+    "Idle wallets whose accounts were merged, and whose reserves came back",
+)
 MEASURES = (
     Measure(
         name="orchestrator_escrow_commands",

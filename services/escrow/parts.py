@@ -14,7 +14,6 @@ from services.escrow.deposits.foreign_store import ForeignChanges
 from services.escrow.deposits.store import Deposits
 from services.escrow.deposits.watcher import Watched, Watcher
 from services.escrow.operating.attention import Attention
-from services.escrow.operating.controls import Controls
 from services.escrow.operating.network import Expected, NetworkChecks
 from services.escrow.operating.rulings import Rulings
 from services.escrow.outside import key_provider, stellar_options, trustless_work_options
@@ -54,6 +53,7 @@ from services.escrow.wallets.seals import Seals
 from services.escrow.wallets.service import WalletService
 from services.escrow.wallets.store import WalletStore
 from services.escrow.wallets.vault import Vault
+from services.escrow.wallets.waking import Waking
 
 NAME = "escrow"
 
@@ -81,6 +81,13 @@ class Parts:
         self.flows, self.idempotency = FlowStore(), Idempotency()
         self.ends = ends(self.database, self.store)
         self.bell = Bell()
+        self.waking = Waking(
+            database=self.database,
+            store=self.store,
+            wallets=self.wallet_store,
+            bell=self.bell,
+            clock=self.clock,
+        )
         self.keys = key_provider(settings)
         vault = Vault(provider=self.keys)
         self.rewrapping = Rewrapping(database=self.database, seals=Seals(), vault=vault)
@@ -147,6 +154,7 @@ class Parts:
             wallets=self.wallet_store,
             chain=self.chain,
             idempotency=self.idempotency,
+            waking=self.waking,
             keyring=self.keyring,
             ends=self.ends,
             bell=self.bell,
@@ -160,6 +168,7 @@ class Parts:
             database=self.database,
             store=self.store,
             wallets=self.wallet_store,
+            waking=self.waking,
             holders=Holders(),
             chain=self.chain,
             destinations=self.destinations,
@@ -220,10 +229,6 @@ class Parts:
             recovery=self.recovery,
             bell=self.bell,
         )
-
-    def controls(self) -> Controls:
-        """Build what an operator may do to the flows of money."""
-        return Controls(database=self.database, flows=self.flows, bell=self.bell)
 
     def bootstrap(self) -> Bootstrap:
         """Build what prepares the chain."""
@@ -295,6 +300,7 @@ class Parts:
             store=self.store,
             wallets=self.wallet_store,
             journal=self.journal,
+            waking=self.waking,
             clock=self.clock,
         )
 
@@ -306,6 +312,7 @@ class Parts:
             chain=self.chain,
             destinations=self.destinations,
             places=self.places,
+            waking=self.waking,
         )
 
     def recogniser(self) -> Recogniser:

@@ -16,6 +16,7 @@ from services.escrow.wallets.destinations import Destinations
 from services.escrow.wallets.holders import Holder, Holders
 from services.escrow.wallets.keyring import Keyring
 from services.escrow.wallets.store import WalletStore
+from services.escrow.wallets.waking import Waking
 
 # Networks that have a name besides their passphrase.
 NAMES = {
@@ -58,6 +59,7 @@ class Queries:
     database: Database
     store: CommandStore
     wallets: WalletStore
+    waking: Waking
     holders: Holders
     chain: Chain
     destinations: Destinations
@@ -66,11 +68,12 @@ class Queries:
     network: Network
 
     async def wallet(self, *, marketplace_id: uuid.UUID, user_id: uuid.UUID) -> Wallet:
-        """Return a user's wallet. Raises: WalletNotFound."""
+        """Return a user's wallet, whose address may be paid from now on. Raises: WalletNotFound."""
         async with self.database.statement() as connection:
-            return await self.wallets.wallet_of_user(
+            found = await self.wallets.wallet_of_user(
                 connection, marketplace_id=marketplace_id, user_id=user_id
             )
+        return await self.waking.wake(found)
 
     async def balance(self, wallet: Wallet) -> int:
         """Return what a wallet holds on chain, in minor units. Raises: ChainUnavailable."""

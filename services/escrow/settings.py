@@ -100,6 +100,8 @@ class EscrowSettings(ServiceSettings):
     provider_fees: Literal["absorbed", "net"] = "absorbed"
     # Entries that live for less than half of so many days are extended to all of them.
     escrow_keep_days: Annotated[int, Field(ge=1, le=179)] = 30
+    # Wallets that are empty and unused for so many days are taken off the chain; 0: none is.
+    wallet_idle_days: Annotated[int, Field(ge=0, le=3650)] = 0
     # The most that one transaction may cost, and in stroops what it may bid for its place in a
     # ledger: a contract call as a whole, and each operation of another transaction.
     escrow_max_fee_lumens: Annotated[int, Field(ge=1, le=400)] = 10

@@ -20,6 +20,7 @@ from services.escrow.queries import Holdings, Network
 from services.escrow.sending.flows import Flow, FlowReport
 from services.escrow.sending.landings import Hold
 from services.escrow.service import NewEscrow
+from services.escrow.wallets.waking import ASLEEP
 
 
 def new_escrow(request: escrow_pb2.CreateEscrowRequest) -> NewEscrow:
@@ -85,7 +86,8 @@ def wallet(value: Wallet, *, balance: int | None = None) -> escrow_pb2.Wallet:
         user_id=str(value.user_id),
         user_public_id=value.user_public_id,
         address=value.address,
-        state=f"WALLET_STATE_{value.state}",
+        # Who is told the address of a merged wallet has it made again: see `Waking`.
+        state=f"WALLET_STATE_{'CREATING' if value.state in ASLEEP else value.state}",
         balances=balances,
         created_at=instant_to_proto(value.created_at),
     )

@@ -156,7 +156,7 @@ class AccountView:
     """An account as the newest ledger has it.
 
     sequence: the last one used; lumens: stroops of XLM; asset_balance: None without a trustline;
-    read_at_ledger: the ledger that has it so.
+    sponsored: reserves that it pays for others; read_at_ledger: the ledger that has it so.
     """
 
     address: str
@@ -164,6 +164,7 @@ class AccountView:
     lumens: int
     asset_balance: int | None
     read_at_ledger: int
+    sponsored: int = 0
 
 
 class AddressKind(StrEnum):

@@ -207,6 +207,18 @@ class SponsorTrust:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class MergeWallet:
+    """Take a wallet's account off the chain: the sponsor has its reserves back.
+
+    The network refuses it as a whole where the account holds the asset.
+    """
+
+    name: ClassVar[str] = "merge_wallet"
+    account: str
+    sponsor: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class UseNumber:
     """Use an account's next sequence number for nothing: nothing else lands under it any more."""
 
@@ -245,6 +257,7 @@ Intent = (
     | TopUpChannels
     | TrustAsset
     | SponsorTrust
+    | MergeWallet
     | UseNumber
     | ExtendLifetimes
 )

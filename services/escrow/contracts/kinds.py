@@ -40,7 +40,15 @@ MOVING_MONEY = frozenset(
 # Steps that the chain may refuse for good: none of the order's money is in the contract, and what
 # they begin can be begun again. All others have no way but forward: they wait, and are built anew
 # from what the chain then shows. Strangers could make such a step fail as often as they like.
-MAY_BE_REFUSED = frozenset({StepName.DEPLOY, StepName.FUND, StepName.PAY, StepName.WITHDRAW})
+MAY_BE_REFUSED = frozenset(
+    {
+        StepName.DEPLOY,
+        StepName.FUND,
+        StepName.PAY,
+        StepName.WITHDRAW,
+        StepName.MERGE_ACCOUNT,
+    }
+)
 # Steps that an operator's daily limit counts, once an order. What the platform makes good of a
 # payout belongs to the payout, and is no more than its fees.
 COUNTED = frozenset(
@@ -64,6 +72,7 @@ PLATFORM_PAYS = frozenset({StepName.CREATE_ACCOUNT, StepName.MAKE_GOOD})
 SHOWN_BY_EFFECT = frozenset(
     {
         StepName.CREATE_ACCOUNT,
+        StepName.MERGE_ACCOUNT,
         StepName.DEPLOY,
         StepName.CHANGE_MILESTONE_STATUS,
         StepName.APPROVE_MILESTONE,
@@ -75,7 +84,13 @@ SHOWN_BY_EFFECT = frozenset(
 SIDE_BY_SIDE = frozenset({StepName.CHANGE_MILESTONE_STATUS, StepName.APPROVE_MILESTONE})
 # Steps that need no look at a contract after they landed.
 WITHOUT_CONTRACT = frozenset(
-    {StepName.CREATE_ACCOUNT, StepName.PAY, StepName.MAKE_GOOD, StepName.WITHDRAW}
+    {
+        StepName.CREATE_ACCOUNT,
+        StepName.PAY,
+        StepName.MAKE_GOOD,
+        StepName.WITHDRAW,
+        StepName.MERGE_ACCOUNT,
+    }
 )
 
 

@@ -21,6 +21,16 @@ def plan_wallet() -> list[PlannedStep]:
     return [PlannedStep(name=StepName.CREATE_ACCOUNT)]
 
 
+def plan_return() -> list[PlannedStep]:
+    """Plan the account of a wallet that had one before, at the same address."""
+    return [PlannedStep(name=StepName.CREATE_ACCOUNT, terms={"is_return": 1})]
+
+
+def plan_merge() -> list[PlannedStep]:
+    """Plan the end of a wallet's account, whose reserves go back to the platform."""
+    return [PlannedStep(name=StepName.MERGE_ACCOUNT)]
+
+
 def plan_credit(*, minor_units: int) -> list[PlannedStep]:
     """Plan a payment from the platform's wallet."""
     return [PlannedStep(name=StepName.PAY, terms={"minor_units": minor_units})]

@@ -25,6 +25,7 @@ class StepName(StrEnum):
     PAY = "payment"
     MAKE_GOOD = "make_good"
     WITHDRAW = "withdraw"
+    MERGE_ACCOUNT = "merge_account"
 
 
 class StepState(StrEnum):

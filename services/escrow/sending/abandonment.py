@@ -60,7 +60,13 @@ class Abandonment:
             account = await self._chain.account(present(work.target).address)
             if account is not None and account.asset_balance is not None:
                 raise Contradiction("the wallet is on chain: requeue the command")
+        if step.name is StepName.MERGE_ACCOUNT:
+            await self._require_account(present(work.target).address)
         return False
+
+    async def _require_account(self, address: str) -> None:
+        if await self._chain.account(address) is None:
+            raise Contradiction("the wallet is merged: requeue the command")
 
     async def _check_contract(self, work: Work, step: Step) -> bool:
         view = await self._chain.read_escrow(work.escrow.contract_id)

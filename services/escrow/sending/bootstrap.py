@@ -20,7 +20,7 @@ from services.escrow.contracts.intents import (
     TrustAsset,
 )
 from services.escrow.deposits.store import Deposits
-from services.escrow.measures import LUMENS
+from services.escrow.measures import LUMENS, RESERVES
 from services.escrow.ports import Chain, ChainUnavailable, Signer
 from services.escrow.sending.lifetimes import Keeper
 from services.escrow.sending.platform_sender import PlatformSender
@@ -33,6 +33,8 @@ RETRY_SECONDS = 1.0
 CONNECTIONS = 1
 # Of one lumen.
 STROOPS = 10_000_000
+# Lumens of each entry, and two of each account. Source: Stellar, "Minimum balance".
+BASE_RESERVE = 0.5
 log = logger()
 
 
@@ -111,6 +113,7 @@ class Bootstrap:
         platform = await self._keyring.platform()
         if (funds := await self._chain.account(platform.address)) is not None:
             LUMENS.labels("platform").set(funds.lumens / STROOPS)
+            RESERVES.set(funds.sponsored * BASE_RESERVE)
         async with self._database.transaction() as tx:
             known = await self._accounts.channels(tx)
         left = await self._chain.lumens([channel.address for channel in known])

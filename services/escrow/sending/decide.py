@@ -9,19 +9,21 @@ from services.escrow.contracts.fees import BUYER, largest_make_good, missing
 from services.escrow.contracts.intents import (
     CreateWallet,
     Intent,
+    MergeWallet,
     PayAsset,
     PayOut,
     SponsorTrust,
 )
 from services.escrow.contracts.kinds import WITHOUT_CONTRACT
 from services.escrow.contracts.steps import Step, StepName
-from services.escrow.domain import PayeeRole, WalletState
+from services.escrow.domain import PayeeRole, Wallet, WalletState
 from services.escrow.ports import Chain, ChainRefused, ChainUnavailable
 from services.escrow.sending.landings import Landings
 from services.escrow.sending.places import Places
 from services.escrow.sending.sender import Refused
 from services.escrow.sending.work import NotNow, Work, present
 from services.escrow.wallets.destinations import Destinations
+from services.escrow.wallets.waking import Waking
 
 # How long a deployment rests until the parties' wallets are on chain.
 WALLET_SECONDS = 1
@@ -38,12 +40,14 @@ class Decider:
         chain: Chain,
         destinations: Destinations,
         places: Places,
+        waking: Waking,
     ) -> None:
         self._database = database
         self._landings = landings
         self._chain = chain
         self.places = places
         self._destinations = destinations
+        self._waking = waking
 
     async def look(self, work: Work, step: Step, *, source: str = "") -> EscrowView | None:
         """Read the contract of a step that needs it, and the channel account that it will use.
@@ -69,7 +73,10 @@ class Decider:
         """
         if step.name is StepName.CREATE_ACCOUNT:
             return await self._account(work, present(work.target).address)
+        if step.name is StepName.MERGE_ACCOUNT:
+            return await self._merge(work, present(work.target))
         if step.name is StepName.PAY:
+            await self._require_wallets(work)
             return self._payment(work, present(work.target).address, step.number("minor_units"))
         if step.name is StepName.WITHDRAW:
             return await self._withdrawal(work.payer, step)
@@ -88,13 +95,25 @@ class Decider:
         # A third party has made the account: its trustline is sponsored all the same.
         return SponsorTrust(account=address, sponsor=work.platform)
 
+    async def _merge(self, work: Work, wallet: Wallet) -> Intent | None:
+        """Return how a wallet's account ends. Raises: Refused: it is wanted, or not empty."""
+        if wallet.state is not WalletState.MERGING:
+            raise Refused("WALLET_WANTED", "the wallet is wanted again")
+        account = await self._chain.account(wallet.address)
+        if account is None:
+            return None
+        if account.asset_balance != 0 or account.lumens:
+            # A payment came meanwhile; or somebody else has changed the account.
+            raise Refused("WALLET_NOT_EMPTY", "the wallet holds money")
+        return MergeWallet(account=wallet.address, sponsor=work.platform)
+
     async def _contract_call(
         self, work: Work, step: Step, view: EscrowView | None
     ) -> Intent | None:
         escrow, parties = work.escrow, present(work.parties)
         if step.name is StepName.DEPLOY:
             if view is None:
-                _require_wallets(work)
+                await self._require_wallets(work)
                 return self.places.deployments(work)[0]
             if not self.places.is_meant(work, view):
                 raise PlaceTaken("another escrow is in its place")
@@ -141,6 +160,18 @@ class Decider:
             raise Refused(flaw.value, flaw.message)
         return payout
 
+    async def _require_wallets(self, work: Work) -> None:
+        """Check that all parties can be paid. Raises: Refused; NotNow: a wallet is being made."""
+        states = {(await self._waking.wake(wallet)).state for wallet in work.wallets}
+        if WalletState.FAILED in states:
+            raise Refused("WALLET_FAILED", "a party's wallet could not be made")
+        if states - {WalletState.ACTIVE}:
+            raise NotNow(
+                "a party's wallet is not on chain yet",
+                reason="WALLET_CREATING",
+                seconds=WALLET_SECONDS,
+            )
+
     def _payment(self, work: Work, address: str, minor_units: int) -> PayAsset:
         return PayAsset(from_address=work.platform, to_address=address, amount=minor_units)
 
@@ -166,16 +197,3 @@ def _share(work: Work, step: Step) -> int:
         if planned.name is StepName.RESOLVE_DISPUTE:
             return planned.number(f"{step.terms['payee']}_share")
     return work.escrow.terms.amount
-
-
-def _require_wallets(work: Work) -> None:
-    """Check that both parties can be paid. Raises: Refused; NotNow: a wallet is being made."""
-    states = {wallet.state for wallet in work.wallets}
-    if WalletState.FAILED in states:
-        raise Refused("WALLET_FAILED", "a party's wallet could not be made")
-    if WalletState.CREATING in states:
-        raise NotNow(
-            "a party's wallet is not on chain yet",
-            reason="WALLET_CREATING",
-            seconds=WALLET_SECONDS,
-        )

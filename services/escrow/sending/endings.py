@@ -16,6 +16,7 @@ from services.escrow.sending.journal import Journal
 from services.escrow.sending.sender import Refused
 from services.escrow.sending.work import NotNow, Work, present
 from services.escrow.wallets.store import WalletStore
+from services.escrow.wallets.waking import Waking
 
 REST_SECONDS = 2
 REST_SECONDS_MAX = 60
@@ -35,12 +36,14 @@ class Endings:
         store: CommandStore,
         wallets: WalletStore,
         journal: Journal,
+        waking: Waking,
         clock: Clock,
     ) -> None:
         self._database = database
         self._store = store
         self._wallets = wallets
         self._journal = journal
+        self._waking = waking
         self._clock = clock
 
     async def succeed(self, work: Work) -> CommandState:
@@ -60,9 +63,13 @@ class Endings:
         elif work.command.kind is CommandKind.CREATE_WALLET:
             wallet = present(work.target)
             await self._wallets.set_wallet_state(tx, wallet=wallet, state=WalletState.ACTIVE)
-            await self._wallets.tell_wallet(
-                tx, wallet=wallet, at=at, correlation_id=work.command.correlation_id
-            )
+            if not _is_return(work):
+                # Its one event.
+                await self._wallets.tell_wallet(
+                    tx, wallet=wallet, at=at, correlation_id=work.command.correlation_id
+                )
+        elif work.command.kind is CommandKind.MERGE_WALLET:
+            await self._waking.merged(tx, present(work.target))
         return replace(work, command=replace(work.command, state=CommandState.SUCCEEDED))
 
     def success(
@@ -130,7 +137,11 @@ class Endings:
                 await self._store.save_escrow(tx, self._change(work, decided, at=at))
             elif work.command.kind is CommandKind.CREATE_WALLET:
                 wallet = present(work.target)
-                await self._wallets.set_wallet_state(tx, wallet=wallet, state=WalletState.FAILED)
+                state = WalletState.MERGED if _is_return(work) else WalletState.FAILED
+                await self._wallets.set_wallet_state(tx, wallet=wallet, state=state)
+            elif work.command.kind is CommandKind.MERGE_WALLET:
+                wallet = present(work.target)
+                await self._wallets.set_wallet_state(tx, wallet=wallet, state=WalletState.ACTIVE)
         log.error("escrow.command_failed", kind=work.command.kind.value, reason=reason)
         return CommandState.FAILED
 
@@ -187,6 +198,11 @@ class Endings:
             seconds=seconds,
         )
         return CommandState.RUNNING
+
+
+def _is_return(work: Work) -> bool:
+    """Tell whether a command makes the account of a wallet that had one before."""
+    return "is_return" in work.steps[0].terms
 
 
 def rest_seconds(waits: int) -> int:

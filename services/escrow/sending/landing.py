@@ -128,6 +128,8 @@ class Landing:
             return None
         if step.name is StepName.CREATE_ACCOUNT:
             return await self._decider.intent(work, step) is None
+        if step.name is StepName.MERGE_ACCOUNT:
+            return await self._chain.account(present(work.target).address) is None
         contract_id = work.escrow.contract_id
         if step.name is StepName.DEPLOY:
             return await self._chain.read_escrow(contract_id) is not None

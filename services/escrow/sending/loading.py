@@ -63,6 +63,9 @@ class Loader:
         else:
             # The platform's own wallet is nobody's.
             owners = [] if command.wallet_id is None else [command.wallet_id]
+        if escrow is None:
+            # Commands on a wallet change what it is.
+            self._forget(command.marketplace_id, owners)
         found = await self._parties(tx, command.marketplace_id, owners)
         wallets = [wallet for wallet, _ in found]
         signers = {platform.address: platform, resolver.address: resolver} | {
@@ -94,10 +97,17 @@ class Loader:
             may_claim=books.has_unclaimed,
         )
 
+    def _forget(self, marketplace_id: uuid.UUID, wallet_ids: Sequence[uuid.UUID]) -> None:
+        for each in wallet_ids:
+            self._known.pop((marketplace_id, each), None)
+
     async def _parties(
         self, tx: Transaction, marketplace_id: uuid.UUID, wallet_ids: Sequence[uuid.UUID]
     ) -> list[tuple[Wallet, Signer]]:
-        """Return wallets with their signers: what is on chain changes no more but for its seal."""
+        """Return wallets with their signers, as they were seen not long ago.
+
+        One that was in use so recently has not been merged since: it has to be idle for days.
+        """
         now = time.monotonic()
         known = [self._known.get((marketplace_id, each)) for each in wallet_ids]
         recent = [each for each in known if each is not None and now - each[2] < KNOWN_SECONDS]

@@ -15,6 +15,7 @@ from services.escrow.contracts.evidence import Finding, Prepared
 from services.escrow.contracts.intents import (
     CreateWallet,
     Intent,
+    MergeWallet,
     PayAsset,
     SponsorTrust,
     TrustAsset,
@@ -180,12 +181,8 @@ class Recogniser:
 
     def _intents(self, work: Work, step: Step, envelope_xdr: str) -> Sequence[Intent]:
         """Return the intents that a step may have had, as of when the envelope was made."""
-        if step.name is StepName.CREATE_ACCOUNT:
-            address = present(work.target).address
-            wallet = CreateWallet(account=address, sponsor=work.platform)
-            sponsored = SponsorTrust(account=address, sponsor=work.platform)
-            # A version before this one had the account pay for itself.
-            return [wallet, sponsored, TrustAsset(account=address)]
+        if step.name in {StepName.CREATE_ACCOUNT, StepName.MERGE_ACCOUNT}:
+            return _of_account(work, step)
         if step.name is StepName.PAY:
             return [_pay(work, present(work.target).address, step.number("minor_units"))]
         if step.name is StepName.WITHDRAW:
@@ -211,3 +208,13 @@ class Recogniser:
 
 def _pay(work: Work, payee: str, minor_units: int) -> PayAsset:
     return PayAsset(from_address=work.platform, to_address=payee, amount=minor_units)
+
+
+def _of_account(work: Work, step: Step) -> Sequence[Intent]:
+    address = present(work.target).address
+    if step.name is StepName.MERGE_ACCOUNT:
+        return [MergeWallet(account=address, sponsor=work.platform)]
+    wallet = CreateWallet(account=address, sponsor=work.platform)
+    sponsored = SponsorTrust(account=address, sponsor=work.platform)
+    # A version before this one had the account pay for itself.
+    return [wallet, sponsored, TrustAsset(account=address)]

@@ -19,6 +19,7 @@ from services.escrow.contracts.intents import (
     ExtendLifetimes,
     FundEscrow,
     Intent,
+    MergeWallet,
     PayAsset,
     PayOut,
     ReleaseFunds,
@@ -207,6 +208,11 @@ class Blueprints:
         operations = wallets.sponsor_trust(intent, asset=self.asset)
         signers = frozenset({intent.account, intent.sponsor})
         return Blueprint(operations=tuple(operations), signers=signers)
+
+    @_draw.register
+    def _(self, intent: MergeWallet) -> Blueprint:
+        operations = wallets.merge_wallet(intent, asset=self.asset)
+        return Blueprint(operations=tuple(operations), signers=frozenset({intent.account}))
 
     @_draw.register
     def _(self, intent: UseNumber) -> Blueprint:

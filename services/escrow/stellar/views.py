@@ -55,6 +55,7 @@ class Views:
             lumens=found.account.balance.int64,
             asset_balance=None if line is None else _held(line),
             read_at_ledger=entries.read_at,
+            sponsored=_sponsored(found.account),
         )
 
     async def recipient(self, account: str) -> tuple[RecipientView | None, int]:
@@ -236,6 +237,13 @@ def _is_archived(entries: Entries, keys: Sequence[xdr.LedgerKey]) -> bool:
     names = [key.to_xdr_bytes() for key in keys]
     live = [entries.live_until[name] for name in names if name in entries.live_until]
     return min(live, default=0) < entries.read_at
+
+
+def _sponsored(account: xdr.AccountEntry) -> int:
+    """Return how many reserves an account pays for others. Source: CAP-33, numSponsoring."""
+    first = account.ext.v1
+    second = None if first is None else first.ext.v2
+    return 0 if second is None else second.num_sponsoring.uint32
 
 
 def _held(entry: xdr.LedgerEntryData) -> int:

@@ -4,6 +4,7 @@ Every operation names its source, so that the fee may be paid by any channel acc
 """
 
 from stellar_sdk import (
+    AccountMerge,
     Asset,
     BeginSponsoringFutureReserves,
     ChangeTrust,
@@ -22,6 +23,7 @@ from services.escrow.contracts.intents import (
     CreateWallet,
     Memo,
     MemoType,
+    MergeWallet,
     PayOut,
     SponsorTrust,
     TopUpChannels,
@@ -81,6 +83,18 @@ def sponsor_trust(intent: SponsorTrust, *, asset: Asset) -> list[xdr.Operation]:
         BeginSponsoringFutureReserves(account, source=sponsor).to_xdr_object(),
         ChangeTrust(asset, source=account).to_xdr_object(),
         EndSponsoringFutureReserves(source=account).to_xdr_object(),
+    ]
+
+
+def merge_wallet(intent: MergeWallet, *, asset: Asset) -> list[xdr.Operation]:
+    """Close the trustline, which fails while it holds anything, and merge the account.
+
+    Source: stellar-core, ChangeTrustOpFrame.cpp and MergeOpFrame.cpp.
+    """
+    account = intent.account
+    return [
+        ChangeTrust(asset, limit="0", source=account).to_xdr_object(),
+        AccountMerge(intent.sponsor, source=account).to_xdr_object(),
     ]
 
 

@@ -31,7 +31,7 @@ class Holders:
     async def page(
         self, tx: Transaction, *, marketplace_id: uuid.UUID, after: uuid.UUID | None, size: int
     ) -> list[Holder]:
-        """List wallets that are on chain and contracts that may hold money, by id."""
+        """List wallets that are on chain, or were, and contracts that may hold money, by id."""
         names = {"marketplace": marketplace_id, "after": after or _BEFORE_ALL, "size": size}
         return [Holder(**row._asdict()) for row in await tx.fetch(_HOLDERS, names)]
 
@@ -42,7 +42,8 @@ _HOLDERS = """
 with page as materialized (
     (select id, 'user:' || user_id as account, address, false as is_closed,
             cast(0 as bigint) as amount, cast(null as uuid) as funder_id from wallets
-     where marketplace_id = %(marketplace)s and state = 'ACTIVE' and id > %(after)s
+     where marketplace_id = %(marketplace)s and state not in ('CREATING', 'FAILED')
+       and id > %(after)s
      order by id limit %(size)s)
     union all
     (select id, 'escrow:' || order_id, contract_id, closed_at is not null,

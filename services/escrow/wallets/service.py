@@ -9,7 +9,7 @@ from chassis.idempotency import Answer, Idempotency, RequestKey
 from chassis.waiting import Bell, Ends
 from kernel.clock import Clock
 from kernel.errors import DeadlineExceeded, FailedPrecondition, InvalidArgument, Unavailable
-from kernel.ids import derived_id, new_id
+from kernel.ids import new_id
 from kernel.money import USDC, Money, to_text
 from services.escrow.commands.acceptance import Acceptance, Request
 from services.escrow.commands.store import CommandStore, Name
@@ -25,6 +25,7 @@ from services.escrow.ports import Chain
 from services.escrow.wallets.keyring import Keyring
 from services.escrow.wallets.store import WalletStore
 from services.escrow.wallets.vault import Sealed
+from services.escrow.wallets.waking import Waking, creation_id
 
 
 class InvalidWalletAmount(InvalidArgument):
@@ -46,6 +47,7 @@ class WalletService:
     wallets: WalletStore
     chain: Chain
     idempotency: Idempotency
+    waking: Waking
     keyring: Keyring
     ends: Ends[Name]
     bell: Bell
@@ -176,11 +178,12 @@ class WalletService:
         wallet = await self.wallets.lock_wallet(
             tx, marketplace_id=key.marketplace_id, user_id=user_id
         )
+        wallet = await self.waking.rouse(tx, wallet)
         tries = await self.store.count_wallet_commands(tx, wallet=wallet)
         if not is_new and wallet.state is not WalletState.FAILED:
-            return _command_id(wallet, tries)
+            return creation_id(wallet, tries)
         request = Request(
-            key=key, command_id=_command_id(wallet, tries + 1), kind=CommandKind.CREATE_WALLET
+            key=key, command_id=creation_id(wallet, tries + 1), kind=CommandKind.CREATE_WALLET
         )
         await self.acceptance.add(tx, request, planned=plan_wallet(), wallet_id=wallet.id)
         await self.wallets.set_wallet_state(tx, wallet=wallet, state=WalletState.CREATING)
@@ -192,7 +195,3 @@ def _require_payable(amount: Money) -> None:
         raise InvalidWalletAmount(
             "Invalid field: amount", fields=[("amount", f"must be positive and in {USDC}")]
         )
-
-
-def _command_id(wallet: Wallet, number: int) -> uuid.UUID:
-    return derived_id("create_wallet", wallet.id, number)

@@ -1,6 +1,6 @@
 """Users' wallets in PostgreSQL. Rows in, dataclasses out.
 
-Every statement names the marketplace: another's row is not there.
+Every statement but the walk through all names the marketplace: another's row is not there.
 """
 
 import datetime as dt
@@ -83,6 +83,21 @@ class WalletStore:
         if await tx.run(_SET_STATE, names) != 1:
             raise LookupError("the wallet to write is not there")
 
+    async def is_idle(self, tx: Transaction, *, wallet: Wallet, before: dt.datetime) -> bool:
+        """Tell whether nothing has been done with a wallet since an instant, or is to be done.
+
+        Its row must be locked: what begins meanwhile waits, or finds it MERGING.
+        """
+        names = {"marketplace": wallet.marketplace_id, "id": wallet.id, "before": before}
+        return bool(await tx.fetchval(_IS_IDLE, names))
+
+    async def page_of_all(
+        self, tx: Transaction, *, after: tuple[uuid.UUID, uuid.UUID], size: int
+    ) -> list[Wallet]:
+        """List wallets by marketplace and id, of every marketplace. after: the last one's."""
+        names = {"marketplace": after[0], "id": after[1], "size": size}
+        return [to_wallet(row) for row in await tx.fetch(_OF_ALL, names)]
+
     async def tell_wallet(
         self, tx: Transaction, *, wallet: Wallet, at: dt.datetime, correlation_id: str
     ) -> None:
@@ -137,3 +152,26 @@ _SET_STATE = compiled(
     .where(_IS_ITS_MARKETPLACES, wallets.c.id == sa.bindparam("id"))
     .values(state=sa.bindparam("state"))
 )
+_OF_ALL = """
+select marketplace_id, id, user_id, user_public_id, address, state, created_at from wallets
+where (marketplace_id, id) > (%(marketplace)s, %(id)s) order by marketplace_id, id limit %(size)s
+"""
+# A contract that came to nothing may be asked for again, which finds its parties' wallets.
+_IS_IDLE = """
+select w.state = 'ACTIVE' and w.created_at < %(before)s
+   and not exists (
+       select from commands c where c.marketplace_id = w.marketplace_id and c.wallet_id = w.id
+       and (c.finished_at is null or c.finished_at >= %(before)s))
+   and not exists (
+       select from escrows e where e.marketplace_id = w.marketplace_id and e.buyer_wallet_id = w.id
+       and (e.closed_at is null and e.state <> 'FAILED'
+            or coalesce(e.closed_at, e.created_at) >= %(before)s))
+   and not exists (
+       select from escrows e where e.marketplace_id = w.marketplace_id and e.seller_wallet_id = w.id
+       and (e.closed_at is null and e.state <> 'FAILED'
+            or coalesce(e.closed_at, e.created_at) >= %(before)s))
+   and not exists (
+       select from deposits d where d.marketplace_id = w.marketplace_id and d.wallet_id = w.id
+       and d.created_at >= %(before)s)
+from wallets w where w.marketplace_id = %(marketplace)s and w.id = %(id)s
+"""

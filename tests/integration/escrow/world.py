@@ -181,13 +181,14 @@ class World:
         statement = "select next_attempt_at > now() from commands where id = %(id)s"
         await self._until_true(statement, command_id)
 
-    async def until_signed(self, asked: Request) -> None:
+    async def until_signed(self, asked: Request | uuid.UUID) -> None:
         """Wait until an envelope of a command is stored."""
         statement = (
             "select count(*) from attempts a join steps s on s.id = a.step_id"
             " where s.command_id = %(id)s"
         )
-        await self._until_true(statement, asked.command_id)
+        command_id = asked.command_id if isinstance(asked, Request) else asked
+        await self._until_true(statement, command_id)
 
     async def _until_true(self, statement: str, command_id: uuid.UUID) -> None:
         """Wait until a statement about a command answers with something true."""

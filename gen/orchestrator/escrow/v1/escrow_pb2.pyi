@@ -50,6 +50,7 @@ class CommandKind(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     COMMAND_KIND_CREDIT_WALLET: _ClassVar[CommandKind]
     COMMAND_KIND_COMPLETE_MILESTONE: _ClassVar[CommandKind]
     COMMAND_KIND_WITHDRAW: _ClassVar[CommandKind]
+    COMMAND_KIND_MERGE_WALLET: _ClassVar[CommandKind]
 
 class CommandState(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     __slots__ = ()
@@ -120,6 +121,7 @@ COMMAND_KIND_RESOLVE: CommandKind
 COMMAND_KIND_CREDIT_WALLET: CommandKind
 COMMAND_KIND_COMPLETE_MILESTONE: CommandKind
 COMMAND_KIND_WITHDRAW: CommandKind
+COMMAND_KIND_MERGE_WALLET: CommandKind
 COMMAND_STATE_UNSPECIFIED: CommandState
 COMMAND_STATE_RUNNING: CommandState
 COMMAND_STATE_SUCCEEDED: CommandState

@@ -210,7 +210,8 @@ class EscrowServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def GetWallet(self, request, context):
-        """Read a user's wallet, on request with live balances. Reasons: WALLET_NOT_FOUND,
+        """Read a user's wallet, on request with live balances. The account of a wallet that was merged is
+        made again: whoever is told the address may pay it. Reasons: WALLET_NOT_FOUND,
         PROVIDER_UNAVAILABLE (live balances only).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)

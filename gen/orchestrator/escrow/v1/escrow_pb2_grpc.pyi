@@ -27,7 +27,8 @@ class EscrowServiceStub:
     for the same user returns the same wallet.
     """
     GetWallet: _aio.UnaryUnaryMultiCallable[_escrow_pb2.GetWalletRequest, _escrow_pb2.Wallet]
-    """Read a user's wallet, on request with live balances. Reasons: WALLET_NOT_FOUND,
+    """Read a user's wallet, on request with live balances. The account of a wallet that was merged is
+    made again: whoever is told the address may pay it. Reasons: WALLET_NOT_FOUND,
     PROVIDER_UNAVAILABLE (live balances only).
     """
     GetNetwork: _aio.UnaryUnaryMultiCallable[_escrow_pb2.GetNetworkRequest, _escrow_pb2.Network]
@@ -166,7 +167,8 @@ class EscrowServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _escrow_pb2.GetWalletRequest,
         context: _aio.ServicerContext[_escrow_pb2.GetWalletRequest, _abc.Awaitable[_escrow_pb2.Wallet]],
     ) -> _abc.Awaitable[_escrow_pb2.Wallet]:
-        """Read a user's wallet, on request with live balances. Reasons: WALLET_NOT_FOUND,
+        """Read a user's wallet, on request with live balances. The account of a wallet that was merged is
+        made again: whoever is told the address may pay it. Reasons: WALLET_NOT_FOUND,
         PROVIDER_UNAVAILABLE (live balances only).
         """
 
