@@ -6,7 +6,9 @@ from functools import partial
 from chassis.bus import Bus
 from chassis.runner import App
 from chassis.signature import EventSigner
+from services.escrow.deposits.foreign_store import ForeignChanges
 from services.escrow.measures import MEASURES
+from services.escrow.operating.attention import Attention
 from services.escrow.operating.controls import Controls
 from services.escrow.operating.redirect_store import RedirectStore
 from services.escrow.operating.redirects import Redirects
@@ -71,6 +73,19 @@ class House(Parts):
             destinations=self.destinations,
             chain=self.chain,
             provider=self.settings.trustless_work_fee_address,
+        )
+
+    def attention(self) -> Attention:
+        """Build what an operator may do."""
+        return Attention(
+            database=self.database,
+            store=self.store,
+            progress=self.progress,
+            landings=self.landings,
+            deposits=self.deposits,
+            foreign=ForeignChanges(),
+            bell=self.bell,
+            asset_contract=self.asset_contract,
         )
 
     def controls(self) -> Controls:

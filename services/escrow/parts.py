@@ -10,10 +10,8 @@ from services.escrow import wire
 from services.escrow.commands.acceptance import Acceptance
 from services.escrow.commands.store import CommandStore
 from services.escrow.commands.waiting import ends
-from services.escrow.deposits.foreign_store import ForeignChanges
 from services.escrow.deposits.store import Deposits
 from services.escrow.deposits.watcher import Watched, Watcher
-from services.escrow.operating.attention import Attention
 from services.escrow.operating.network import Expected, NetworkChecks
 from services.escrow.operating.rulings import Rulings
 from services.escrow.outside import key_provider, stellar_options, trustless_work_options
@@ -81,13 +79,6 @@ class Parts:
         self.flows, self.idempotency = FlowStore(), Idempotency()
         self.ends = ends(self.database, self.store)
         self.bell = Bell()
-        self.waking = Waking(
-            database=self.database,
-            store=self.store,
-            wallets=self.wallet_store,
-            bell=self.bell,
-            clock=self.clock,
-        )
         self.keys = key_provider(settings)
         vault = Vault(provider=self.keys)
         self.rewrapping = Rewrapping(database=self.database, seals=Seals(), vault=vault)
@@ -154,12 +145,22 @@ class Parts:
             wallets=self.wallet_store,
             chain=self.chain,
             idempotency=self.idempotency,
-            waking=self.waking,
+            waking=self.waking(),
             keyring=self.keyring,
             ends=self.ends,
             bell=self.bell,
             clock=self.clock,
             encode=wire.encode_wallet,
+        )
+
+    def waking(self) -> Waking:
+        """Build what makes the accounts of merged wallets again."""
+        return Waking(
+            database=self.database,
+            store=self.store,
+            wallets=self.wallet_store,
+            bell=self.bell,
+            clock=self.clock,
         )
 
     def queries(self) -> Queries:
@@ -168,7 +169,7 @@ class Parts:
             database=self.database,
             store=self.store,
             wallets=self.wallet_store,
-            waking=self.waking,
+            waking=self.waking(),
             holders=Holders(),
             chain=self.chain,
             destinations=self.destinations,
@@ -179,19 +180,6 @@ class Parts:
                 asset_issuer=self.settings.usdc_issuer,
                 asset_contract=self.asset_contract,
             ),
-        )
-
-    def attention(self) -> Attention:
-        """Build what an operator may do."""
-        return Attention(
-            database=self.database,
-            store=self.store,
-            progress=self.progress,
-            landings=self.landings,
-            deposits=self.deposits,
-            foreign=ForeignChanges(),
-            bell=self.bell,
-            asset_contract=self.asset_contract,
         )
 
     def network(self) -> NetworkChecks:
@@ -300,7 +288,7 @@ class Parts:
             store=self.store,
             wallets=self.wallet_store,
             journal=self.journal,
-            waking=self.waking,
+            waking=self.waking(),
             clock=self.clock,
         )
 
@@ -312,7 +300,7 @@ class Parts:
             chain=self.chain,
             destinations=self.destinations,
             places=self.places,
-            waking=self.waking,
+            waking=self.waking(),
         )
 
     def recogniser(self) -> Recogniser:

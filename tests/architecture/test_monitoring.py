@@ -12,7 +12,7 @@ from prometheus_client import REGISTRY
 
 from chassis import metrics
 from services.disputes.measures import MEASURES as DISPUTES
-from services.escrow.measures import FOREIGN_CHANGES, FOREIGN_PAYOUTS, LIFETIMES, LUMENS
+from services.escrow.measures import FOREIGN_CHANGES, FOREIGN_PAYOUTS, LIFETIMES, LUMENS, RESERVES
 from services.escrow.measures import MEASURES as ESCROW
 from services.ledger.measures import BATCH_TRANSFERS
 from services.ledger.measures import MEASURES as LEDGER
@@ -116,6 +116,7 @@ def test_the_page_of_metrics_has_every_metric_and_alert() -> None:
         metrics.CONNECTIONS,
         LIFETIMES,
         LUMENS,
+        RESERVES,
         BATCH_TRANSFERS,
     )
 
@@ -127,6 +128,7 @@ def test_the_page_of_metrics_has_every_metric_and_alert() -> None:
         "orchestrator_escrow_fee_lumens_total",
         "orchestrator_escrow_foreign_changes_total",
         "orchestrator_escrow_foreign_payouts_total",
+        "orchestrator_escrow_wallets_merged_total",
         "orchestrator_webhook_attempts_total",
         "orchestrator_requests_not_logged_total",
     }

@@ -24,7 +24,7 @@ from services.escrow.domain import Command, CommandKind, CommandState, Wallet, W
 from services.escrow.ports import Chain
 from services.escrow.wallets.store import WalletStore
 
-LOOK_SECONDS = 60.0
+LOOK_SECONDS = 60
 # Wallets that one look considers, and merges at most: users' commands come first.
 PAGE_SIZE, MERGES_MAX = 200, 20
 _START = (uuid.UUID(int=0), uuid.UUID(int=0))

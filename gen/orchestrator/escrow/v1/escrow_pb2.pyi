@@ -18,6 +18,9 @@ class WalletState(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     WALLET_STATE_CREATING: _ClassVar[WalletState]
     WALLET_STATE_ACTIVE: _ClassVar[WalletState]
     WALLET_STATE_FAILED: _ClassVar[WalletState]
+    WALLET_STATE_MERGING: _ClassVar[WalletState]
+    WALLET_STATE_RETURNING: _ClassVar[WalletState]
+    WALLET_STATE_MERGED: _ClassVar[WalletState]
 
 class EscrowState(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     __slots__ = ()
@@ -95,6 +98,9 @@ WALLET_STATE_UNSPECIFIED: WalletState
 WALLET_STATE_CREATING: WalletState
 WALLET_STATE_ACTIVE: WalletState
 WALLET_STATE_FAILED: WalletState
+WALLET_STATE_MERGING: WalletState
+WALLET_STATE_RETURNING: WalletState
+WALLET_STATE_MERGED: WalletState
 ESCROW_STATE_UNSPECIFIED: EscrowState
 ESCROW_STATE_CREATING: EscrowState
 ESCROW_STATE_CREATED: EscrowState
