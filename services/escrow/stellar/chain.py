@@ -80,7 +80,9 @@ class StellarChain:
             issuer=options.asset_issuer,
             asset_code=options.asset_code,
         )
-        self._history = History(rpc=rpc, blueprints=blueprints)
+        self._history = History(
+            rpc=rpc, blueprints=blueprints, passphrase=options.network_passphrase
+        )
         self._probes = Probes(options=options, http=http)
         self._builder = DirectBuilder(rpc=rpc, blueprints=blueprints)
         self._builds: OrderedDict[str, str] = OrderedDict()

@@ -15,6 +15,7 @@ from services.escrow.ports import EnvelopeRefused
 from services.escrow.stellar.addresses import public_key
 
 KIND = xdr.EnvelopeType.ENVELOPE_TYPE_TX.to_xdr_bytes()
+BUMP = xdr.EnvelopeType.ENVELOPE_TYPE_TX_FEE_BUMP.to_xdr_bytes()
 UNSIGNED = bytes(4)
 # A signature is a hint, its length, and 64 bytes; a transaction has at most 20.
 SIGNATURE_BYTES = 72
@@ -127,6 +128,30 @@ def parse(envelope_xdr: str) -> xdr.TransactionV1Envelope:
 
     Raises: EnvelopeRefused.
     """
+    return _plain(_read(envelope_xdr))
+
+
+def landed(envelope_xdr: str) -> xdr.TransactionV1Envelope:
+    """Read an envelope that a ledger has: of a fee bump, the one inside.
+
+    Anybody may pay for what we signed, and it lands as it is. Source: CAP-15.
+    Raises: EnvelopeRefused.
+    """
+    envelope = _read(envelope_xdr)
+    if envelope.fee_bump is None:
+        return _plain(envelope)
+    inner = envelope.fee_bump.tx.inner_tx.v1
+    if inner is None:
+        raise EnvelopeRefused("the fee bump pays for nothing")
+    return inner
+
+
+def is_bump(envelope_xdr: str) -> bool:
+    """Tell whether an envelope that was read is a fee bump."""
+    return decoded(envelope_xdr).startswith(BUMP)
+
+
+def _read(envelope_xdr: str) -> xdr.TransactionEnvelope:
     try:
         envelope = xdr.TransactionEnvelope.from_xdr(envelope_xdr)
         is_same = envelope.to_xdr() == envelope_xdr
@@ -134,6 +159,10 @@ def parse(envelope_xdr: str) -> xdr.TransactionV1Envelope:
         raise EnvelopeRefused("the envelope cannot be read") from error
     if not is_same:
         raise EnvelopeRefused("the envelope has another spelling than its contents")
+    return envelope
+
+
+def _plain(envelope: xdr.TransactionEnvelope) -> xdr.TransactionV1Envelope:
     if envelope.v1 is None:
         raise EnvelopeRefused(f"the envelope is of the kind {envelope.type.name}")
     return envelope.v1

@@ -11,7 +11,7 @@ from services.escrow.contracts.evidence import Finding, FindingsPage
 from services.escrow.contracts.intents import FundEscrow, Intent, ReleaseFunds, ResolveDispute
 from services.escrow.ports import EnvelopeRefused
 from services.escrow.stellar.blueprint import Blueprints
-from services.escrow.stellar.envelope import parse
+from services.escrow.stellar.envelope import hash_of, is_bump, landed
 from services.escrow.stellar.rpc import Rpc
 
 PAGE_SIZE = 200
@@ -23,8 +23,9 @@ PAYING_OUT = frozenset({ReleaseFunds.name, ResolveDispute.name})
 class History:
     """Reads landed transactions, and tells what they were for."""
 
-    def __init__(self, *, rpc: Rpc, blueprints: Blueprints) -> None:
+    def __init__(self, *, rpc: Rpc, blueprints: Blueprints, passphrase: str) -> None:
         self._rpc = rpc
+        self._passphrase = passphrase
         self._blueprints = blueprints
 
     async def find(self, transaction_hash: str) -> Finding | None:
@@ -35,7 +36,7 @@ class History:
         answer = await self._rpc.transaction(transaction_hash)
         if answer.status is GetTransactionStatus.NOT_FOUND or not answer.envelope_xdr:
             return None
-        return _read(
+        return self._found(
             answer.envelope_xdr,
             transaction_hash=transaction_hash,
             ledger=answer.ledger or 0,
@@ -57,7 +58,7 @@ class History:
         for one in answer.landed:
             try:
                 found.append(
-                    _read(
+                    self._found(
                         one.envelope_xdr,
                         transaction_hash=one.hash,
                         ledger=one.ledger,
@@ -75,7 +76,7 @@ class History:
 
     def is_of(self, envelope_xdr: str, intent: Intent) -> bool:
         """Tell whether an envelope does what an intent means, whichever account paid its fee."""
-        given = parse(envelope_xdr).tx
+        given = landed(envelope_xdr).tx
         as_then = _as_it_was_then(_call_of(given), intent)
         if as_then is None:
             return False
@@ -90,7 +91,7 @@ class History:
 
     def created(self, envelope_xdr: str) -> frozenset[str]:
         """Return the accounts that an envelope makes."""
-        made = [op.body.create_account_op for op in parse(envelope_xdr).tx.operations]
+        made = [op.body.create_account_op for op in landed(envelope_xdr).tx.operations]
         keys = [op.destination.account_id.ed25519 for op in made if op is not None]
         return frozenset(StrKey.encode_ed25519_public_key(k.uint256) for k in keys if k is not None)
 
@@ -103,30 +104,34 @@ class History:
 
         Raises: EnvelopeRefused: it is of a kind that we never send.
         """
-        call = _call_of(parse(envelope_xdr).tx)
+        call = _call_of(landed(envelope_xdr).tx)
         if call is None or call.function_name.sc_symbol.decode() not in PAYING_OUT:
             return False
         return Address.from_xdr_sc_address(call.contract_address).address == contract_id
 
     def divided(self, envelope_xdr: str) -> int:
         """Return the sum that an envelope divides among addresses; 0: it divides nothing."""
-        return sum(_distributions(_call_of(parse(envelope_xdr).tx)).values())
+        return sum(_distributions(_call_of(landed(envelope_xdr).tx)).values())
 
-
-def _read(envelope_xdr: str, *, transaction_hash: str, ledger: int, has_succeeded: bool) -> Finding:
-    transaction = parse(envelope_xdr).tx
-    key = transaction.source_account
-    raw = key.med25519.ed25519 if key.med25519 is not None else key.ed25519
-    if raw is None:
-        raise EnvelopeRefused("its source is not an account")
-    return Finding(
-        hash=transaction_hash,
-        source=StrKey.encode_ed25519_public_key(raw.uint256),
-        sequence=transaction.seq_num.sequence_number.int64,
-        envelope_xdr=envelope_xdr,
-        ledger=ledger,
-        has_succeeded=has_succeeded,
-    )
+    def _found(
+        self, envelope_xdr: str, *, transaction_hash: str, ledger: int, has_succeeded: bool
+    ) -> Finding:
+        """Read what a ledger has. Of a fee bump, the books know the hash of what is inside."""
+        transaction = landed(envelope_xdr).tx
+        if is_bump(envelope_xdr):
+            transaction_hash = hash_of(transaction, passphrase=self._passphrase).hex()
+        key = transaction.source_account
+        raw = key.med25519.ed25519 if key.med25519 is not None else key.ed25519
+        if raw is None:
+            raise EnvelopeRefused("its source is not an account")
+        return Finding(
+            hash=transaction_hash,
+            source=StrKey.encode_ed25519_public_key(raw.uint256),
+            sequence=transaction.seq_num.sequence_number.int64,
+            envelope_xdr=envelope_xdr,
+            ledger=ledger,
+            has_succeeded=has_succeeded,
+        )
 
 
 def _raw(address: str) -> bytes:

@@ -75,8 +75,13 @@ def _with_result(
 
 
 def result_code(result: xdr.TransactionResult) -> str:
-    """Return the innermost code of a result, such as "INVOKE_HOST_FUNCTION_TRAPPED"."""
-    outer = result.result
+    """Return the innermost code of a result, such as "INVOKE_HOST_FUNCTION_TRAPPED".
+
+    Of a fee bump, that of the transaction inside: who paid for it changes nothing about it.
+    """
+    outer: xdr.TransactionResultResult | xdr.InnerTransactionResultResult = result.result
+    if result.result.inner_result_pair is not None:
+        outer = result.result.inner_result_pair.result.result
     for operation in outer.results or []:
         inner = _inner_code(operation)
         if not inner.endswith("_SUCCESS"):

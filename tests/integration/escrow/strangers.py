@@ -25,6 +25,8 @@ from tests.integration.escrow.world import post
 from tests.patience import PATIENCE_SECONDS
 
 SECONDS = 30
+# Stroops that a fee bump offers above what is inside: for one operation more.
+FEE = 100_000
 # How often the devnet is asked to pay, and its answer where no ledger took the payment.
 TRIES, UNAVAILABLE = 5, 503
 
@@ -78,6 +80,15 @@ class Stranger:
     async def give_contract(self, contract_id: str, *, minor_units: int) -> str:
         """Send a contract some of the asset that nobody asked for; returns the hash."""
         return await asyncio.to_thread(self._give_contract, contract_id, minor_units)
+
+    def paying(self, envelope_xdr: str) -> str:
+        """Return somebody's signed envelope in a fee bump, which lets this account pay for it."""
+        passphrase = self._info["networkPassphrase"]
+        inner = TransactionEnvelope.from_xdr(envelope_xdr, passphrase)
+        fee = inner.transaction.fee + FEE
+        bump = TransactionBuilder.build_fee_bump_transaction(self._key, fee, inner, passphrase)
+        bump.sign(self._key)
+        return bump.to_xdr()
 
     def _give_contract(self, contract_id: str, minor_units: int) -> str:
         with SorobanServer(self._info["rpcUrl"]) as rpc:

@@ -14,6 +14,7 @@ from services.escrow.contracts.steps import StepName
 from services.escrow.domain import CommandKind, CommandState
 from tests.conftest import RunningDevnet, TestDatabase
 from tests.integration.escrow.conftest import running
+from tests.integration.escrow.strangers import Stranger
 from tests.integration.escrow.test_faults import attempts_of, is_quarantined
 from tests.integration.escrow.test_setbacks import function_of, replaced, requeued
 from tests.integration.escrow.world import AMOUNT, World, new_escrow, succeeded
@@ -103,6 +104,31 @@ async def test_a_payout_that_failed_in_a_forgotten_ledger_is_built_anew(impatien
 
     sent = await attempts_of(impatient, order, StepName.RELEASE_FUNDS)
     assert [row.state for row in sent] == ["FAILED", "SUCCEEDED"]
+    assert await impatient.balance(order.seller.address) == AMOUNT
+
+
+async def test_what_a_stranger_pays_for_lands_once_and_is_the_steps(
+    impatient: World, devnet: RunningDevnet
+) -> None:
+    stranger = Stranger(devnet.info)
+    await stranger.come(amount="1.00")
+    order = await impatient.funded()
+    chain = impatient.house.chain
+    submit = chain.submit
+    await impatient.fault(kind="fail_at_apply", function="release_funds")
+
+    async def paid_for(envelope_xdr: str) -> Any:
+        return await submit(stranger.paying(envelope_xdr))
+
+    async with replaced(chain, "submit", paid_for):
+        await impatient.do(CommandKind.RELEASE, order)
+
+    sent = await attempts_of(impatient, order, StepName.RELEASE_FUNDS)
+    assert [row.state for row in sent] == ["FAILED", "SUCCEEDED"]
+    assert sent[0].code.startswith("INVOKE_HOST_FUNCTION_")
+    found = await chain.find(sent[1].hash)
+    assert found is not None
+    assert (found.hash, found.source) == (sent[1].hash, sent[1].source)
     assert await impatient.balance(order.seller.address) == AMOUNT
 
 

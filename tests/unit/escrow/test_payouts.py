@@ -58,7 +58,7 @@ def test_plan_keeps_what_a_withdrawal_pays(memo: Memo | None) -> None:
 
 
 def test_payment_with_another_memo_is_another_withdrawals() -> None:
-    history = History(rpc=cast("Any", None), blueprints=blueprints())
+    history = History(rpc=cast("Any", None), blueprints=blueprints(), passphrase=PASSPHRASE)
     memos = [memo for memo, _ in MEMOS]
 
     for landed in memos:

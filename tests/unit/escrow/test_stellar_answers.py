@@ -3,7 +3,14 @@
 from typing import Any
 
 import pytest
-from stellar_sdk import Keypair, TransactionBuilder, TransactionEnvelope, scval, xdr
+from stellar_sdk import (
+    FeeBumpTransactionEnvelope,
+    Keypair,
+    TransactionBuilder,
+    TransactionEnvelope,
+    scval,
+    xdr,
+)
 
 from services.escrow.ports import ChainRefused, ChainUnavailable, ContractArchived, FeesTooHigh
 from services.escrow.stellar.addresses import account_key, sc_address
@@ -81,6 +88,11 @@ async def test_a_transaction_with_a_signature_of_another_length_is_known_by_its_
     assert (await rpc_of(http).transaction(HASH)).ledger == 40
 
 
+def history_of(http: AnsweringHttp) -> History:
+    blueprints = Blueprints(options=OPTIONS)
+    return History(rpc=rpc_of(http), blueprints=blueprints, passphrase=PASSPHRASE)
+
+
 async def test_of_a_page_of_transactions_what_contradicts_itself_is_left_out() -> None:
     landed = {"status": "SUCCESS", "txHash": HASH, "envelopeXdr": ENVELOPE, "ledger": 40}
     listed = [
@@ -93,7 +105,7 @@ async def test_of_a_page_of_transactions_what_contradicts_itself_is_left_out() -
         None,
     ]
     http = AnsweringHttp(getTransactions={"transactions": listed, "cursor": "9", **SEEN})
-    history = History(rpc=rpc_of(http), blueprints=Blueprints(options=OPTIONS))
+    history = history_of(http)
 
     page = await history.page(start_ledger=None, cursor="1")
 
@@ -326,10 +338,33 @@ async def test_a_refusal_that_cannot_be_read_leaves_the_outcome_unknown(given: s
 
 
 async def test_a_transaction_that_somebody_paid_more_for_is_found_under_its_own_hash() -> None:
-    inner = TransactionEnvelope.from_xdr(ENVELOPE, PASSPHRASE)
-    bump = TransactionBuilder.build_fee_bump_transaction(
-        Keypair.random(), 10_000, inner, PASSPHRASE
-    )
+    bump = paid_for(ENVELOPE)
     http = AnsweringHttp(getTransaction={**FOUND, "envelopeXdr": bump.to_xdr()})
 
-    assert (await rpc_of(http).transaction(HASH)).ledger == 40
+    found = await history_of(http).find(HASH)
+
+    assert found is not None
+    assert (found.hash, found.source) == (HASH, FRAME["source"])
+
+
+async def test_of_a_page_what_somebody_paid_more_for_has_the_hash_that_we_signed() -> None:
+    bump = paid_for(ENVELOPE)
+    landed = {
+        "status": "SUCCESS",
+        "txHash": bump.hash_hex(),
+        "envelopeXdr": bump.to_xdr(),
+        "ledger": 40,
+    }
+    http = AnsweringHttp(getTransactions={"transactions": [landed], "cursor": "9", **SEEN})
+    history = history_of(http)
+
+    [found] = (await history.page(start_ledger=None, cursor="1")).found
+
+    assert (found.hash, found.sequence) == (HASH, FRAME["sequence"])
+    assert history.is_of(found.envelope_xdr, INTENTS["fund_escrow"])
+
+
+def paid_for(envelope_xdr: str) -> FeeBumpTransactionEnvelope:
+    inner = TransactionEnvelope.from_xdr(envelope_xdr, PASSPHRASE)
+    fee = inner.transaction.fee + 10_000
+    return TransactionBuilder.build_fee_bump_transaction(Keypair.random(), fee, inner, PASSPHRASE)

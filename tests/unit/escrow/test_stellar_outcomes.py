@@ -197,6 +197,24 @@ def test_the_code_is_the_innermost_one() -> None:
     )
 
 
+def test_the_code_of_a_fee_bump_is_that_of_the_transaction_inside() -> None:
+    failed = invoked(Invoked.INVOKE_HOST_FUNCTION_TRAPPED)
+    inside = xdr.InnerTransactionResult(
+        xdr.Int64(0),
+        xdr.InnerTransactionResultResult(failed.result.code, results=failed.result.results),
+        xdr.InnerTransactionResultExt(0),
+    )
+    pair = xdr.InnerTransactionResultPair(xdr.Hash(bytes(32)), inside)
+    outer = xdr.TransactionResultCode.txFEE_BUMP_INNER_FAILED
+    paid = xdr.TransactionResult(
+        xdr.Int64(100),
+        xdr.TransactionResultResult(outer, inner_result_pair=pair),
+        xdr.TransactionResultExt(0),
+    )
+
+    assert result_code(paid) == "INVOKE_HOST_FUNCTION_TRAPPED"
+
+
 def test_a_clawback_or_burn_is_no_payment() -> None:
     burn = event(
         ASSET_CONTRACT,
