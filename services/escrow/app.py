@@ -98,6 +98,7 @@ class House(Parts):
             database=self.database,
             store=self.store,
             wallets=self.wallet_store,
+            waking=self.waking(),
             chain=self.chain,
             bell=self.bell,
             clock=self.clock,

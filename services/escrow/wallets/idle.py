@@ -23,6 +23,7 @@ from services.escrow.contracts.plan import plan_merge
 from services.escrow.domain import Command, CommandKind, CommandState, Wallet, WalletState
 from services.escrow.ports import Chain
 from services.escrow.wallets.store import WalletStore
+from services.escrow.wallets.waking import Waking
 
 LOOK_SECONDS = 60
 # Wallets that one look considers, and merges at most: users' commands come first.
@@ -41,6 +42,7 @@ class IdleWallets:
     database: Database
     store: CommandStore
     wallets: WalletStore
+    waking: Waking
     chain: Chain
     bell: Bell
     clock: Clock
@@ -101,14 +103,19 @@ class IdleWallets:
         return True
 
     async def _empty(self, page: Sequence[Wallet], before: dt.datetime) -> Sequence[Wallet]:
-        """Return those that have an account and nothing in it, or no account any more."""
-        old = [w for w in page if w.state is WalletState.ACTIVE and w.created_at < before]
-        addresses = [wallet.address for wallet in old]
+        """Return those that are old and have nothing; those without an account get one."""
+        active = [wallet for wallet in page if wallet.state is WalletState.ACTIVE]
+        addresses = [wallet.address for wallet in active]
         if not addresses:
             return []
         held = await self.chain.asset_balances(addresses)
         lumens = await self.chain.lumens(addresses)
-        return [w for w in old if not held[w.address] and not lumens.get(w.address)]
+        for wallet in active:
+            if wallet.address not in lumens:
+                log.warning("wallet.not_on_chain", wallet_id=str(wallet.id))
+                await self.waking.make_anew(wallet)
+        there = [w for w in active if w.address in lumens and w.created_at < before]
+        return [w for w in there if not held[w.address] and not lumens[w.address]]
 
 
 def _merging(wallet: Wallet) -> Change:

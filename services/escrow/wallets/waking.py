@@ -55,6 +55,21 @@ class Waking:
             return await self._set(tx, wallet, WalletState.RETURNING)
         return wallet
 
+    async def make_anew(self, wallet: Wallet) -> None:
+        """Have the account of an ACTIVE wallet made again that the chain does not show.
+
+        A database that was restored has forgotten the merge. Where a node has lagged, the command
+        finds the account and does nothing.
+        """
+        async with self.database.transaction() as tx:
+            found = await self.wallets.lock_wallet(
+                tx, marketplace_id=wallet.marketplace_id, user_id=wallet.user_id
+            )
+            if found.state is not WalletState.ACTIVE:
+                return
+            await self._make_again(tx, found)
+        self.bell.ring()
+
     async def merged(self, tx: Transaction, wallet: Wallet) -> None:
         """Note that a wallet's account is merged, and make it again where it is wanted already."""
         MERGED.inc()

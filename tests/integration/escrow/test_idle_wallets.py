@@ -142,9 +142,13 @@ async def test_an_order_wakes_the_wallet_of_its_seller_and_pays_it(world: World)
 
     await world.created(order)
     await world.do(CommandKind.FUND, order)
+    before = world.house.clock.now()
     await world.do(CommandKind.RELEASE, order)
 
     assert await world.balance(seller.address) == AMOUNT
+    # Their order has ended, but not before that instant.
+    assert not await idle(world).merge(seller, before=before)
+    assert not await idle(world).merge(buyer, before=before)
 
 
 async def test_a_credit_wakes_a_wallet(world: World) -> None:
@@ -236,3 +240,34 @@ async def test_the_walk_merges_what_is_empty_and_leaves_what_holds_money(world: 
     assert await merge_ended(world, empty) == (CommandState.SUCCEEDED, "")
     assert await state_of(world, paid) is WalletState.ACTIVE
     assert await walk.look() == 0
+
+
+async def test_the_walk_makes_an_account_that_restored_books_take_for_there(world: World) -> None:
+    wallet = await merged(world)
+    async with world.house.database.transaction() as tx:
+        await world.house.wallet_store.set_wallet_state(tx, wallet=wallet, state=WalletState.ACTIVE)
+
+    await replace(idle(world), days=1).look()
+
+    async def is_there() -> bool:
+        return await world.house.chain.account(wallet.address) is not None
+
+    await until(is_there)
+    await back(world, wallet)
+
+
+async def test_a_wallet_that_was_paid_lately_is_in_use(world: World) -> None:
+    wallet = await world.wallet()
+    before = world.house.clock.now()
+    await world.pay_in(wallet, "10.00")
+
+    async def is_recorded() -> bool:
+        async with world.house.database.statement() as connection:
+            return bool(
+                await connection.fetchval(
+                    "select count(*) from deposits where wallet_id = %(id)s", {"id": wallet.id}
+                )
+            )
+
+    await until(is_recorded)
+    assert not await idle(world).merge(wallet, before=before)

@@ -63,6 +63,7 @@ def test_builds_factories_and_nodes_are_read(monkeypatch: pytest.MonkeyPatch) ->
         ("ESCROW_MAX_FEE_LUMENS", "0"),
         ("ESCROW_MAX_BID_STROOPS", "99"),
         ("ESCROW_KEEP_DAYS", "180"),
+        ("WALLET_IDLE_DAYS", "-1"),
     ],
 )
 def test_a_wrong_setting_ends_the_start_with_its_name(
