@@ -13,6 +13,7 @@ from services.orders.order.domain import UserName
 from services.orders.peers.ports import Memo, MemoType
 from services.orders.withdrawals import domain, postings
 from services.orders.withdrawals.domain import (
+    PLATFORM,
     TRANSITIONS,
     ApproverIsCommitter,
     State,
@@ -21,6 +22,7 @@ from services.orders.withdrawals.domain import (
     WithdrawalInWrongState,
     WithdrawalNotApprovable,
     WithdrawalNotCommittable,
+    WithdrawalNotFound,
 )
 
 NOON = dt.datetime(2026, 3, 1, 12, tzinfo=dt.UTC)
@@ -81,6 +83,21 @@ def test_only_what_the_table_lists_happens(state: State, trigger: Trigger) -> No
         return
     with pytest.raises((DomainError, KeyError)):
         TRIGGERS[trigger](before)
+
+
+@pytest.mark.parametrize("by_platform", [False, True])
+@pytest.mark.parametrize("is_platforms", [False, True])
+def test_withdrawals_of_the_platform_and_of_users_are_hidden_from_each_other(
+    *, is_platforms: bool, by_platform: bool
+) -> None:
+    users = a_withdrawal()
+    withdrawal = replace(users, user=PLATFORM) if is_platforms else users
+
+    if is_platforms is by_platform:
+        domain.require_platforms(withdrawal, by_platform=by_platform)
+        return
+    with pytest.raises(WithdrawalNotFound):
+        domain.require_platforms(withdrawal, by_platform=by_platform)
 
 
 @pytest.mark.parametrize("state", State)
