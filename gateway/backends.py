@@ -103,7 +103,7 @@ class Backends:
         except Unauthenticated as error:
             # The service refused our token, not the client's credential.
             log.exception("backend.refused_the_gateway", reason=error.reason)
-            raise Internal("A service refused the gateway") from None
+            raise Internal("A service refused the credentials of the gateway") from None
         except DomainError as error:
             if reply is not None:
                 reply.replayed = error.replayed

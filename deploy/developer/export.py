@@ -26,7 +26,7 @@ def command(
 ) -> Answer:
     """Print a file. Raises: as the API refuses; ConnectionFailed: it has no end."""
     if (what == STATEMENT) is not bool(user):
-        raise click.UsageError("a statement is a user's: give --user with it, and only with it")
+        raise click.UsageError("--user is required for a statement, and for no other list")
     api = session.api
     if what == STATEMENT:
         parts = api.export_statement(user, from_=first, to=end)

@@ -27,7 +27,7 @@ def require_outsider(dispute: Dispute, own_user_id: UUID | None) -> None:
     Raises: DisputeIsOwn.
     """
     if own_user_id is not None and own_user_id in {dispute.buyer_id, dispute.seller_id}:
-        raise DisputeIsOwn("You are a party to this dispute: somebody else of support works on it")
+        raise DisputeIsOwn("You are a party to this dispute; another person must work on it")
 
 
 def require_party(dispute: Dispute, user_id: UUID | None) -> None:

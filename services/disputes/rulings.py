@@ -83,11 +83,13 @@ def _split(amount: Money, release: Money | None, refund: Money | None) -> tuple[
         elif problem := _leg_problem(amount, leg):
             fields.append((field, problem))
     if fields or release is None or refund is None:
-        raise SplitAmountsMismatch("A split needs two amounts that divide the case", fields=fields)
+        raise SplitAmountsMismatch(
+            "A split needs two valid amounts, release and refund", fields=fields
+        )
     if release + refund != amount:
         problem = f"with refund_amount must make {amount}, not {release + refund}"
         raise SplitAmountsMismatch(
-            "The amounts of a split must make the amount of the case",
+            "The amounts of a split must add up to the disputed amount",
             fields=[("release_amount", problem)],
         )
     return release, refund

@@ -129,7 +129,7 @@ class OrderQueries:
         async with self._database.transaction() as tx:
             known = await self._idempotency.claim(tx, key)
             if known is None:
-                raise IdempotencyKeyInProgress("The key is being freed")
+                raise IdempotencyKeyInProgress("The idempotency key has just expired; retry")
             return known
 
     async def _ref_taken(self, order: Order) -> ClientOrderRefTaken:

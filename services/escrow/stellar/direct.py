@@ -106,5 +106,5 @@ def _needed(answer: SimulateTransactionResponse) -> tuple[bytes, int]:
         # Since protocol 23 a call restores what it needs, and no node asks for this any more.
         raise ContractArchived("the contract is archived and has to be restored first")
     if fee < 0:
-        raise ChainUnavailable("the node simulated nothing")
+        raise ChainUnavailable("the node's simulation has no result")
     return given, fee

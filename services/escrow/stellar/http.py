@@ -69,7 +69,7 @@ class Http(BaseAsyncClient):
             async with self._outgoing.request(method, url, **parts) as answer:
                 body = await _read(answer, limit=limit)
                 if answer.status == TOO_MANY_REQUESTS:
-                    raise ChainThrottled(f"{answer.url.host} takes no more requests for now")
+                    raise ChainThrottled(f"{answer.url.host} limits the rate of requests")
                 text = body.decode("utf-8", "replace")
                 return JsonAnswer(answer.status, text, dict(answer.headers), str(answer.url))
         except aiohttp.ClientError as error:

@@ -122,7 +122,7 @@ class Transfers:
         try:
             reached = Position.of(answer.cursor)
         except ChainRefused as error:
-            raise ChainUnavailable("the node tells no cursor to go on from") from error
+            raise ChainUnavailable("the node's answer has no cursor") from error
         if reached.ledger > answer.latest_ledger:
             raise ChainUnavailable("the node's cursor is beyond its newest ledger")
         if after is not None and reached < after:

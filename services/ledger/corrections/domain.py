@@ -110,7 +110,7 @@ def check_decision(found: Correction, *, verdict: Verdict, by: str) -> None:
 def check_verdict(found: Correction, verdict: Verdict) -> None:
     """Check that a decided correction has this verdict. Raises: CorrectionDecided."""
     if found.verdict is not verdict:
-        raise CorrectionDecided("The correction was decided the other way")
+        raise CorrectionDecided("Another decision was already made on the correction")
 
 
 def transfer_of(found: Correction) -> NewTransfer:

@@ -73,7 +73,7 @@ class Chosen:
         async def work(tx: Transaction) -> bytes:
             found = await marketplace_rules(tx, key.marketplace_id)
             if found.clock_offset + by > OFFSET_MAX:
-                raise ClockTooFar("The clock cannot be moved by more than ten years in all")
+                raise ClockTooFar("The clock can be moved by at most ten years in total")
             await self._clocks.advance(tx, marketplace_id=key.marketplace_id, by=by)
             await self._idempotency.age(tx, key, by=by)
             change = Change(

@@ -49,7 +49,9 @@ class Holds:
         void = replace(void, id=derived_id(order.id, "give-back", reason))
         (posted,) = await self.ledger.post([void])
         if posted.is_refused and posted.reason != "PENDING_ALREADY_VOIDED":
-            raise HoldNotVoided("The ledger refuses it", details={"reason": posted.reason})
+            raise HoldNotVoided(
+                "The ledger refused to void the hold", details={"reason": posted.reason}
+            )
         if not posted.is_refused:
             change = Change(
                 action="order.give_back_hold",

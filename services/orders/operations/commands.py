@@ -235,7 +235,7 @@ class CommandRunner:
         known = await self._idempotency.claim(tx, request.key)
         if known is None:
             # Its time was over just now; the next attempt takes it.
-            raise IdempotencyKeyInProgress("The key is being freed")
+            raise IdempotencyKeyInProgress("The idempotency key has just expired; retry")
         return known
 
     def _operation(self, command: Command, operation_id: uuid.UUID, work: Work) -> Operation:

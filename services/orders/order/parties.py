@@ -57,7 +57,7 @@ def require_outsider(order: Order, own_user_id: uuid.UUID | None) -> None:
     Raises: DisputeIsOwn.
     """
     if own_user_id is not None and own_user_id in {order.buyer.id, order.seller.id}:
-        raise DisputeIsOwn("You are a party to this order: somebody else of support decides")
+        raise DisputeIsOwn("You are a party to this order; another person must decide")
 
 
 def require_self(asked: str, user_id: uuid.UUID | None) -> None:
