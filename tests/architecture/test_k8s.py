@@ -14,10 +14,16 @@ from deploy.local import authority
 from deploy.local.nats_users import HOUSE, configuration, users
 from tests.architecture.k8s_mistakes import PLANTED
 from tools.k8s import edges, secrets
-from tools.k8s.__main__ import faults_of
 from tools.k8s.render import ROOT, overlays, render
 
 K8S = ROOT / "deploy/k8s"
+
+
+def faults_of(objects: list[dict[str, Any]], *, overlay: str) -> list[str]:
+    """List what `make k8s-check` finds. Its schemas take seconds to import."""
+    import tools.k8s.__main__ as checks
+
+    return checks.faults_of(objects, overlay=overlay)
 
 
 @pytest.fixture(scope="module", name="rendered")

@@ -227,6 +227,7 @@ async def test_order_is_not_previewed_where_it_is_asked_not_to(shop: Shop) -> No
     assert data_of(answer)["status"] == "CLOSED"
 
 
+@pytest.mark.slow
 @settings(max_examples=6, deadline=None)
 @given(choices=st.lists(st.integers(0, 11), min_size=8, max_size=8), cents=st.integers(1, 9999))
 async def test_random_life_is_what_its_previews_say(

@@ -70,6 +70,7 @@ async def kept(url: str, limits: StreamLimits) -> None:
                 return
 
 
+@pytest.mark.slow
 async def test_acknowledged_events_survive_the_loss_of_the_leader(
     cluster: dict[int, Process],
 ) -> None:

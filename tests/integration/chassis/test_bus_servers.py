@@ -74,6 +74,7 @@ async def test_a_refused_connection_is_logged_once(closed: NatsServer) -> None:
     assert "wrong" not in str(logs)
 
 
+@pytest.mark.slow
 async def test_a_recreated_consumer_leaves_no_subscription_behind(
     nats: NatsServer,
 ) -> None:
@@ -97,6 +98,7 @@ async def test_a_recreated_consumer_leaves_no_subscription_behind(
     assert max(counts) == counts[0]
 
 
+@pytest.mark.slow
 async def test_a_consumer_goes_on_after_its_durable_and_then_the_stream_are_deleted(
     tmp_path: Path,
 ) -> None:

@@ -166,6 +166,7 @@ async def test_a_clock_that_is_less_than_a_minute_off_is_right(
         await until(lambda: is_serving(channel))
 
 
+@pytest.mark.slow
 async def test_a_failure_before_readiness_is_logged_and_retried(
     app: App, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -118,6 +118,7 @@ async def test_a_statement_that_is_never_answered_ends_as_unavailable(
     await by_transaction(far)
 
 
+@pytest.mark.slow
 async def test_a_commit_that_is_never_answered_ends_as_unavailable(
     far: Database, to_postgres: SilentProxy
 ) -> None:
@@ -143,7 +144,7 @@ async def test_the_database_is_reconnected_at_once(far: Database, to_postgres: S
     await by_transaction(far)
 
 
-@pytest.mark.parametrize("silence_seconds", [1, 10])
+@pytest.mark.parametrize("silence_seconds", [1, pytest.param(10, marks=pytest.mark.slow)])
 async def test_the_lock_of_a_vanished_holder_is_free_in_time(
     shop: Shop, to_postgres: SilentProxy, silence_seconds: int
 ) -> None:
@@ -201,7 +202,7 @@ async def test_a_vanished_relay_does_not_block_the_next_one(
     await far.close()
 
 
-@pytest.mark.parametrize("silence_seconds", [2, 10])
+@pytest.mark.parametrize("silence_seconds", [2, pytest.param(10, marks=pytest.mark.slow)])
 async def test_a_silently_lost_connection_to_nats_is_replaced(
     nats: NatsServer, silence_seconds: int
 ) -> None:
@@ -251,7 +252,7 @@ async def test_any_statement_is_the_heartbeat_of_a_lock(
                 await asyncio.sleep(0.01)
 
 
-@pytest.mark.parametrize("silence_seconds", [1, 10])
+@pytest.mark.parametrize("silence_seconds", [1, pytest.param(10, marks=pytest.mark.slow)])
 async def test_a_silently_lost_channel_is_replaced(silence_seconds: int) -> None:
     async with served(scripted()) as (_, address):
         with silent_proxy(int(address.rpartition(":")[2])) as proxy:

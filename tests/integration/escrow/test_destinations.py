@@ -167,6 +167,7 @@ async def addresses(world: World, payer: Wallet) -> dict[str, Flaw]:
     }
 
 
+@pytest.mark.slow
 async def test_every_flaw_is_shown_by_some_address_and_moves_nothing(world: World) -> None:
     payer, good = await paid_in(world), await stranger(world)
     cases: list[tuple[str, Memo | None, Flaw]] = [

@@ -54,6 +54,7 @@ async def cursor_of(world: World) -> str:
     return found
 
 
+@pytest.mark.slow
 async def test_every_deposit_of_an_outage_is_told_once(forgetful: World) -> None:
     world = forgetful
     stranger = Stranger(world.devnet.info)

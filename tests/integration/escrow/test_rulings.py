@@ -146,6 +146,7 @@ async def test_a_funding_that_is_refused_after_one_expired_burns_its_number_firs
     assert states == [("EXPIRED", ""), ("FAILED", "BURNT")]
 
 
+@pytest.mark.slow
 async def test_a_funding_that_expired_is_not_refused_however_long_it_is_in_trouble(
     ruled: World,
 ) -> None:

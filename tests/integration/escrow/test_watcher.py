@@ -257,6 +257,7 @@ async def test_what_a_former_platform_paid_by_a_command_is_no_deposit(world: Wor
     assert await told(world, wallet, count=0) == []
 
 
+@pytest.mark.slow
 async def test_what_arrives_while_nobody_watches_is_told_later(
     world: World, stranger: Stranger
 ) -> None:
@@ -300,6 +301,7 @@ async def test_a_page_that_is_read_again_tells_nothing_new(
     assert len(await told(world, wallet, count=1)) == 1
 
 
+@pytest.mark.slow
 async def test_a_cursor_that_is_set_back_is_read_again_by_the_watcher_that_runs(
     world: World, stranger: Stranger
 ) -> None:

@@ -41,6 +41,7 @@ async def test_a_cursor_far_ahead_of_the_chain_is_an_alarm_that_operators_are_to
     await until_blind(world, is_blind=False)
 
 
+@pytest.mark.slow
 async def test_a_node_that_lags_a_little_is_waited_for(world: World) -> None:
     stranger = Stranger(world.devnet.info)
     await stranger.come(amount="10.00")

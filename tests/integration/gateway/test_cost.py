@@ -123,6 +123,7 @@ def test_unread_answers_do_not_block_other_clients(cost: Cost) -> None:
     cost.assert_small()
 
 
+@pytest.mark.slow
 def test_fifty_streams_that_nobody_reads_cost_next_to_nothing(
     cost: Cost, settings: GatewaySettings
 ) -> None:

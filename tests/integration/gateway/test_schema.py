@@ -60,6 +60,7 @@ async def alone(
         yield Alone(rest=rest, database=database)
 
 
+@pytest.mark.slow
 async def test_nothing_is_served_until_an_older_schema_is_migrated(alone: Alone) -> None:
     newest = alone.revision()
     assert (await alone.until_ready(200)).json() == {"status": "ready"}

@@ -118,6 +118,7 @@ async def test_money_that_may_have_been_paid_out_is_not_paid_again(
     assert len(shop.peers.escrow.commands) == 3, "create, fund, and one that pays out"
 
 
+@pytest.mark.slow
 async def test_a_decision_waits_while_the_freeze_is_unknown(
     shop: Shop,
 ) -> None:

@@ -61,6 +61,7 @@ def test_the_envelope_that_is_meant_passes_unchanged(name: str) -> None:
     assert enclose(verified.transaction) == valid_envelope(intent)
 
 
+@pytest.mark.slow
 def test_no_changed_field_of_any_envelope_passes(record_property: Callable[..., None]) -> None:
     refused: Counter[str] = Counter()
     passed: list[str] = []
