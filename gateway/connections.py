@@ -28,6 +28,7 @@ from gateway.errors import (
     Refusal,
     RequestTimeout,
 )
+from gateway.joined import Joined
 from kernel.errors import DomainError
 from kernel.ids import new_id
 
@@ -88,10 +89,12 @@ class Connection(HttpToolsProtocol):
         self._is_lingering, self._lingered = False, 0
         self._is_last = False
         self._stalled: asyncio.TimerHandle | None = None
+        self._joined: Joined
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override] # as uvicorn's
         """Begin, if the limit on connections allows it."""
         super().connection_made(transport)
+        self._joined = Joined(transport, self.loop)
         self.address = self.client[0] if self.client else ""
         if self._limits.enter(self):
             self._limits.wait(self)
@@ -155,6 +158,8 @@ class Connection(HttpToolsProtocol):
 
     def on_response_complete(self) -> None:
         """Wait for the next request, or parse it if it has been received already."""
+        # The answer to HEAD has no body that its head could leave with.
+        self._joined.flush()
         super().on_response_complete()
         if self.transport.is_closing():
             # It closes when the client has read everything.
@@ -236,6 +241,7 @@ class Connection(HttpToolsProtocol):
         self._head_bytes = self._body_bytes = self._framing_bytes = 0
         self._is_in_body, self._body_left = True, length
         super().on_headers_complete()
+        self.cycle.transport = self._joined  # type: ignore[assignment] # what a cycle uses of one
         if self._is_last:
             self.cycle.keep_alive = False
         if self.parser.get_http_version() == OLD_VERSION:

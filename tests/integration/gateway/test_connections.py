@@ -295,3 +295,11 @@ async def test_a_new_connection_gets_503_when_all_are_in_use(
 
     assert (status, code(body)) == (503, "PROVIDER_UNAVAILABLE")
     assert headers["retry-after"] == "1"
+
+
+async def test_the_answer_to_head_reaches_a_client_that_sends_no_more(gateway: str) -> None:
+    async with connected(gateway) as (reader, writer):
+        writer.write(HEALTH.replace(b"GET", b"HEAD") + b"\r\n")
+        writer.write_eof()
+
+        assert (await reader.read()).startswith(b"HTTP/1.1 200 ")
