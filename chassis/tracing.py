@@ -11,7 +11,7 @@ import random
 import re
 import threading
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from contextvars import ContextVar
 from typing import TYPE_CHECKING
 
@@ -41,6 +41,7 @@ END_SECONDS = 2.0
 _TRACEPARENT = re.compile(r"00-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-(?P<flags>[0-9a-f]{2})")
 NO_TRACE: tuple[tuple[str, str], ...] = ()
 NOTHING: Mapping[str, str] = {}
+UNTRACED: AbstractContextManager[None] = nullcontext()
 
 
 class _Tracer:
@@ -109,14 +110,13 @@ def exported(*, service: str, endpoint: str, ratio: float) -> Iterator[None]:
         running.end()
 
 
-@contextmanager
 def span(
     name: str,
     *,
     kind: str = "internal",
     parent: str | None = None,
     attributes: Mapping[str, str] = NOTHING,
-) -> Iterator["Span | None"]:
+) -> AbstractContextManager["Span | None"]:
     """Trace the block as one step; yields its span, or None if nothing is traced.
 
     kind: internal, server, client, producer or consumer. parent: a `traceparent` from outside, or
@@ -125,8 +125,14 @@ def span(
     """
     running = _running
     if running is None or (parent is None and _unkept.get()):
-        yield None
-        return
+        return UNTRACED
+    return _traced(running, name, kind, parent, attributes)
+
+
+@contextmanager
+def _traced(
+    running: _Tracer, name: str, kind: str, parent: str | None, attributes: Mapping[str, str]
+) -> Iterator["Span | None"]:
     if (unkept := _not_kept(running, parent)) is not None:
         token = _unkept.set(unkept)
         try:
