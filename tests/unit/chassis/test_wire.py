@@ -6,6 +6,7 @@ import datetime as dt
 import uuid
 
 import pytest
+from google.protobuf import timestamp_pb2
 from hypothesis import given
 from hypothesis import strategies as st
 from orchestrator.common.v1 import common_pb2
@@ -33,6 +34,14 @@ def test_an_instant_comes_back_the_same_in_utc(at: dt.datetime) -> None:
     assert message is not None
     assert wire.instant_from_proto(message) == at
     assert wire.instant_from_proto(message).tzinfo is dt.UTC
+
+
+@given(st.datetimes(timezones=st.just(dt.UTC)))
+def test_every_instant_is_encoded_as_by_protobuf(at: dt.datetime) -> None:
+    theirs = timestamp_pb2.Timestamp()
+    theirs.FromDatetime(at)
+
+    assert wire.instant_to_proto(at) == theirs
 
 
 def test_an_instant_in_another_time_zone_is_the_same_instant() -> None:
