@@ -174,6 +174,9 @@ class KeyAuthenticator:
 
 def anonymous() -> Identity:
     """Return the identity of a request without a credential."""
-    return Identity(
-        caller=CALLER, marketplace_id=uuid.UUID(int=0), principal="anonymous", role="none"
-    )
+    return _ANONYMOUS
+
+
+_ANONYMOUS = Identity(
+    caller=CALLER, marketplace_id=uuid.UUID(int=0), principal="anonymous", role="none"
+)
