@@ -3,7 +3,7 @@
 import copy
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,7 @@ from tools.k8s.render import ROOT, overlays, render
 K8S = ROOT / "deploy/k8s"
 
 
-def faults_of(objects: list[dict[str, Any]], *, overlay: str) -> list[str]:
+def faults_of(objects: Sequence[Mapping[str, Any]], *, overlay: str) -> list[str]:
     """List what `make k8s-check` finds. Its schemas take seconds to import."""
     import tools.k8s.__main__ as checks
 
