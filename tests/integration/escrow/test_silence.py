@@ -85,7 +85,7 @@ async def test_one_request_without_an_answer_leaves_every_kept_connection_behind
     server: int,
 ) -> None:
     with silent_proxy(server) as proxy:
-        outgoing = Outgoing(timeout_seconds=1)
+        outgoing = Outgoing(timeout_seconds=5)
 
         async def ask() -> str:
             async with outgoing.request("GET", f"http://{proxy.address}/") as answer:
