@@ -197,6 +197,7 @@ class Parts:
                     or self.settings.stellar_network_passphrase not in NAMES
                 ),
                 asset_contract=self.asset_contract,
+                asset_issuer=self.settings.usdc_issuer,
                 provider=self.settings.trustless_work_fee_address,
                 keep_days=self.settings.escrow_keep_days,
                 fee_max=self.settings.escrow_max_fee_lumens * UNIT,

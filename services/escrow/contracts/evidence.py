@@ -156,6 +156,7 @@ class AccountView:
     """An account as the newest ledger has it.
 
     sequence: the last one used; lumens: stroops of XLM; asset_balance: None without a trustline;
+    locked: stroops that it must keep; flags: what an issuer may do with its asset;
     sponsored: reserves that it pays for others; read_at_ledger: the ledger that has it so.
     """
 
@@ -164,7 +165,9 @@ class AccountView:
     lumens: int
     asset_balance: int | None
     read_at_ledger: int
+    locked: int = 0
     sponsored: int = 0
+    flags: int = 0
 
 
 class AddressKind(StrEnum):

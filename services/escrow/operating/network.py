@@ -25,6 +25,11 @@ HISTORY_LEDGERS_MIN = LEDGERS_A_DAY
 # Four ledgers of the network.
 LAG_SECONDS_MAX = 20
 RUNWAY_ORDERS_MIN = 100
+# An account and a trustline, in stroops: 3 reserves of 0.5 XLM.
+USER_COST = 3 * UNIT // 2
+# What an issuer may do. Source: the flags of an account, stellar-core's Stellar-ledger-entries.x.
+AUTH_REQUIRED, AUTH_REVOCABLE, AUTH_CLAWBACK = 0x1, 0x2, 0x8
+POWERS = {AUTH_REVOCABLE: "freeze lines", AUTH_CLAWBACK: "take the asset back"}
 # An order costs a third more than its deployment on the main network: docs/mainnet.md.
 ORDER_COST = (4, 3)
 # The words of a contract are a digest of so many characters.
@@ -37,6 +42,15 @@ class NetworkFindingState(StrEnum):
     WELL = "WELL"
     WRONG = "WRONG"
     UNKNOWN = "UNKNOWN"
+
+
+class Obstacle(StrEnum):
+    """Why an address cannot receive the asset, as a sentence goes on after the address."""
+
+    ACCOUNT = "has no account"
+    TRUST = "does not trust the asset"
+    FROZEN = "is frozen by the issuer"
+    FULL = "has no room left on its line"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,6 +76,7 @@ class Expected:
     wasm_hash: str
     is_build_known: bool
     asset_contract: str
+    asset_issuer: str
     provider: str
     keep_days: int
     fee_max: int
@@ -90,6 +105,7 @@ class NetworkChecks:
             "code": self._code,
             "factory": self._factories,
             "asset": self._asset,
+            "issuer": self._issuer,
             "platform": self._platform,
             "resolver": self._resolver,
             "provider": self._provider,
@@ -157,26 +173,46 @@ class NetworkChecks:
             return _wrong("asset", f"the asset's contract {contract} is not deployed", todo)
         return _well("asset", f"its contract is {contract}")
 
+    async def _issuer(self) -> NetworkFinding:
+        """Check that wallets can hold the asset without its issuer's leave; say its powers."""
+        address = self._expected.asset_issuer
+        account = await self._chain.account(address)
+        if account is None:
+            return _wrong("issuer", f"{address} has no account", "correct USDC_ISSUER")
+        if account.flags & AUTH_REQUIRED:
+            says = f"{address} authorizes every line by hand: new wallets cannot receive"
+            return _wrong("issuer", says, "correct USDC_ISSUER, or choose another asset")
+        powers = [power for flag, power in POWERS.items() if account.flags & flag]
+        may = f"it may {' and '.join(powers)}" if powers else "it can neither freeze nor take back"
+        return _well("issuer", f"{address}; {may}")
+
     async def _platform(self) -> NetworkFinding:
         """Check the platform's account and trustline."""
-        return await self._line("platform", (await self._keyring.platform()).address)
+        address = (await self._keyring.platform()).address
+        if (why := await self._cannot_receive(address)) is None:
+            return _well("platform", f"{address} can receive the asset")
+        todo = "send lumens to this address; escrow then makes the trustline without a limit"
+        if why is Obstacle.FROZEN:
+            todo = "ask the issuer: no release can land while this line is frozen"
+        return _wrong("platform", f"{address} {why}", todo)
 
     async def _provider(self) -> NetworkFinding:
         """Check the trustline that receives the contract's own fee: every release pays it."""
-        return await self._line("provider", self._expected.provider)
+        address = self._expected.provider
+        if (why := await self._cannot_receive(address)) is None:
+            return _well("provider", f"{address} can receive the asset")
+        todo = "ask Trustless Work, whose address it is: no release can land until it can receive"
+        return _wrong("provider", f"{address} {why}", todo)
 
-    async def _line(self, name: str, address: str) -> NetworkFinding:
+    async def _cannot_receive(self, address: str) -> Obstacle | None:
         view, _ = await self._chain.recipient_view(address)
         if view is None:
-            return _wrong(name, f"{address} has no account", "send lumens to this address")
+            return Obstacle.ACCOUNT
         if view.trustline is None:
-            return _wrong(name, f"{address} does not trust the asset", "let it trust the asset")
+            return Obstacle.TRUST
         if not view.trustline.is_authorized:
-            todo = "ask the issuer: no release can land while this line is frozen"
-            return _wrong(name, f"the issuer has frozen the line of {address}", todo)
-        if not view.trustline.room:
-            return _wrong(name, f"the line of {address} is full", "raise the limit of the line")
-        return _well(name, f"{address} can receive the asset")
+            return Obstacle.FROZEN
+        return None if view.trustline.room else Obstacle.FULL
 
     async def _resolver(self) -> NetworkFinding:
         """Check the account that divides disputed contracts."""
@@ -203,12 +239,16 @@ class NetworkChecks:
         return _well("deployment", f"it costs at most {_lumens(fee)}")
 
     async def _runway(self) -> NetworkFinding:
-        """Count the orders that the platform's lumens pay for."""
+        """Count the orders, or the users, that the lumens which may be spent pay for."""
         payer = await self._payer()
         much, little = ORDER_COST
         price = max(1, await self._fee(payer) * much // little)
-        orders = payer.lumens // price
-        says = f"{_lumens(payer.lumens)} pay for about {orders} orders of {_lumens(price)}"
+        free = max(0, payer.lumens - payer.locked)
+        orders = free // price
+        says = (
+            f"{_lumens(free)} pay for about {orders} orders of {_lumens(price)}, "
+            f"or reserve {free // USER_COST} wallets; {_lumens(payer.locked)} are locked"
+        )
         if orders < RUNWAY_ORDERS_MIN:
             return _wrong("runway", says, f"send lumens to {payer.address}")
         return _well("runway", says)

@@ -27,6 +27,8 @@ from services.escrow.stellar.contract import decode_escrow
 from services.escrow.stellar.entries import Entries
 from services.escrow.stellar.rpc import Rpc
 
+# Stroops that an account keeps for each of its entries. Source: the base reserve of the network.
+BASE_RESERVE = 5_000_000
 # An account that keeps this value refuses payments without a memo. Source: SEP-29.
 MEMO_REQUIRED, DEMANDED = "config.memo_required", b"1"
 
@@ -55,7 +57,9 @@ class Views:
             lumens=found.account.balance.int64,
             asset_balance=None if line is None else _held(line),
             read_at_ledger=entries.read_at,
+            locked=_locked(found.account),
             sponsored=_sponsored(found.account),
+            flags=found.account.flags.uint32,
         )
 
     async def recipient(self, account: str) -> tuple[RecipientView | None, int]:
@@ -237,6 +241,19 @@ def _is_archived(entries: Entries, keys: Sequence[xdr.LedgerKey]) -> bool:
     names = [key.to_xdr_bytes() for key in keys]
     live = [entries.live_until[name] for name in names if name in entries.live_until]
     return min(live, default=0) < entries.read_at
+
+
+def _locked(account: xdr.AccountEntry) -> int:
+    """Return the stroops that an account cannot spend: its reserves, and what its offers sell.
+
+    An account counts as two entries. Source: CAP-33, the minimum balance.
+    """
+    first = account.ext.v1
+    selling = 0 if first is None else first.liabilities.selling.int64
+    second = None if first is None else first.ext.v2
+    paid_by_others = 0 if second is None else second.num_sponsored.uint32
+    entries = 2 + account.num_sub_entries.uint32 + _sponsored(account) - paid_by_others
+    return entries * BASE_RESERVE + selling
 
 
 def _sponsored(account: xdr.AccountEntry) -> int:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from stellar_sdk import Keypair, Network
+from stellar_sdk import AuthorizationFlag, Keypair, ManageData, Network, SetOptions
 
 from deploy.local.devnet import network_info
 from deploy.local.ports import free_port
@@ -78,7 +78,7 @@ def checked(
 def by_name(findings: Any) -> Findings:
     """Sort findings by their names, each of which stands once."""
     found = {finding.name: finding for finding in findings}
-    assert len(found) == len(findings) == 14
+    assert len(found) == len(findings) == 15
     assert all(bool(one.todo) == (one.state is WRONG) for one in findings)
     return found
 
@@ -224,6 +224,23 @@ async def test_an_asset_without_a_contract_is_named(checked: Check) -> None:
     assert "asset" in wrong(found)
 
 
+async def test_an_issuer_that_authorizes_lines_by_hand_is_named(
+    checked: Check, stranger: Stranger, devnet: RunningDevnet
+) -> None:
+    usual = await checked()
+    absent = await checked(usdc_issuer=Keypair.random().public_key)
+    key = Keypair.random()
+    await stranger.make_account(key.public_key, lumens="20")
+    flags = AuthorizationFlag.AUTHORIZATION_REQUIRED | AuthorizationFlag.AUTHORIZATION_REVOCABLE
+    await Stranger(devnet.info, secret=key.secret).send(SetOptions(set_flags=flags))
+    strict = await checked(usdc_issuer=key.public_key)
+
+    assert usual["issuer"].state is WELL
+    assert {"issuer", "asset"} <= wrong(absent) & wrong(strict)
+    assert "has no account" in absent["issuer"].says
+    assert "authorizes every line by hand" in strict["issuer"].says
+
+
 async def test_a_platform_without_an_account_or_a_line_is_named(
     checked: Check, stranger: Stranger
 ) -> None:
@@ -251,6 +268,8 @@ async def test_a_line_that_the_issuer_has_frozen_is_named(
 
     assert {"provider", "platform"} <= wrong(found)
     assert "frozen" in found["provider"].says
+    assert "ask Trustless Work" in found["provider"].todo
+    assert "ask the issuer" in found["platform"].todo
 
 
 async def test_lumens_that_do_not_last_are_named(checked: Check, stranger: Stranger) -> None:
@@ -260,8 +279,38 @@ async def test_lumens_that_do_not_last_are_named(checked: Check, stranger: Stran
     found = await checked(platform_secret=key.secret)
 
     assert "runway" in wrong(found)
-    assert "20.00 XLM pay for about" in found["runway"].says
+    # An account without entries of its own locks 1 XLM.
+    assert "19.00 XLM pay for about" in found["runway"].says
+    assert "or reserve 12 wallets; 1.00 XLM are locked" in found["runway"].says
     assert key.public_key in found["runway"].todo
+
+
+async def test_lumens_that_are_locked_pay_for_nothing(
+    checked: Check, stranger: Stranger, devnet: RunningDevnet
+) -> None:
+    key = Keypair.random()
+    await stranger.make_account(key.public_key, lumens="100")
+    before = await checked(platform_secret=key.secret)
+    # Each of its own 60 entries locks 0.5 XLM.
+    entries = [ManageData(f"note-{number}", b"1") for number in range(60)]
+    await Stranger(devnet.info, secret=key.secret).send(*entries)
+    after = await checked(platform_secret=key.secret)
+
+    assert "; 1.00 XLM are locked" in before["runway"].says
+    assert "; 31.00 XLM are locked" in after["runway"].says
+    assert after["runway"].says.startswith("69.00 XLM pay for")
+
+
+async def test_reserves_that_the_platform_pays_for_others_are_locked(world: World) -> None:
+    await world.wallet()
+    platform = await world.house.keyring.platform()
+
+    account = await world.house.chain.account(platform.address)
+
+    assert account is not None
+    # A wallet is an account and a trustline: three reserves of 0.5 XLM.
+    assert account.sponsored >= 3
+    assert account.locked >= (2 + account.sponsored) * 5_000_000
 
 
 @pytest.fixture(scope="module")
