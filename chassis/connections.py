@@ -22,7 +22,7 @@ from psycopg.rows import namedtuple_row
 from psycopg.waiting import Ready, Wait
 
 from chassis import outages, postgres_settings
-from chassis.statements import Answer, Statements, Values
+from chassis.statements import Answer, Statements, Together, Values
 
 SILENCE_SECONDS = 10
 CONNECT_SECONDS = 3
@@ -84,14 +84,10 @@ class Connection(psycopg.AsyncConnection[Any]):
 
     async def fetch(self, statement: str, values: Values = None) -> list[Any]:
         """Execute a statement; returns its rows, whose columns are attributes by name."""
-        if self.pgconn.pipeline_status:
-            return await (await self.execute(statement, values)).fetchall()
         return (await self._answer(statement, values)).rows()
 
     async def fetchrow(self, statement: str, values: Values = None) -> Any:
         """Execute a statement; returns its first row, None where it has none."""
-        if self.pgconn.pipeline_status:
-            return await (await self.execute(statement, values)).fetchone()
         rows = (await self._answer(statement, values)).rows(1)
         return rows[0] if rows else None
 
@@ -102,9 +98,15 @@ class Connection(psycopg.AsyncConnection[Any]):
 
     async def run(self, statement: str, values: Values = None) -> int:
         """Execute a statement; returns how many rows it touched."""
-        if self.pgconn.pipeline_status:
-            return (await self.execute(statement, values)).rowcount
         return (await self._answer(statement, values)).count
+
+    def together(self) -> Together:
+        """Open a block whose statements share one round trip: `add` sends each.
+
+        The server executes them in their order, and none after one that fails. An answer can be
+        read after the block, and before the statement is executed again.
+        """
+        return Together(self, self._statements)
 
     async def order(self, text: str) -> None:
         """Execute a statement without parameters or rows, such as BEGIN; it is never prepared."""

@@ -20,14 +20,17 @@ from chassis import connections, outages
 from chassis.connections import Connection
 from chassis.outages import PoolBusy, constraint_name, sqlstate
 from chassis.pool import Pool
+from chassis.statements import Answer, Together
 from kernel.errors import Unavailable
 
 __all__ = [
+    "Answer",
     "Connection",
     "Cursor",
     "Database",
     "Health",
     "LockNotAvailable",
+    "Together",
     "Transaction",
     "allow_seconds",
     "constraint_name",

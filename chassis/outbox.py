@@ -15,7 +15,7 @@ import orjson
 
 from chassis import tracing
 from chassis.arrays import Columns
-from chassis.database import Connection, Transaction
+from chassis.database import Connection, Together, Transaction
 from kernel.clock import to_milliseconds_text
 from kernel.ids import derived_id, to_public
 
@@ -121,6 +121,11 @@ class Outbox:
         """
         if found := list(events):
             await tx.run(INSERT, values(found, on=tx))
+
+    def add(self, many: Together, events: Iterable[Event], *, on: Transaction) -> None:
+        """Write events together with other statements of a transaction, as `append` does."""
+        if found := list(events):
+            many.add(INSERT, values(found, on=on))
 
 
 def values(events: Iterable[Event], *, on: Connection) -> dict[str, object]:

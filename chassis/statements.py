@@ -1,4 +1,4 @@
-"""Statements on one connection: prepared by libpq, with what is known of each kept.
+"""Statements on one connection, alone or together: prepared by libpq, with what is known kept.
 
 psycopg's cursor reads a statement's text, looks for its adapters and makes its row type each time
 it executes it, which takes longer than the round trip. Our statements are constants, so here this
@@ -9,13 +9,13 @@ import functools
 import re
 from collections import namedtuple
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, Self
 
 import psycopg
 from psycopg import generators
 from psycopg.abc import PQGen
 from psycopg.adapt import PyFormat, Transformer
-from psycopg.pq import ExecStatus
+from psycopg.pq import ConnStatus, ExecStatus
 from psycopg.pq.abc import PGresult
 
 Values = Mapping[str, Any] | Sequence[Any] | None
@@ -81,20 +81,21 @@ class Answer:
 
     __slots__ = ("_known", "_result")
 
-    def __init__(self, known: "_Known", result: PGresult) -> None:
+    def __init__(self, known: "_Known", result: PGresult | None = None) -> None:
         self._known = known
         self._result = result
 
     @property
     def count(self) -> int:
         """Return how many rows the statement returned, or else touched."""
-        if self._result.status == ExecStatus.TUPLES_OK:
-            return self._result.ntuples
-        return self._result.command_tuples or 0
+        result = self._answered()
+        if result.status == ExecStatus.TUPLES_OK:
+            return result.ntuples
+        return result.command_tuples or 0
 
     def rows(self, at_most: int | None = None) -> list[Any]:
         """Return the rows; their columns are attributes. Raises: psycopg.ProgrammingError: none."""
-        result, known = self._result, self._known
+        result, known = self._answered(), self._known
         if result.status != ExecStatus.TUPLES_OK:
             raise psycopg.ProgrammingError("the statement returns no rows")
         loading = known.loading
@@ -109,6 +110,29 @@ class Answer:
             known.make = None
         return found
 
+    def take(self, result: PGresult) -> None:
+        """Take what the server has answered."""
+        self._result = result
+
+    def settle(self) -> None:
+        """Do what is to be done when no more answers come."""
+
+    def _answered(self) -> PGresult:
+        if self._result is None or self._result.status not in _FINE:
+            raise psycopg.ProgrammingError("the statement has no answer")
+        return self._result
+
+
+class _Preparation(Answer):
+    """What the preparation of a statement has answered."""
+
+    __slots__ = ()
+
+    def settle(self) -> None:
+        """Let a statement that was not prepared be prepared when it is executed again."""
+        if self._result is None or self._result.status not in _FINE:
+            self._known.name = b""
+
 
 class _Known:
     """A statement with one set of parameter types. name: of the prepared one, empty: it is not."""
@@ -120,6 +144,11 @@ class _Known:
         self.uses = 0
         self.loading = Transformer(connection)
         self.make: Callable[[Sequence[Any]], Any] | None = None
+
+    @property
+    def is_due(self) -> bool:
+        """Tell whether it is to be prepared now."""
+        return not self.name and self.uses > PREPARED_AFTER
 
 
 class Statements:
@@ -137,35 +166,123 @@ class Statements:
 
     def executing(self, statement: str, values: Values) -> PQGen[Answer]:
         """Execute a statement, for psycopg's `wait`. Raises: psycopg.Error."""
-        pgconn, dumping = self._connection.pgconn, self._dumping
+        pgconn = self._connection.pgconn
+        text, params, types, known = self._read(statement, values)
+        if known.is_due:
+            name = self._next_name()
+            pgconn.send_prepare(name, text, param_types=types)
+            _first((yield from generators.execute(pgconn)))
+            known.name = name
+        if not known.name and not params:
+            pgconn.send_query(text)
+        else:
+            self._send(known, text, params, types)
+        return Answer(known, _first((yield from generators.execute(pgconn))))
+
+    def sending(self, statement: str, values: Values) -> list[Answer]:
+        """Send a statement in pipeline mode; returns what will be answered, of itself last."""
+        text, params, types, known = self._read(statement, values)
+        answers: list[Answer] = []
+        if known.is_due:
+            known.name = self._next_name()
+            self._connection.pgconn.send_prepare(known.name, text, param_types=types)
+            answers.append(_Preparation(known))
+        self._send(known, text, params, types)
+        return [*answers, Answer(known)]
+
+    def ending(self, answers: Sequence[Answer]) -> PQGen[None]:
+        """End pipeline mode, and fill in what was answered, for psycopg's `wait`.
+
+        Raises: psycopg.Error: of the first statement that failed; none after it was executed.
+        """
+        pgconn = self._connection.pgconn
+        try:
+            pgconn.pipeline_sync()
+            yield from generators.send(pgconn)
+            failure: psycopg.Error | None = None
+            for answer in answers:
+                # There is none where the connection was lost.
+                for result in (yield from generators.fetch_many(pgconn)):
+                    answer.take(result)
+                    if result.status == ExecStatus.FATAL_ERROR and failure is None:
+                        failure = psycopg.errors.error_from_result(result, encoding="utf-8")
+            yield from generators.fetch_many(pgconn)
+            if failure is not None:
+                raise failure
+        finally:
+            for answer in answers:
+                answer.settle()
+            if pgconn.status == ConnStatus.OK:
+                pgconn.exit_pipeline_mode()
+
+    def _read(
+        self, statement: str, values: Values
+    ) -> tuple[bytes, Sequence[Any], tuple[int, ...], "_Known"]:
+        """Return a statement's text, its parameters, their types, and what is known of it."""
         worded = wording(statement) if values is not None else None
         text = statement.encode() if worded is None else worded.text
         params: Sequence[Any] = ()
         if worded is not None and values is not None:
-            params = dumping.dump_sequence(worded.in_order(values), worded.formats)
-        types = (dumping.types or ()) if params else ()
-        formats = dumping.formats if params else None
-
+            params = self._dumping.dump_sequence(worded.in_order(values), worded.formats)
+        types = (self._dumping.types or ()) if params else ()
         known = self._known.get((statement, types))
         if known is None:
             known = _Known(self._connection)
             if len(self._known) < KEPT_MAX:
                 self._known[statement, types] = known
         known.uses += 1
-        if not known.name and known.uses > PREPARED_AFTER:
-            self._prepared += 1
-            name = b"s%d" % self._prepared
-            pgconn.send_prepare(name, text, param_types=types)
-            _first((yield from generators.execute(pgconn)))
-            known.name = name
+        return text, params, types, known
 
+    def _next_name(self) -> bytes:
+        self._prepared += 1
+        return b"s%d" % self._prepared
+
+    def _send(
+        self, known: _Known, text: bytes, params: Sequence[Any], types: tuple[int, ...]
+    ) -> None:
+        pgconn, formats = self._connection.pgconn, self._dumping.formats if params else None
         if known.name:
             pgconn.send_query_prepared(known.name, params, param_formats=formats)
-        elif params:
-            pgconn.send_query_params(text, params, param_types=types, param_formats=formats)
         else:
-            pgconn.send_query(text)
-        return Answer(known, _first((yield from generators.execute(pgconn))))
+            pgconn.send_query_params(text, params, param_types=types, param_formats=formats)
+
+
+class Together:
+    """Statements that share one round trip, in their order; see `Connection.together`."""
+
+    __slots__ = ("_answers", "_connection", "_statements")
+
+    def __init__(self, connection: "psycopg.AsyncConnection[Any]", statements: Statements) -> None:
+        self._connection = connection
+        self._statements = statements
+        self._answers: list[Answer] = []
+
+    def add(self, statement: str, values: Values = None) -> Answer:
+        """Send a statement; its answer can be read after the block. Raises: psycopg.Error."""
+        sent = self._statements.sending(statement, values)
+        self._answers += sent
+        return sent[-1]
+
+    async def __aenter__(self) -> Self:
+        await self._connection.lock.acquire()
+        try:
+            self._connection.pgconn.enter_pipeline_mode()
+        except BaseException:
+            self._connection.lock.release()
+            raise
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: object
+    ) -> None:
+        """Wait for the answers. Raises: psycopg.Error, unless the block has failed already."""
+        try:
+            await self._connection.wait(self._statements.ending(self._answers))
+        except psycopg.Error:
+            if error is None:
+                raise
+        finally:
+            self._connection.lock.release()
 
 
 def _first(results: Sequence[PGresult]) -> PGresult:

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from uuid import UUID
 
 from chassis.arrays import Columns
-from chassis.database import Cursor, Transaction
+from chassis.database import Answer, Together
 from kernel.ids import MarketplaceId
 from services.ledger.book import BORNE, FEES, NewTransfer
 
@@ -24,9 +24,7 @@ def taken(asked: Mapping[MarketplaceId, Sequence[NewTransfer]]) -> set[tuple[UUI
     }
 
 
-async def left(
-    tx: Transaction, wanted: set[tuple[UUID, str]], *, at: dt.datetime | None
-) -> Cursor | None:
+def left(many: Together, wanted: set[tuple[UUID, str]], *, at: dt.datetime | None) -> Answer | None:
     """Read what can be taken of fees, and lock them first; None: none is wanted.
 
     at: when an account is opened that has never earned a fee, so that there is a row to lock. None:
@@ -36,9 +34,9 @@ async def left(
         return None
     values = _ASSET.values(sorted(wanted))
     if at is not None:
-        await tx.execute(_OPEN, values | {"at": at})
-        await tx.execute(_LOCK, values)
-    return await tx.execute(_LEFT, values)
+        many.add(_OPEN, values | {"at": at})
+        many.add(_LOCK, values)
+    return many.add(_LEFT, values)
 
 
 _ASSET = Columns("k", marketplace_id="uuid", asset="text")

@@ -13,7 +13,7 @@ from typing import Any
 from uuid import UUID
 
 from chassis.arrays import Columns
-from chassis.database import Cursor, Transaction
+from chassis.database import Answer, Together, Transaction
 from chassis.idempotency import KEPT, RequestKey
 from chassis.outbox import Event, Outbox
 from kernel.ids import MarketplaceId, OrderId, TransferId
@@ -81,33 +81,33 @@ class LedgerStore:
         holds = {(m, t.pending_id) for m, t in transfers if t.pending_id}
         ids = holds | {(m, t.id) for m, t in transfers}
         answers = {answer_key(key) for key in keys}
-        async with tx.pipeline():
-            locked = await tx.execute(
+        async with tx.together() as many:
+            locked = many.add(
                 _READ_ACCOUNTS if at is None else _LOCK_ACCOUNTS,
                 _ACCOUNT.values(limited) | _TRANSFER_ID.values(holds),
             )
-            earned = await fees.left(tx, fees.taken(asked), at=at)
+            earned = fees.left(many, fees.taken(asked), at=at)
             # After the locks, so that it sees what their last owners wrote.
-            known = await tx.execute(_FIND_TRANSFERS, _TRANSFER_ID.values(ids))
-            ends = await _maybe(tx, _FIND_RESOLUTIONS, _TRANSFER_ID, holds)
-            barred = await tx.execute(_FIND_BARRED, _TRANSFER_ID.values(ids))
-            seen = await _maybe(tx, _FIND_DERIVED, _ACCOUNT, derived)
+            known = many.add(_FIND_TRANSFERS, _TRANSFER_ID.values(ids))
+            ends = _maybe(many, _FIND_RESOLUTIONS, _TRANSFER_ID, holds)
+            barred = many.add(_FIND_BARRED, _TRANSFER_ID.values(ids))
+            seen = _maybe(many, _FIND_DERIVED, _ACCOUNT, derived)
             kept = None
             if answers:
                 values = _ANSWER_KEY.values(answers) | {"kept": KEPT}
-                kept = await tx.execute(_FIND_ANSWERS, values)
+                kept = many.add(_FIND_ANSWERS, values)
         books = {marketplace: Book(marketplace_id=marketplace) for marketplace in asked}
-        for row in await locked.fetchall():
+        for row in locked.rows():
             books[row.marketplace_id].accounts[row.asset, row.name] = _account(row)
-        for row in await known.fetchall():
+        for row in known.rows():
             books[row.marketplace_id].transfers[row.id] = transfer_of(row)
-        for row in await _rows(ends):
+        for row in _rows(ends):
             books[row.marketplace_id].resolved[row.pending_id] = TransferType(row.type)
-        for row in await barred.fetchall():
+        for row in barred.rows():
             books[row.marketplace_id].barred.add(row.hold_id)
-        for row in await _rows(earned):
+        for row in _rows(earned):
             books[row.marketplace_id].earned[row.asset] = row.available
-        self._derived.update(await _rows(seen))
+        self._derived.update(_rows(seen))
         _require_locked(books, holds)
         return Batch(
             books=books,
@@ -115,7 +115,7 @@ class LedgerStore:
                 (row.marketplace_id, row.scope, row.key): Kept(
                     fingerprint=row.fingerprint, body=row.body or b""
                 )
-                for row in await _rows(kept)
+                for row in _rows(kept)
             },
         )
 
@@ -139,24 +139,24 @@ class LedgerStore:
         }
         new = {key: kept for key, kept in batch.answers.items() if kept.is_new}
         moment = {"at": at}
-        async with tx.pipeline():
+        async with tx.together() as many:
             if new:
                 answers = [(*key, kept.fingerprint, kept.body) for key, kept in new.items()]
-                await tx.execute(_FORGET_ANSWERS, _ANSWER_KEY.values(new) | {"kept": KEPT})
-                await tx.execute(_KEEP_ANSWERS, _ANSWER.values(answers))
+                many.add(_FORGET_ANSWERS, _ANSWER_KEY.values(new) | {"kept": KEPT})
+                many.add(_KEEP_ANSWERS, _ANSWER.values(answers))
             if bars:
-                await tx.execute(_ADD_BARRED, _BAR.values(bars) | moment)
+                many.add(_ADD_BARRED, _BAR.values(bars) | moment)
             if not books:
                 return
             if missing := named - self._derived:
-                await tx.execute(_ADD_DERIVED, _ACCOUNT.values(missing) | moment)
+                many.add(_ADD_DERIVED, _ACCOUNT.values(missing) | moment)
             if escrows:
-                await tx.execute(_ADD_ESCROWS, _NEW_ACCOUNT.values(escrows) | moment)
-            changed = await _maybe(tx, _CHANGE_ACCOUNTS, _CHANGED_ACCOUNT, changes)
-            await tx.execute(_ADD_TRANSFERS, _TRANSFER.values(transfers) | moment)
-            await tx.execute(_ADD_ENTRIES, _ENTRY.values(_entries(books)))
-            await self._outbox.append(tx, events)
-        if changed is not None and changed.rowcount != len(changes):
+                many.add(_ADD_ESCROWS, _NEW_ACCOUNT.values(escrows) | moment)
+            changed = _maybe(many, _CHANGE_ACCOUNTS, _CHANGED_ACCOUNT, changes)
+            many.add(_ADD_TRANSFERS, _TRANSFER.values(transfers) | moment)
+            many.add(_ADD_ENTRIES, _ENTRY.values(_entries(books)))
+            self._outbox.add(many, events, on=tx)
+        if changed is not None and changed.count != len(changes):
             raise StaleBookError("an account changed under its lock")
 
 
@@ -256,15 +256,15 @@ def _entries(books: Sequence[Book]) -> list[tuple[object, ...]]:
     ]
 
 
-async def _maybe(
-    tx: Transaction, statement: str, columns: Columns, rows: Iterable[Sequence[object]]
-) -> Cursor | None:
+def _maybe(
+    many: Together, statement: str, columns: Columns, rows: Iterable[Sequence[object]]
+) -> Answer | None:
     """Execute a statement where there are rows to give it."""
-    return await tx.execute(statement, columns.values(rows)) if rows else None
+    return many.add(statement, columns.values(rows)) if rows else None
 
 
-async def _rows(cursor: Cursor | None) -> list[Any]:
-    return [] if cursor is None else await cursor.fetchall()
+def _rows(answer: Answer | None) -> list[Any]:
+    return [] if answer is None else answer.rows()
 
 
 _ACCOUNT = Columns("k", marketplace_id="uuid", asset="text", name="text")

@@ -6,7 +6,7 @@ import psycopg
 import pytest
 import uvloop
 
-from chassis.database import Database
+from chassis.database import Answer, Connection, Database
 from kernel.errors import Unavailable
 from tests.integration.chassis.conftest import Shop
 from tests.patience import PATIENCE_SECONDS
@@ -118,3 +118,109 @@ async def test_values_that_a_socket_does_not_take_at_once_are_sent(one: Database
             found = await connection.fetchval("select length(%s::text)", ("x" * size,))
             assert found == size
     await one.close()
+
+
+async def test_statements_together_are_answered_in_their_order(one: Database) -> None:
+    prepared = []
+    for number in range(4):
+        async with one.transaction() as tx:
+            async with tx.together() as many:
+                first = many.add("select %s::int + 1", (number,))
+                again = many.add("select %s::int + 1", (number + 10,))
+                rows = many.add("select generate_series(1, 3) as n")
+            assert [first.rows()[0][0], again.rows()[0][0]] == [number + 1, number + 11]
+            assert [row.n for row in rows.rows()] == [1, 2, 3]
+            assert rows.count == 3
+            prepared.append(await tx.fetchval(PREPARED))
+
+    assert prepared == [0, 1, 1, 1]
+    await one.close()
+
+
+async def test_nothing_is_executed_after_the_statement_that_failed(one: Database) -> None:
+    answers: list[Answer] = []
+
+    async def divide() -> None:
+        async with one.statement() as connection, connection.together() as many:
+            many.add("select set_config('shop.place', 'before', false)")
+            many.add("select 1 / %s::int", (0,))
+            answers.append(many.add("select set_config('shop.place', 'after', false)"))
+
+    for _ in range(4):
+        with pytest.raises(psycopg.errors.DivisionByZero):
+            await divide()
+        with pytest.raises(psycopg.ProgrammingError, match="answer"):
+            answers[-1].rows()
+        # The same connection goes on.
+        async with one.statement() as connection:
+            assert (
+                await connection.fetchval("select current_setting('shop.place', true)") != "after"
+            )
+            assert await connection.fetchval("select 1 / %s::int", (1,)) == 1
+    await one.close()
+
+
+async def test_a_statement_that_was_not_prepared_is_prepared_when_it_can_be(
+    shop: Shop, one: Database
+) -> None:
+    async def look() -> int:
+        async with one.statement() as connection, connection.together() as many:
+            found = many.add("select count(*) from later where %s::int > 0", (1,))
+        return int(found.rows()[0][0])
+
+    for _ in range(4):
+        with pytest.raises(psycopg.errors.UndefinedTable):
+            await look()
+    shop.run("create table later (id int)")
+    assert [await look(), await look()] == [0, 0]
+    await one.close()
+
+
+async def test_a_block_that_fails_leaves_the_connection_usable(one: Database) -> None:
+    async def fail() -> None:
+        async with one.transaction() as tx, tx.together() as many:
+            many.add("create temporary table half (id int)")
+            raise KeyError("half")
+
+    with pytest.raises(KeyError):
+        await fail()
+
+    async with one.statement() as connection:
+        assert await connection.fetchval("select to_regclass('half')") is None
+    await one.close()
+
+
+async def test_statements_together_whose_caller_gives_up_are_ended_on_the_server(
+    shop: Shop, one: Database
+) -> None:
+    async def sleep(connection: Connection) -> None:
+        async with connection.together() as many:
+            many.add("select pg_sleep(%s)", (60,))
+            many.add("select 1")
+
+    async with one.statement() as connection:
+        pid = await connection.fetchval("select pg_backend_pid()")
+        sleeping = asyncio.create_task(sleep(connection))
+        asleep = f"select 1 from pg_stat_activity where pid = {pid} and wait_event = 'PgSleep'"  # noqa: S608
+        while not shop.rows(asleep):  # noqa: ASYNC110 - the server knows
+            await asyncio.sleep(0.01)
+        sleeping.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await sleeping
+
+        assert await connection.fetchval("select pg_backend_pid()") == pid
+    await one.close()
+
+
+def test_statements_together_on_a_session_that_has_ended_fail_at_once(shop: Shop) -> None:
+    async def execute() -> None:
+        database = Database.open(url=shop.url, schema="shop", pool_size=1)
+        async with database.statement() as connection:
+            pid = await connection.fetchval("select pg_backend_pid()")
+            assert shop.rows(f"select pg_terminate_backend({pid}, 10000)") == [(True,)]
+            async with asyncio.timeout(connection.patience_seconds / 2):
+                async with connection.together() as many:
+                    many.add("select 1")
+
+    with pytest.raises(Unavailable):
+        uvloop.run(execute())
