@@ -14,9 +14,11 @@ from typing import Any, Self
 import psycopg
 from psycopg import generators
 from psycopg.abc import PQGen
-from psycopg.adapt import PyFormat, Transformer
-from psycopg.pq import ConnStatus, ExecStatus
+from psycopg.adapt import Dumper, PyFormat, Transformer
+from psycopg.pq import ConnStatus, ExecStatus, Format
 from psycopg.pq.abc import PGresult
+
+from chassis.arrays import Array
 
 Values = Mapping[str, Any] | Sequence[Any] | None
 # A statement is prepared when it has been executed so often on a connection.
@@ -305,3 +307,21 @@ def _row(names: tuple[bytes, ...]) -> Callable[[Sequence[Any]], Any]:
     row: Any = namedtuple("Row", decoded, rename=True)  # type: ignore[misc] # noqa: PYI024
     make: Callable[[Sequence[Any]], Any] = row._make
     return make
+
+
+class _ArrayDumper(Dumper):
+    """Sends an array as it is spelled."""
+
+    format = Format.BINARY
+
+    def dump(self, obj: Array) -> bytes:
+        return obj
+
+
+def _take_arrays() -> None:
+    for kind in Array.__subclasses__():
+        own = type(f"{kind.__name__}Dumper", (_ArrayDumper,), {"oid": kind.oid})
+        psycopg.adapters.register_dumper(kind, own)
+
+
+_take_arrays()

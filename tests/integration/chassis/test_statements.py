@@ -1,16 +1,22 @@
 """Statements on a connection: prepared once, read with the columns they have, and given up."""
 
 import asyncio
+import datetime as dt
+import uuid
 
 import psycopg
 import pytest
 import uvloop
 
+from chassis.arrays import Columns
 from chassis.database import Answer, Connection, Database
 from kernel.errors import Unavailable
 from tests.integration.chassis.conftest import Shop
 from tests.patience import PATIENCE_SECONDS
 
+EVERYTHING = Columns(
+    "a", id="uuid", kind="smallint", number="bigint", name="text", digest="bytea", at="timestamptz"
+)
 PREPARED = "select count(*) from pg_prepared_statements where statement like 'select $1::int%'"
 
 
@@ -224,3 +230,20 @@ def test_statements_together_on_a_session_that_has_ended_fail_at_once(shop: Shop
 
     with pytest.raises(Unavailable):
         uvloop.run(execute())
+
+
+async def test_arrays_are_read_as_they_were_meant(one: Database) -> None:
+    at = dt.datetime(2026, 2, 18, 10, 1, 0, 500_001, tzinfo=dt.UTC)
+    rows = [
+        (uuid.UUID(int=10), 7, 2**63 - 1, 'say "x", {a}', b"\x00\\", at),
+        (None, -5, None, "", b"", dt.datetime(1970, 1, 1, tzinfo=dt.UTC)),
+        (uuid.uuid4(), 0, -(2**63), "ü€😀 NULL", b"x", at),
+    ]
+    statement = f"select * from {EVERYTHING.unnested}"  # noqa: S608 - a constant
+    for _ in range(4):
+        async with one.statement() as connection:
+            found = await connection.fetch(statement, EVERYTHING.values(rows))
+            none = await connection.fetch(statement, EVERYTHING.values([]))
+        assert [tuple(row) for row in found] == rows
+        assert none == []
+    await one.close()

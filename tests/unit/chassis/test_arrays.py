@@ -1,62 +1,74 @@
-"""How rows are spelled as arrays; tests/integration/ledger has PostgreSQL read them."""
+"""How rows are spelled as arrays; tests/integration/chassis has PostgreSQL read them."""
 
 import datetime as dt
-import enum
+import struct
 import uuid
 
 import pytest
 
-from chassis.arrays import Columns, ids, instants, numbers, texts
-
-
-class Kind(enum.IntEnum):
-    """Numbers with names."""
-
-    POST = 3
-
+from chassis.arrays import Columns, contents, ids, instants, numbers, small_numbers, texts
 
 COLUMNS = Columns("n", id="uuid", kind="smallint", name="text", digest="bytea")
 
 
-def test_arrays_are_spelled_as_postgres_reads_them() -> None:
-    assert ids([uuid.UUID(int=10), None]) == "{0000000000000000000000000000000a,NULL}"
-    assert numbers([1, None, -5, Kind.POST]) == "{1,NULL,-5,3}"
-    assert texts(["a,b", 'say "x"', "back\\slash", "", "NULL"]) == (
-        '{"a,b","say \\"x\\"","back\\\\slash","","NULL"}'
+def test_an_array_has_its_type_its_length_and_its_items() -> None:
+    assert ids([uuid.UUID(int=10), None]) == (
+        struct.pack(">iiIii", 1, 1, 2950, 2, 1)
+        + struct.pack(">i", 16)
+        + bytes(15)
+        + b"\x0a"
+        + struct.pack(">i", -1)
     )
 
 
-def test_instants_are_spelled_with_their_zone() -> None:
-    at = dt.datetime(2026, 2, 18, 10, 1, 0, 500_000, tzinfo=dt.UTC)
+def test_an_array_without_items_has_no_dimension() -> None:
+    empty = struct.pack(">iiI", 0, 0, 25)
 
-    assert instants([at, at]) == (
-        '{"2026-02-18T10:01:00.500000+00:00","2026-02-18T10:01:00.500000+00:00"}'
-    )
-
-
-def test_empty_arrays_are_empty() -> None:
-    assert [ids([]), numbers([]), texts([]), instants([])] == ["{}"] * 4
+    assert texts([]) == empty
+    for spell in (ids, numbers, small_numbers, contents, instants):
+        assert len(spell([])) == len(empty)
 
 
 @pytest.mark.parametrize("values", [["a\0b"], ["\0"], ["", "a", "\0"]])
-def test_a_text_with_a_nul_is_refused_and_never_becomes_two(values: list[str]) -> None:
+def test_a_text_with_a_nul_is_refused(values: list[str]) -> None:
     with pytest.raises(ValueError, match="NUL"):
         texts(values)
 
 
+def test_a_number_that_is_too_large_for_its_column_is_refused() -> None:
+    for spell, largest in ((numbers, 2**63 - 1), (small_numbers, 2**15 - 1)):
+        spell([largest])
+        with pytest.raises(struct.error):
+            spell([largest + 1])
+
+
+def test_instants_are_microseconds_since_2000() -> None:
+    at = dt.datetime(2000, 1, 2, 0, 0, 1, 3, tzinfo=dt.UTC)
+    before = dt.datetime(1999, 12, 31, 23, 59, 59, 999_999, tzinfo=dt.UTC)
+
+    assert instants([at, before, at])[20:] == b"".join(
+        struct.pack(">iq", 8, number) for number in (86_401_000_003, -1, 86_401_000_003)
+    )
+
+
 def test_rows_become_one_array_for_each_column() -> None:
-    rows = [(uuid.UUID(int=10), Kind.POST, "a,b", b"x"), (None, 4, "", b"")]
+    rows = [(uuid.UUID(int=10), 3, "a,b", b"x"), (None, 4, "", b"")]
 
     assert COLUMNS.values(rows) == {
-        "n_id": "{0000000000000000000000000000000a,NULL}",
-        "n_kind": "{3,4}",
-        "n_name": '{"a,b",""}',
-        "n_digest": [b"x", b""],
+        "n_id": ids([uuid.UUID(int=10), None]),
+        "n_kind": small_numbers([3, 4]),
+        "n_name": texts(["a,b", ""]),
+        "n_digest": contents([b"x", b""]),
     }
 
 
 def test_no_rows_become_empty_arrays() -> None:
-    assert COLUMNS.values([]) == {"n_id": "{}", "n_kind": "{}", "n_name": "{}", "n_digest": []}
+    assert COLUMNS.values([]) == {
+        "n_id": ids([]),
+        "n_kind": small_numbers([]),
+        "n_name": texts([]),
+        "n_digest": contents([]),
+    }
 
 
 def test_a_statement_names_each_column_with_its_type() -> None:
