@@ -9,7 +9,7 @@ import datetime as dt
 import functools
 import uuid
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import orjson
 
@@ -58,8 +58,7 @@ _instant = functools.lru_cache(maxsize=256)(to_milliseconds_text)
 _text = functools.lru_cache(maxsize=4096)(str)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Event:
+class Event(NamedTuple):
     """A fact about an aggregate.
 
     event_type: "order.created". aggregate_id: the public spelling. version: 1..n of the aggregate,
@@ -76,15 +75,16 @@ class Event:
     correlation_id: str = ""
     causation_id: str = ""
     user_id: str = ""
-    event_id: uuid.UUID = field(init=False)
 
-    def __post_init__(self) -> None:
-        marketplace = _text(self.marketplace_id)
-        identity = (marketplace, self.aggregate_type, self.aggregate_id, self.version)
-        object.__setattr__(self, "event_id", derived_id("event", *identity))
+    @property
+    def event_id(self) -> uuid.UUID:
+        """Return its id, which is made of what it says the next version of."""
+        # Joined here: it is quicker for a few parts that are known.
+        marketplace, kind = _text(self.marketplace_id), self.aggregate_type
+        return derived_id(f"event:{marketplace}:{kind}:{self.aggregate_id}:{self.version}")
 
-    def body(self) -> str:
-        """Return the JSON text that subscribers read.
+    def body(self, event_id: uuid.UUID) -> str:
+        """Return the JSON text that subscribers read. event_id: its own.
 
         Source: reference §5.
         """
@@ -95,7 +95,7 @@ class Event:
             "marketplaceId": _text(self.marketplace_id),
         }
         document = {
-            "eventId": to_public("evt", self.event_id),
+            "eventId": to_public("evt", event_id),
             "eventType": self.event_type,
             "occurredAt": _instant(self.occurred_at),
             "aggregateId": self.aggregate_id,
@@ -136,7 +136,7 @@ def values(events: Iterable[Event], *, on: Connection) -> dict[str, object]:
     trace = tracing.recorded()
     rows = [
         (
-            event.event_id,
+            event_id := event.event_id,
             event.marketplace_id,
             event.event_type,
             event.aggregate_type,
@@ -144,7 +144,7 @@ def values(events: Iterable[Event], *, on: Connection) -> dict[str, object]:
             event.version,
             event.occurred_at,
             event.correlation_id,
-            event.body(),
+            event.body(event_id),
             trace,
         )
         for event in events

@@ -140,7 +140,7 @@ async def test_an_event_arrives_as_it_was_written(
     [arrived] = await published(nats, marketplace_id)
     headers = arrived.pop("headers")
     event_id = to_public("evt", event.event_id)
-    assert arrived == json.loads(event.body())
+    assert arrived == json.loads(event.body(event.event_id))
     assert arrived["eventId"] == event_id
     assert headers["Nats-Msg-Id"] == headers["ce-id"] == event_id
     assert headers["ce-type"] == "order.created"
@@ -161,7 +161,9 @@ async def test_an_event_is_signed_if_its_writer_has_a_key(
 
     [arrived] = await published(nats, marketplace_id)
     assert EventVerifier(signer.public_key).is_signed(
-        subject="order.created", headers=arrived["headers"], body=event.body().encode()
+        subject="order.created",
+        headers=arrived["headers"],
+        body=event.body(event.event_id).encode(),
     )
 
 

@@ -29,7 +29,7 @@ def an_event(**changes: object) -> Event:
 def test_the_body_has_the_documented_fields_and_no_other() -> None:
     event = an_event()
 
-    assert orjson.loads(event.body()) == {
+    assert orjson.loads(event.body(event.event_id)) == {
         "eventId": to_public("evt", event.event_id),
         "eventType": "order.funds_reserved",
         "occurredAt": "2026-02-18T10:01:00.500Z",
