@@ -199,6 +199,8 @@ class Statements:
         """
         pgconn = self._connection.pgconn
         try:
+            if not answers:
+                return
             pgconn.pipeline_sync()
             yield from generators.send(pgconn)
             failure: psycopg.Error | None = None

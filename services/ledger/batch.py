@@ -12,6 +12,7 @@ import random
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 
 from chassis.database import Database, Transaction
 from chassis.idempotency import IdempotencyKeyReused, RequestKey
@@ -23,7 +24,8 @@ from kernel.ids import MarketplaceId, UserId
 from services.ledger.book import USER, Account, Balance, Entry, NewTransfer, Result
 from services.ledger.domain import aggregate_id, balance, decide, event_of
 from services.ledger.measures import BATCH_TRANSFERS
-from services.ledger.store import Batch, Kept, LedgerStore, answer_key
+from services.ledger.saving import TOGETHER, Kept, Saving
+from services.ledger.store import Batch, LedgerStore, answer_key
 from services.ledger.trouble import Trouble, trouble_of
 
 ATTEMPTS = 6
@@ -155,22 +157,8 @@ class Batcher:
             asked.setdefault(posting.marketplace_id, []).extend(posting.transfers)
         keys = [posting.key for posting in postings if posting.key is not None]
         batch = await self._store.load(tx, asked=asked, keys=keys, at=at)
-        answers: list[Posted | DomainError] = []
-        causes: list[tuple[Posting, slice]] = []
-        for posting in postings:
-            entries = batch.books[posting.marketplace_id].new_entries
-            before = len(entries)
-            answers.append(_answer(batch, posting, at=at))
-            causes.append((posting, slice(before, len(entries))))
-        # Made while they are read: PostgreSQL works on the rows before them meanwhile.
-        events = (
-            _event(posting, entry)
-            for posting, its_own in causes
-            for entry in batch.books[posting.marketplace_id].new_entries[its_own]
-            if entry.public_id
-        )
-        await self._store.save(tx, batch, events=events, at=at)
-        return answers
+        async with self._store.saving(tx, batch, at=at) as saving:
+            return [_answer(batch, posting, saving, at=at) for posting in postings]
 
     async def check(
         self, tx: Transaction, posting: Posting, *, asset: str, user_ids: Sequence[UserId]
@@ -313,19 +301,35 @@ async def pause(attempt: int) -> None:
     await asyncio.sleep(random.uniform(0, 0.01 * 2**attempt))  # noqa: S311 - jitter
 
 
-def _answer(batch: Batch, posting: Posting, *, at: dt.datetime) -> Posted | DomainError:
-    book = batch.books[posting.marketplace_id]
+def _answer(
+    batch: Batch, posting: Posting, saving: Saving, *, at: dt.datetime
+) -> Posted | DomainError:
     if posting.key is None or posting.encode is None:
-        return Posted(results=decide(book, asked=posting.transfers, at=at))
+        return Posted(results=_decide(batch, posting, saving, at=at))
     name = answer_key(posting.key)
     if (kept := batch.answers.get(name)) is not None:
         if kept.fingerprint != posting.key.fingerprint:
             return IdempotencyKeyReused("This request id was used for another request")
         return Posted(body=kept.body, replayed=True)
-    results = decide(book, asked=posting.transfers, at=at)
+    results = _decide(batch, posting, saving, at=at)
     body = posting.encode(results)
     batch.answers[name] = Kept(fingerprint=posting.key.fingerprint, body=body, is_new=True)
     return Posted(results=results, body=body)
+
+
+def _decide(batch: Batch, posting: Posting, saving: Saving, *, at: dt.datetime) -> list[Result]:
+    """Decide transfers, and have them written from time to time."""
+    book, asked = batch.books[posting.marketplace_id], posting.transfers
+    results: list[Result] = []
+    while len(results) < len(asked):
+        start = len(results)
+        end = min(start + TOGETHER, len(asked))
+        # A linked group is decided at once.
+        while end < len(asked) and asked[end - 1].linked:
+            end += 1
+        results += decide(book, asked=asked[start:end], at=at)
+        saving.add(book, event=partial(_event, posting))
+    return results
 
 
 def _event(posting: Posting, entry: Entry) -> Event:

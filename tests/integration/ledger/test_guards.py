@@ -110,12 +110,12 @@ async def test_a_changed_account_is_not_overwritten(house: House) -> None:
         async with house.replicas[0].database.transaction() as tx:
             batch = await store.load(tx, asked={house.marketplace: asked}, keys=[], at=at)
             book = batch.books[house.marketplace]
-            assert [one.status for one in decide(book, asked=asked, at=at)] == [CREATED]
-            account = book.accounts[USDC, ann]
-            assert account.stored_version is not None
-            # As if another transaction had written it, which the lock prevents.
-            account.stored_version -= 1
-            await store.save(tx, batch, events=[], at=at)
+            async with store.saving(tx, batch, at=at):
+                assert [one.status for one in decide(book, asked=asked, at=at)] == [CREATED]
+                account = book.accounts[USDC, ann]
+                assert account.stored_version is not None
+                # As if another transaction had written it, which the lock prevents.
+                account.stored_version -= 1
 
     with pytest.raises(StaleBookError):
         await write_what_was_written_since()
