@@ -109,9 +109,18 @@ cross join lateral (
 ) o
 order by o.id limit %(limit)s
 """
+# Not by the view: ordered by id, PostgreSQL would read every event from the first one on.
 _OLDEST = """
-select occurred_at from outbox_waiting where marketplace_id = %(marketplace_id)s
-order by id limit 1
+select o.occurred_at
+from outbox_published p
+cross join unnest(int8multirange(int8range(0, null)) - p.ids) as gap
+cross join lateral (
+    select id, occurred_at from outbox
+    where id >= lower(gap) and id < coalesce(upper(gap), 9223372036854775807)
+      and published_at is null and marketplace_id = %(marketplace_id)s
+    order by id limit 1
+) o
+order by o.id limit 1
 """
 _MARK = """
 update outbox_published set ids = ids + (

@@ -260,17 +260,17 @@ _OUTBOXES = """
 create temp table told on commit drop as
 select m, id, at, v from trades, generate_series(1, 5) as v;
 insert into orders.outbox (event_id, marketplace_id, event_type, aggregate_type, aggregate_id,
-                           version, occurred_at, correlation_id, body, published_at)
-select uuidv7(), m, 'order.created', 'Order', 'ord_' || id, v, at, '', '{}', at from told;
+                           version, occurred_at, correlation_id, body)
+select uuidv7(), m, 'order.created', 'Order', 'ord_' || id, v, at, '', '{}' from told;
 insert into ledger.outbox (event_id, marketplace_id, event_type, aggregate_type, aggregate_id,
-                           version, occurred_at, correlation_id, body, published_at)
-select uuidv7(), m, 'balance.changed', 'Balance', id, v, at, '', '{}', at from told;
+                           version, occurred_at, correlation_id, body)
+select uuidv7(), m, 'balance.changed', 'Balance', id, v, at, '', '{}' from told;
 insert into escrow.outbox (event_id, marketplace_id, event_type, aggregate_type, aggregate_id,
-                           version, occurred_at, correlation_id, body, published_at)
-select uuidv7(), m, 'escrow.funded', 'Escrow', id, v, at, '', '{}', at from told;
+                           version, occurred_at, correlation_id, body)
+select uuidv7(), m, 'escrow.funded', 'Escrow', id, v, at, '', '{}' from told;
 insert into disputes.outbox (event_id, marketplace_id, event_type, aggregate_type, aggregate_id,
-                             version, occurred_at, correlation_id, body, published_at)
-select uuidv7(), m, 'dispute.opened', 'Dispute', id, v, at, '', '{}', at from told where v = 1;
+                             version, occurred_at, correlation_id, body)
+select uuidv7(), m, 'dispute.opened', 'Dispute', id, v, at, '', '{}' from told where v = 1;
 update orders.outbox_published
 set ids = (select range_agg(int8range(id, id + 1)) from orders.outbox);
 update ledger.outbox_published
