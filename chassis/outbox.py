@@ -50,6 +50,9 @@ begin
 end $$;
 """
 
+# Nobody writes published_at any more, so this index has every event, as the primary key does.
+DROP_UNPUBLISHED_INDEX_DDL = "drop index concurrently if exists {schema}.outbox_unpublished"
+
 # The trace of the request that wrote the event; consumers continue it. Empty: none.
 TRACE_DDL = "alter table {schema}.outbox add column trace text not null default '';"
 

@@ -128,6 +128,16 @@ def test_an_orders_events_are_read_by_a_small_index(migrated: str) -> None:
     assert wide == [("ledger",)]
 
 
+def test_no_event_is_indexed_by_whether_it_is_published(migrated: str) -> None:
+    with psycopg.connect(migrated) as connection:
+        found = connection.execute(
+            "select schemaname from pg_indexes where tablename = 'outbox'"
+            " and indexdef like '%published_at%'"
+        ).fetchall()
+
+    assert found == []
+
+
 @pytest.mark.parametrize("role", SCRIPTS)
 def test_a_role_reaches_its_own_schema_only(migrated: str, role: str) -> None:
     for table in tables(migrated):
