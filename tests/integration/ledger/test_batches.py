@@ -11,9 +11,10 @@ import pytest
 import structlog
 
 from kernel.errors import Unavailable
+from services.ledger import batch, saving
 from services.ledger.batch import TooManyTransfers
-from services.ledger.book import TransferStatus
-from tests.integration.ledger.conftest import WORLD, House, escrow, pending, single
+from services.ledger.book import FEES, TransferStatus
+from tests.integration.ledger.conftest import WORLD, House, escrow, pending, post, single
 
 CREATED, EXISTS = TransferStatus.CREATED, TransferStatus.EXISTS
 # PostgreSQL cannot store this text. The wire refuses it; here it stands for any refused row.
@@ -55,6 +56,49 @@ async def test_a_batch_stays_within_its_limit(house: House) -> None:
     )
     assert sorted(count for (count,) in commits) == [2, 2, 2, 5]
     await replica.batcher.close()
+
+
+async def test_a_list_is_decided_as_one_however_few_transfers_are_written_together(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for module in (batch, saving):
+        monkeypatch.setattr(module, "TOGETHER", 2)
+    ann, bob, order, other = await house.user(100), await house.user(), escrow(), escrow()
+    hold = pending(ann, order, 50)
+    asked = [
+        single(ann, bob, 10),
+        hold,
+        single(bob, other, 4),
+        # A group that begins with one part and would end in the next one.
+        single(ann, bob, 5, linked=True),
+        single(bob, ann, 1, linked=True),
+        single(bob, ann, 1000),
+        # The escrow that was opened before is changed twice.
+        post(hold, 30),
+        single(order, FEES, 2),
+        single(order, bob, 28),
+        single(FEES, WORLD, 2),
+        single(FEES, WORLD, 1),
+        single(bob, other, 1),
+    ]
+
+    results = await house.post(*asked)
+    again = await house.post(*asked)
+
+    refused = ["LINKED_TRANSFER_REFUSED"] * 2 + ["INSUFFICIENT_FUNDS"]
+    assert [one.reason for one in results] == ["", "", "", *refused, *[""] * 4, refused[-1], ""]
+    assert {one.status for one in again if one.reason == ""} == {EXISTS}
+    assert (await house.balance(ann)).available == 100 - 10 - 30
+    assert (await house.balance(bob)).available == 10 - 4 + 28 - 1
+    assert (await house.balance(ann)).reserved == 0
+    told = house.rows(
+        "select count(*) from ledger.outbox where marketplace_id = %s", house.marketplace
+    )
+    lines = house.rows(
+        "select count(*) from ledger.entries where marketplace_id = %s and account like 'user:%%'",
+        house.marketplace,
+    )
+    assert told == lines
 
 
 async def test_transfers_beyond_the_waiting_limit_are_refused_at_once(
