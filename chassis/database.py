@@ -47,11 +47,10 @@ ATTEMPTS = 5
 SNAPSHOT = "BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY"
 # Services look rows up by key. PostgreSQL may plan a sequential scan while a table is small, and
 # keep that plan when it has grown. So a sequential scan is chosen only where no index serves.
-# Nor does a lookup pay for processes that share its work, or for a plan each time it is executed:
-# by index, there is one good plan whatever the values are.
+# Nor does a lookup pay for processes that share its work.
 BY_INDEX = (
     "-c enable_seqscan=off -c enable_hashjoin=off -c enable_mergejoin=off"
-    " -c max_parallel_workers_per_gather=0 -c plan_cache_mode=force_generic_plan"
+    " -c max_parallel_workers_per_gather=0"
 )
 # How much longer than the server's statement_timeout the client waits for an answer.
 ANSWER_SECONDS = 3
