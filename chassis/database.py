@@ -52,6 +52,9 @@ BY_INDEX = (
     "-c enable_seqscan=off -c enable_hashjoin=off -c enable_mergejoin=off"
     " -c max_parallel_workers_per_gather=0"
 )
+# One plan a statement, whatever its values: for services whose statements read by index only. The
+# lists of others have filters whose plans differ.
+PLANNED_ONCE = "-c plan_cache_mode=force_generic_plan"
 # How much longer than the server's statement_timeout the client waits for an answer.
 ANSWER_SECONDS = 3
 
@@ -91,13 +94,16 @@ class Database:
         beside: int = 0,
         statement_timeout_seconds: int = 5,
         silence_seconds: int = connections.SILENCE_SECONDS,
+        is_planned_once: bool = False,
     ) -> "Database":
         """Make the pool; connects at the first use.
 
         url: postgresql://role@host:port/database, of the service's own role. pool_size: connections
         in all; beside: how many of them are no part of the pool (see `dedicated`). silence_seconds:
-        after how long without a sign of life the other side counts as gone.
+        after how long without a sign of life the other side counts as gone. is_planned_once: each
+        statement has one plan, see PLANNED_ONCE.
         """
+        planned = PLANNED_ONCE if is_planned_once else ""
         how = {
             "url": url,
             "silence_seconds": silence_seconds,
@@ -108,7 +114,7 @@ class Database:
             options=(
                 f"-c search_path={schema}"
                 f" -c statement_timeout={statement_timeout_seconds}s -c lock_timeout=3s"
-                f" -c idle_in_transaction_session_timeout=10s {BY_INDEX}"
+                f" -c idle_in_transaction_session_timeout=10s {BY_INDEX} {planned}"
             ),
             application_name=schema,
             prepare_threshold=2,

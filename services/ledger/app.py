@@ -38,6 +38,7 @@ async def build(settings: LedgerSettings) -> App:
         pool_size=settings.database_pool_size,
         beside=RELAY_CONNECTIONS,
         silence_seconds=settings.silence_seconds,
+        is_planned_once=True,
     )
     bus = Bus(
         url=settings.nats_url,
