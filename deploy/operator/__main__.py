@@ -58,6 +58,7 @@ DEVELOPERS_ROOMS: Mapping[str, tuple[str, str]] = {
     "clock": ("clock", "group"),
     "export": ("export", "command"),
     "logs": ("logs", "command"),
+    "audit": ("audit", "command"),
 }
 
 

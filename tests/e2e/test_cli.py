@@ -207,6 +207,24 @@ def test_requests_of_the_key_are_listed_and_followed(developer: Developer) -> No
     assert developer.refuses("logs", "--status", "none") == "VALIDATION_ERROR"
 
 
+def test_changes_are_listed_by_what_they_were_made_to(
+    stack: RunningStack, developer: Developer
+) -> None:
+    with Marketplace(str(stack.document["testKey"]), base_url=stack.url) as api:
+        user = api.register_user(externalUserId=f"audited-{uuid.uuid4()}")
+    of_user = ("audit", "--about", user["id"])
+
+    [line] = developer.says(*of_user)["lines"]
+    shown = developer.run(*of_user).stdout
+
+    assert (line["action"], line["targetId"]) == ("user.register", user["id"])
+    assert line["actor"].startswith("key:")
+    assert shown.split() == [line[one] for one in "at actor action targetId requestId".split()]
+    assert developer.says(*of_user, "--action", "order.release")["lines"] == []
+    assert developer.says(*of_user, "--actor", "key:none")["lines"] == []
+    assert developer.refuses("audit", "--since", "yesterday") == "VALIDATION_ERROR"
+
+
 def test_events_are_printed_from_a_place_on(developer: Developer) -> None:
     everything = ("events", "tail", "--types", "order.*", "--after", "1-evt_0")
     first = developer.says(*everything, "--count", "1")
