@@ -352,6 +352,29 @@ async def test_orders_are_found_by_reference_and_day(visit: Visit, own: Tenant, 
     assert "createdFrom=2099-01-01" in page.url
 
 
+async def test_a_refused_request_is_found_in_the_log(visit: Visit, own: Tenant, shop: Shop) -> None:
+    page, order = visit.page, f"ord_{uuid.uuid4().hex}"
+    assert (await shop.client.get(f"/orders/{order}")).status_code == 404
+    assert (await shop.client.get("/orders")).status_code == 200
+
+    async def is_listed() -> bool:
+        return len((await shop.client.get("/requests")).json()["data"]) >= 2
+
+    await until(is_listed)
+    await visit.sign_in(await own.key("read"))
+    await page.get_by_role("link", name="Requests", exact=True).click()
+    await expect(page.get_by_role("button", name="GET /api/v1/orders", exact=True)).to_be_visible()
+
+    await page.get_by_label("Answer").select_option("4xx")
+    await expect(page.get_by_role("button", name="GET /api/v1/orders", exact=True)).to_be_hidden()
+    await visit.check_access(name="requests")
+    await page.get_by_role("button", name=re.compile(order)).click()
+    asked = page.get_by_role("dialog")
+    await expect(asked).to_contain_text("ORDER_NOT_FOUND")
+    await expect(asked).to_contain_text(f"/api/v1/orders/{order}")
+    await visit.check_access(name="request")
+
+
 @ONCE
 async def test_sign_in_is_refused_plainly_and_forgotten(visit: Visit, own: Tenant) -> None:
     page = visit.page

@@ -15,6 +15,7 @@ export const VIEWS = [
   { path: "books", title: "Books", key: "b", load: load("books") },
   { path: "webhooks", title: "Webhooks", key: "h", load: load("webhooks") },
   { path: "audit", title: "Audit", key: "a", load: load("audit"), for: ["support"] },
+  { path: "requests", title: "Requests", key: "r", load: load("requests") },
   { path: "events", title: "Events", key: "e", load: load("events") },
   { path: "keys", title: "API keys", key: "k", load: load("keys") },
   { path: "mine", title: "My orders", key: "m", load: load("mine"), for: ["person"], only: true },
