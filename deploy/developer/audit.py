@@ -1,4 +1,4 @@
-"""`audit`: list the changes of the marketplace, newest first: who made which, of what, and when."""
+"""`audit`: list the changes of the marketplace, newest first."""
 
 import click
 
