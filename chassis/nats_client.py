@@ -7,6 +7,7 @@ server's: one such message in a stream would end the connection of every reader,
 
 import logging
 import re
+from typing import Any
 
 from nats.aio.client import Client as LibraryClient
 from nats.protocol.parser import AWAITING_CONTROL_LINE, Parser
@@ -36,6 +37,16 @@ class Client(LibraryClient):
     def __init__(self) -> None:
         super().__init__()
         self._ps = _Parser(self)
+
+    async def connect(self, *servers: Any, **options: Any) -> None:
+        """Connect. A connection that is given up before the server has answered is closed."""
+        try:
+            await super().connect(*servers, **options)
+        except BaseException:
+            # The library leaves it open when the caller is cancelled.
+            if self._transport is not None:
+                self._transport.close()
+            raise
 
     async def _process_msg(
         self, sid: int, subject: bytes, reply: bytes, data: bytes, headers: bytes

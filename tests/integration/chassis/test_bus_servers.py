@@ -12,10 +12,11 @@ from structlog.testing import capture_logs
 
 from chassis.bus import Bus, keep_stream, stream_config
 from chassis.consumer import Delivery, consume
+from chassis.nats_client import Client
 from chassis.nats_settings import STREAM, StreamLimits
 from deploy.local.nats import NatsServer
 from deploy.local.nats_users import NatsUser
-from deploy.local.ports import free_port
+from deploy.local.ports import HOST, free_port
 from tests.patience import PATIENCE_SECONDS
 
 
@@ -54,7 +55,6 @@ async def test_a_user_in_one_url_is_used_for_every_server(closed: NatsServer) ->
     await bus.close()
 
 
-@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 async def test_a_refused_connection_is_logged_once(closed: NatsServer) -> None:
     bus = Bus(url=closed.url.replace("//", "//orders:wrong@"), name="test")
     log = closed.log_folder / "nats.log"
@@ -171,3 +171,25 @@ async def test_an_existing_stream_gets_the_configured_limits(nats: NatsServer) -
         found = (await (await bus.stream()).stream_info(STREAM)).config
         await bus.close()
         assert (found.max_age or 0, found.max_bytes, found.discard) == (seconds, size, "new")
+
+
+async def test_a_connection_given_up_before_the_server_answers_is_closed() -> None:
+    opened = asyncio.Event()
+    ended = asyncio.Event()
+
+    async def greet(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"INFO {}\r\n")
+        await reader.readuntil(b"PING\r\n")
+        opened.set()
+        await reader.read()
+        ended.set()
+        writer.close()
+
+    async with await asyncio.start_server(greet, HOST, 0) as server:
+        port = server.sockets[0].getsockname()[1]
+        client = Client()
+        connecting = asyncio.create_task(client.connect(f"nats://{HOST}:{port}"))
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            await opened.wait()
+            connecting.cancel()
+            await ended.wait()
