@@ -150,9 +150,9 @@ rebuild-stream: $(INSTALLED) ## Publish every event of the running stack again f
 
 ##@ Before you share a change
 
-# Most tests wait for a chain, a server or a clock; six workers keep two cores busy. Each further
-# worker costs a stack, a PostgreSQL, a NATS and a devnet, even while they idle.
-WORKERS ?= 6
+# Four workers keep two cores busy. Each further worker costs a stack, a PostgreSQL, a NATS and a
+# devnet, even while they idle.
+WORKERS ?= 4
 
 # build/tests.xml contains the duration of each test.
 PYTEST = $(BIN)/pytest -n $(WORKERS) --dist loadfile --durations=20

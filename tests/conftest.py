@@ -18,6 +18,7 @@ own_nats_server, own_devnet        the same of one module alone, to read from th
 """
 
 import itertools
+import os
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator
@@ -83,6 +84,7 @@ ELSEWHERE = (
 )
 # Tests count the rows of every table in one statement. It would start processes for empty tables.
 ALONE = ("max_parallel_workers_per_gather=0", "jit=off")
+ROOM_BYTES = 8 * 1024**3
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,10 +105,20 @@ class TestDatabase:
         self.server.execute("drop database {} with (force)", self.name)
 
 
+def place_of_servers() -> str | None:
+    """Return the folder that is in memory, if there is room; None: the machine's temporary one.
+
+    A test's database is a thousand files. A file system in memory makes them three times as fast.
+    """
+    memory = Path("/dev/shm")  # noqa: S108 - a folder is made in it
+    has_room = memory.is_dir() and shutil.disk_usage(memory).free >= ROOM_BYTES
+    return str(memory) if has_room and os.access(memory, os.W_OK) else None
+
+
 @pytest.fixture(scope="session")
 def session_folder() -> Iterator[Path]:
     """A folder that servers of this session live in; other users may enter it (PostgreSQL's)."""
-    folder = Path(tempfile.mkdtemp(prefix="orchestrator-tests-"))
+    folder = Path(tempfile.mkdtemp(prefix="orchestrator-tests-", dir=place_of_servers()))
     folder.chmod(0o755)
     yield folder
     shutil.rmtree(folder, ignore_errors=True)
