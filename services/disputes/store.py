@@ -64,7 +64,7 @@ class DisputeStore:
         """Read a case, without a lock. Raises: DisputeNotFound."""
         found = await self.find(tx, marketplace_id=marketplace_id, dispute_id=dispute_id)
         if found is None:
-            raise DisputeNotFound("No such dispute")
+            raise DisputeNotFound("Dispute not found")
         return found
 
     async def get_of_order(
@@ -74,7 +74,7 @@ class DisputeStore:
         order = {"marketplace_id": marketplace_id, "order_id": order_id}
         row = await tx.fetchrow(_FIND_NEWEST, order)
         if row is None:
-            raise DisputeNotFound("No such dispute")
+            raise DisputeNotFound("Dispute not found")
         return dispute_of(row)
 
     async def lock(

@@ -129,7 +129,7 @@ class LedgerService:
                 tx, marketplace_id=marketplace_id, transfer_id=transfer_id
             )
         if found is None:
-            raise TransferNotFound("There is no such transfer")
+            raise TransferNotFound("Transfer not found")
         return found
 
     async def list_open_holds(
@@ -198,5 +198,5 @@ class LedgerService:
             tx, marketplace_id=marketplace_id, user_id=user_id, asset=asset
         )
         if found is None:
-            raise UserNotFound("There is no such user")
+            raise UserNotFound("User not found")
         return found

@@ -251,7 +251,7 @@ class OrderService:
             tx, marketplace_id=request.marketplace_id, dispute_id=dispute_id
         )
         if found is None:
-            raise DisputeNotFound("No such dispute")
+            raise DisputeNotFound("Dispute not found")
         return found
 
     async def deliver(

@@ -187,7 +187,7 @@ class CommandStore:
         names = {"marketplace_id": marketplace_id, "id": command_id}
         rows = await tx.fetch(_COMMAND, names)
         if not rows:
-            raise CommandNotFound("There is no such command")
+            raise CommandNotFound("Command not found")
         return to_command(rows)
 
     async def leased(self, tx: Transaction, lease: Lease) -> Command:

@@ -71,7 +71,7 @@ class Progress:
         names = {"marketplace_id": marketplace_id, "id": command_id}
         found = await tx.fetchval(_LOCK, names)
         if found is None:
-            raise CommandNotFound("There is no such command")
+            raise CommandNotFound("Command not found")
         before = CommandState(found)
         if before is CommandState.QUARANTINED:
             await tx.run(_BEGIN_ANEW, names)

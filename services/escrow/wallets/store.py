@@ -72,7 +72,7 @@ class WalletStore:
         names = {"marketplace_id": marketplace_id, "ids": list(wallet_ids)}
         rows = {row.id: row for row in await tx.fetch(_BY_IDS, names)}
         if not rows.keys() >= set(wallet_ids):
-            raise WalletNotFound("There is no such wallet")
+            raise WalletNotFound("Wallet not found")
         return [(to_wallet(rows[each]), rows[each].sealed) for each in wallet_ids]
 
     async def set_wallet_state(

@@ -166,7 +166,7 @@ class Corrections:
             tx, marketplace_id=marketplace_id, correction_id=correction_id
         )
         if found is None:
-            raise CorrectionNotFound("There is no such correction")
+            raise CorrectionNotFound("Correction not found")
         return found
 
 

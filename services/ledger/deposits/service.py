@@ -105,7 +105,7 @@ class Deposits:
                 tx, marketplace_id=marketplace_id, transfer=transfer
             )
             if result.reason == "ACCOUNT_NOT_FOUND":
-                raise UserNotFound("There is no such user")
+                raise UserNotFound("User not found")
             if result.status is TransferStatus.REFUSED:
                 raise RuntimeError(f"suspense does not have {transfer_id}: {result.reason}")
             await self._store.credited(

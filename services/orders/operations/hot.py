@@ -29,7 +29,7 @@ async def read(
     """Read an order and the operation that runs on it, at one moment. Raises: OrderNotFound."""
     row = await connection.fetchrow(_READ, {"marketplace_id": marketplace_id, "id": order_id})
     if row is None:
-        raise OrderNotFound("No such order")
+        raise OrderNotFound("Order not found")
     return store.order_of(row), running_of(row)
 
 
@@ -97,7 +97,7 @@ async def claim_and_lock(
     if row is None or row.claimed == 0:
         return None
     if row.id is None:
-        raise OrderNotFound("No such order")
+        raise OrderNotFound("Order not found")
     return Begun(order=store.order_of(row), operation=running_of(row))
 
 

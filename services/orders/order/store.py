@@ -99,7 +99,7 @@ class OrderStore:
     ) -> Order:
         row = await tx.fetchrow(statement, {"marketplace_id": marketplace_id, "id": order_id})
         if row is None:
-            raise OrderNotFound("No such order")
+            raise OrderNotFound("Order not found")
         return order_of(row)
 
 

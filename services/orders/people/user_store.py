@@ -71,7 +71,7 @@ class UserStore:
         }
         row = await tx.fetchrow(_FIND, values)
         if row is None:
-            raise UserNotFound("No such user", details={"userId": ref})
+            raise UserNotFound("User not found", details={"userId": ref})
         return _user(row)
 
     async def find_external(

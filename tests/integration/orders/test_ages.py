@@ -90,7 +90,7 @@ async def test_a_ruling_is_read_again_when_its_key_has_expired(
     shop: Shop, postgres_admin: str
 ) -> None:
     async def resolve(name: str) -> NotFound:
-        with pytest.raises(NotFound, match="No such dispute") as refusal:
+        with pytest.raises(NotFound, match="Dispute not found") as refusal:
             await shop.service.resolve_dispute(
                 shop.ask(KEY, fingerprint=name.encode()),
                 dispute_id=uuid.uuid4(),

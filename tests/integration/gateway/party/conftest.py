@@ -106,7 +106,7 @@ async def person(party_url: str, subject: uuid.UUID) -> AsyncIterator[httpx.Asyn
 @pytest.fixture
 def nobody_known(services: Services) -> Services:
     """The services, of which orders knows no user."""
-    services.orders.answers["GetUser"] = NotFound("No such user", reason="USER_NOT_FOUND")
+    services.orders.answers["GetUser"] = NotFound("User not found", reason="USER_NOT_FOUND")
     return services
 
 

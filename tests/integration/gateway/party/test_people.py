@@ -124,7 +124,7 @@ async def test_a_person_registered_meanwhile_is_found(
 
     async def get(_request: Any) -> Message:
         if "RegisterUser" not in methods(services):
-            raise NotFound("No such user", reason="USER_NOT_FOUND")
+            raise NotFound("User not found", reason="USER_NOT_FOUND")
         return a_user(newcomer)
 
     services.orders.answers["GetUser"] = get

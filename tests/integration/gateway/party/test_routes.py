@@ -218,7 +218,7 @@ async def test_evidence_goes_to_the_case_of_the_order(
 async def test_the_body_is_checked_before_the_order_is_read(
     person: httpx.AsyncClient, services: Services, path: str, body: dict[str, Any]
 ) -> None:
-    unknown = NotFound("No such order", reason="ORDER_NOT_FOUND")
+    unknown = NotFound("Order not found", reason="ORDER_NOT_FOUND")
     for method in ("GetOrder", "DeliverOrder", "OpenDispute"):
         services.orders.answers[method] = unknown
 
