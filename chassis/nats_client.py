@@ -45,7 +45,7 @@ class Client(LibraryClient):
         except BaseException:
             # The library leaves it open when the caller is cancelled.
             if self._transport is not None:
-                self._transport.close()
+                self._transport.close()  # type: ignore[no-untyped-call]
             raise
 
     async def _process_msg(

@@ -219,7 +219,9 @@ def test_changes_are_listed_by_what_they_were_made_to(
 
     assert (line["action"], line["targetId"]) == ("user.register", user["id"])
     assert line["actor"].startswith("key:")
-    assert shown.split() == [line[one] for one in "at actor action targetId requestId".split()]
+    assert shown.split() == [
+        line[one] for one in ("at", "actor", "action", "targetId", "requestId")
+    ]
     assert developer.says(*of_user, "--action", "order.release")["lines"] == []
     assert developer.says(*of_user, "--actor", "key:none")["lines"] == []
     assert developer.refuses("audit", "--since", "yesterday") == "VALIDATION_ERROR"
