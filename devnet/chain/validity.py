@@ -60,7 +60,11 @@ def spendable(account: Account) -> int:
 def _outer_refusal(envelope: Envelope, view: Readable) -> xdr.TransactionResultCode | None:
     bump = present(envelope.fee_bump)
     payer = read_account(view, bump.source)
-    if bump.fee < minimum_fee(envelope) or bump.fee < envelope.tx.fee.uint32:
+    # It bids as much for each operation as what is inside does. Source: CAP-15.
+    inner_bid, inner_bidders = envelope.tx.fee.uint32 - envelope.resource_fee, bidders(envelope) - 1
+    bid = bump.fee - envelope.resource_fee
+    is_lower = bid * inner_bidders < inner_bid * bidders(envelope)
+    if bump.fee < minimum_fee(envelope) or is_lower:
         return Code.txINSUFFICIENT_FEE
     if payer is None:
         return Code.txNO_ACCOUNT

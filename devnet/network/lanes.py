@@ -26,6 +26,18 @@ def bid(envelope: Envelope) -> int:
     return offered(envelope) // bidders(envelope)
 
 
+def pays_in_other_lane(account: str, waiting: Sequence[Envelope], *, than: Envelope) -> bool:
+    """Tell whether an account pays for what waits in the other lane than a transaction's.
+
+    Source: stellar-core, TransactionQueue.cpp, `sourceAccountPending`.
+    """
+    is_contract = than.soroban_data is not None
+    return any(
+        each.fee_payer == account and (each.soroban_data is not None) != is_contract
+        for each in waiting
+    )
+
+
 def chosen(waiting: Sequence[Envelope], *, room: int) -> tuple[set[bytes], int]:
     """Choose one lane's transactions for a ledger. room: operations it may hold.
 

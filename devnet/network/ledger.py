@@ -15,6 +15,7 @@ import structlog
 from stellar_sdk import xdr
 
 from devnet.chain import rules, validity
+from devnet.chain.entries import read_account
 from devnet.chain.envelope import Envelope
 from devnet.chain.keys import Key
 from devnet.chain.results import Code, outer_result
@@ -25,7 +26,7 @@ from devnet.network.apply import apply_transaction
 from devnet.network.headers import hash_of, ledger_header
 from devnet.network.identity import Identity
 from devnet.network.journal import Journal
-from devnet.network.lanes import Statistics, chosen, offered
+from devnet.network.lanes import Statistics, chosen, offered, pays_in_other_lane
 from devnet.network.outcome import Outcome
 from devnet.network.recording import event_records, transaction_record
 from devnet.network.records import ClosedLedger, Header, TransactionRecord
@@ -122,8 +123,9 @@ class Ledger:
         """Queue a transaction, or return why not.
 
         Known in the queue is DUPLICATE, another of its account queued is TRY_AGAIN_LATER, and so is
-        one that left the queue in the last ledgers, in a ledger or not; invalid now is ERROR,
-        anything else PENDING. Source: stellar-core, TransactionQueue.cpp, `canAdd`.
+        one that left the queue in the last ledgers, in a ledger or not, and one whose account pays
+        for something in the other lane; invalid now is ERROR, anything else PENDING. Source:
+        stellar-core, TransactionQueue.cpp, `canAdd`; HerderImpl.cpp, `recvTransaction`.
         """
         if self._banned.get(envelope.hash, 0) > self.newest.sequence:
             return Submission(status="TRY_AGAIN_LATER")
@@ -131,18 +133,15 @@ class Ledger:
         if known is not None:
             return Submission(status="DUPLICATE", queued=known)
         rival = self._by_source.get(envelope.source)
-        if rival is not None and not _same_sequence_bump(rival.envelope, envelope):
+        has_to_wait = rival is not None and not _same_sequence_bump(rival.envelope, envelope)
+        waiting = [queued.envelope for queued in self._queue.values()]
+        if has_to_wait or pays_in_other_lane(envelope.source, waiting, than=envelope):
             return Submission(status="TRY_AGAIN_LATER")
         result = validity.check(envelope, view=self.entries, now=int(self._clock()))
+        result = result or self._queue_refusal(envelope, rival)
         if result is not None:
             return Submission(status="ERROR", result=result)
         if rival is not None:
-            before = offered(rival.envelope) * bidders(envelope)
-            if offered(envelope) * bidders(rival.envelope) < REPLACE_FEE_FACTOR * before:
-                least = -(-REPLACE_FEE_FACTOR * before // bidders(rival.envelope))
-                least += envelope.resource_fee
-                low = outer_result(Code.txINSUFFICIENT_FEE, fee_charged=least)
-                return Submission(status="ERROR", result=low)
             self._drop(rival)
         queued = Queued(
             envelope, asyncio.get_running_loop().create_future(), since=self.newest.sequence
@@ -150,6 +149,28 @@ class Ledger:
         self._queue[envelope.hash] = queued
         self._by_source[envelope.source] = queued
         return Submission(status="PENDING", queued=queued)
+
+    def _queue_refusal(
+        self, envelope: Envelope, rival: Queued | None
+    ) -> xdr.TransactionResult | None:
+        """Return why a valid transaction may not wait, or None.
+
+        It bids too little to replace its rival, or its payer cannot pay for all that it has
+        offered to pay for in the queue.
+        Source: stellar-core, TransactionQueue.cpp, `canAdd`.
+        """
+        if rival is not None:
+            before = offered(rival.envelope) * bidders(envelope)
+            if offered(envelope) * bidders(rival.envelope) < REPLACE_FEE_FACTOR * before:
+                least = -(-REPLACE_FEE_FACTOR * before // bidders(rival.envelope))
+                least += envelope.resource_fee
+                return outer_result(Code.txINSUFFICIENT_FEE, fee_charged=least)
+        payer = read_account(self.entries, envelope.fee_payer)
+        waiting = [each.envelope for each in self._queue.values() if each is not rival]
+        owed = sum(each.fee for each in waiting if each.fee_payer == envelope.fee_payer)
+        if payer is None or validity.spendable(payer) < owed + envelope.fee:
+            return outer_result(Code.txINSUFFICIENT_BALANCE)
+        return None
 
     def skip(self, count: int) -> int:
         """Let so many ledgers pass as if nothing was in them, with the next close.

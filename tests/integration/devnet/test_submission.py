@@ -10,6 +10,7 @@ from stellar_sdk import (
     Payment,
     TransactionBuilder,
     TransactionEnvelope,
+    scval,
     xdr,
 )
 from stellar_sdk.soroban_rpc import SendTransactionResponse, SendTransactionStatus
@@ -209,6 +210,38 @@ async def test_a_higher_fee_bump_replaces_what_is_queued(chain: Chain) -> None:
 
     assert low.status == SendTransactionStatus.ERROR
     assert high.ok
+
+
+async def test_who_pays_for_several_must_be_able_to_pay_for_all_that_wait(chain: Chain) -> None:
+    """stellar-core, TransactionQueue.cpp, `canAdd`: the fees of a payer are summed up."""
+    one, other, sponsor = [await chain.funded() for _ in range(3)]
+    await chain.arm("hold", function="change_trust", count=2)
+    # Each of them alone could be paid for.
+    first = await bumped(chain, sponsor, await signed(chain, one), 2_700_000_000 * 10)
+    second = await bumped(chain, sponsor, await signed(chain, other), 2_700_000_000 * 10)
+
+    taken = await chain.rpc.send_transaction(first)  # type: ignore[arg-type]  # an envelope
+    refused = await chain.rpc.send_transaction(second)  # type: ignore[arg-type]  # an envelope
+
+    assert taken.status == SendTransactionStatus.PENDING
+    assert code_of(refused) == Code.txINSUFFICIENT_BALANCE
+
+
+async def test_who_pays_in_one_lane_sends_nothing_in_the_other_meanwhile(chain: Chain) -> None:
+    """stellar-core, HerderImpl.cpp, `recvTransaction`: payers count as accounts of a queue."""
+    one, sponsor = await chain.funded(), await chain.holder("1")
+    await chain.arm("hold", function="change_trust")
+    await chain.rpc.send_transaction(await bumped(chain, sponsor, await signed(chain, one)))  # type: ignore[arg-type]  # an envelope
+    own = await signed(chain, sponsor)
+    address = scval.to_address(sponsor.public_key)
+    args = [address, address, scval.to_int128(1)]
+    call = await chain.prepared(sponsor, chain.info["assetContractId"], "transfer", args)
+
+    busy = await chain.rpc.send_transaction(call)
+    taken = await chain.rpc.send_transaction(own)
+
+    assert busy.status == SendTransactionStatus.TRY_AGAIN_LATER
+    assert taken.status == SendTransactionStatus.PENDING
 
 
 async def test_a_fee_bump_needs_the_sponsors_signature(chain: Chain) -> None:

@@ -134,6 +134,16 @@ def test_a_fee_bump_offers_for_one_operation_more(world: World) -> None:
     assert refused(world, tx) == Code.txINSUFFICIENT_FEE
 
 
+def test_a_fee_bump_bids_as_high_as_what_is_inside(world: World) -> None:
+    inner = signed(builder(RICH, [TRUST], base_fee=500), RICH)
+    envelope = bump(inner, RICH, base_fee=500)
+    assert refused(world, envelope) is None
+    tx = envelope.to_xdr_object()
+    tx.fee_bump.tx.fee = xdr.Int64(999)
+
+    assert refused(world, tx) == Code.txINSUFFICIENT_FEE
+
+
 def test_a_fee_bump_carries_one_signature_only(world: World) -> None:
     envelope = bump(signed(builder(RICH, [TRUST]), RICH), RICH)
     envelope.sign(POOR)
