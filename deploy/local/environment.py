@@ -86,6 +86,7 @@ READS: Mapping[str, frozenset[str]] = {
         "CHAIN_POLL_SECONDS",
         "CHANNEL_ACCOUNTS",
         "CHANNEL_LUMENS",
+        "FEES_PAID_BY",
         "COMMANDS_AT_ONCE",
         "STEP_SECONDS",
         "REFUSE_AFTER_SECONDS",

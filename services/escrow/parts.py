@@ -234,7 +234,7 @@ class Parts:
             keeper=self.keeper(),
             plan=Plan(
                 channels=self.settings.channel_accounts,
-                channel_balance=self.settings.channel_lumens * UNIT,
+                channel_balance=0 if self.settings.is_bumping else lumens * UNIT,
                 channel_least=least * UNIT,
                 float_units=self.settings.platform_float_usdc * UNIT,
                 asset_contract=self.asset_contract,
@@ -276,6 +276,7 @@ class Parts:
             chain=self.chain,
             builder=self.builder,
             keyring=self.keyring,
+            is_bumping=self.settings.is_bumping,
             pace=Pace(
                 poll_seconds=self.settings.chain_poll_seconds,
                 transaction_seconds=self.settings.transaction_seconds,

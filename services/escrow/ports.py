@@ -258,10 +258,12 @@ class Chain(Protocol):
         sequence: int,
         max_time: int,
         signers: Mapping[str, Signer],
+        payer: Signer | None = None,
     ) -> Prepared:
         """Compare every field of the envelope with the intent, then sign.
 
-        signers: by address, of the source and of every wallet the intent moves.
+        signers: by address, of the source and of every wallet the intent moves. payer: who pays
+        for it with a fee bump, None: its source.
         Raises: EnvelopeRefused: any difference; FeesTooHigh; ChainUnavailable.
         """
         ...

@@ -96,6 +96,9 @@ class EscrowSettings(ServiceSettings):
     channel_accounts: Annotated[int, Field(ge=1, le=500)] = 16
     # Lumens each channel account begins with, and USDC asked of a local faucet for the platform.
     channel_lumens: Annotated[int, Field(ge=10, le=10_000)] = 20
+    # Who pays for a transaction of a channel account: that account, or the platform's with a fee
+    # bump around it; then a new channel account has no lumens.
+    fees_paid_by: Literal["channels", "platform"] = "channels"
     platform_float_usdc: Annotated[int, Field(ge=0, le=1_000_000)] = 10_000
     provider_fees: Literal["absorbed", "net"] = "absorbed"
     # Entries that live for less than half of so many days are extended to all of them.
@@ -117,6 +120,11 @@ class EscrowSettings(ServiceSettings):
     refuse_after_seconds: Annotated[int, Field(ge=1, le=86_400)] = 600
     command_lease_seconds: Annotated[int, Field(ge=1, le=600)] = 10
     commands_at_once: Annotated[int, Field(ge=1, le=1000)] = 32
+
+    @property
+    def is_bumping(self) -> bool:
+        """Tell whether the platform's account pays for what channel accounts send."""
+        return self.fees_paid_by == "platform"
 
     @property
     def factories(self) -> tuple[str, ...]:

@@ -148,6 +148,7 @@ attempts = sa.Table(
     sa.Column("code", sa.Text),
     sa.Column("created_at", _INSTANT),
     sa.Column("is_burn", sa.Boolean),
+    sa.Column("bump_hash", sa.Text),
 )
 
 # The newest signed envelope of an account, as bytes.
@@ -170,6 +171,7 @@ findings = sa.Table(
     sa.Column("ledger", sa.BigInteger),
     sa.Column("has_succeeded", sa.Boolean),
     sa.Column("found_at", _INSTANT),
+    sa.Column("bump_hash", sa.Text),
 )
 
 chain_holds = sa.Table(

@@ -23,7 +23,8 @@ class Unsigned:
 class Prepared:
     """A signed envelope, to be stored before its first byte is sent.
 
-    hash: hex, the name of the transaction; max_time: no ledger closed later can include it;
+    hash: hex, the name of the transaction; bump_hash: of the fee bump around it, by which another
+    account pays for it, "" where its source pays; max_time: no ledger closed later can include it;
     auth_expires_ledger: the last ledger that accepts signatures which are valid outside of this
     envelope too; 0: there are none, for all that is signed is the envelope; max_fee: stroops of
     XLM.
@@ -37,6 +38,7 @@ class Prepared:
     max_fee: int
     network: str
     auth_expires_ledger: int = 0
+    bump_hash: str = ""
 
 
 class SubmitStatus(StrEnum):
@@ -338,7 +340,10 @@ class TransfersPage:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finding:
-    """A transaction as it landed. source, sequence: the account that paid, and its number."""
+    """A transaction as it landed. source, sequence: the account whose number it used.
+
+    bump_hash: as of `Prepared`.
+    """
 
     hash: str
     source: str
@@ -346,6 +351,7 @@ class Finding:
     envelope_xdr: str
     ledger: int
     has_succeeded: bool
+    bump_hash: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -180,6 +180,15 @@ class CreateChannels:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SponsorChannels:
+    """Make up to 19 channel accounts without lumens, whose reserves the sponsor pays."""
+
+    name: ClassVar[str] = "sponsor_channels"
+    sponsor: str
+    channels: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class TopUpChannels:
     """Give up to 50 channel accounts lumens for the next fees. amount: stroops of XLM for each."""
 
@@ -254,6 +263,7 @@ Intent = (
     | PayOut
     | CreateWallet
     | CreateChannels
+    | SponsorChannels
     | TopUpChannels
     | TrustAsset
     | SponsorTrust

@@ -71,6 +71,10 @@ class Attempt:
         """Return the account and the sequence number that it uses: one envelope a number lands."""
         return self.prepared.source, self.prepared.sequence
 
+    def is_named(self, transaction_hash: str) -> bool:
+        """Tell whether a hash is its own, or that of the fee bump around it."""
+        return transaction_hash in {self.prepared.hash, self.prepared.bump_hash} - {""}
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Step:

@@ -60,7 +60,13 @@ _ADD = compiled(
     .values({column: sa.bindparam(column.name) for column in _C if column is not _C.found_at})
     .on_conflict_do_nothing()
 )
-_IS_OURS = sa.select(attempts.c.hash).where(attempts.c.hash == _C.transaction_hash).exists()
+_IS_OURS = sa.or_(
+    sa.select(attempts.c.hash).where(attempts.c.hash == _C.transaction_hash).exists(),
+    # Events carry the hash of the fee bump in which a transaction landed.
+    sa.select(attempts.c.hash)
+    .where(attempts.c.bump_hash == _C.transaction_hash, attempts.c.bump_hash != "")
+    .exists(),
+)
 _OPEN = compiled(
     sa.select(
         _C.event_id,

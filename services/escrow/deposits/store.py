@@ -188,6 +188,7 @@ def printable(text: str) -> str:
 
 
 _IS_THE_ASSETS = cursors.c.asset_contract == sa.bindparam("asset_contract")
+_HASHES = sa.any_(sa.bindparam("hashes", type_=ARRAY(sa.Text)))
 _ADDRESSES = sa.any_(sa.bindparam("addresses", type_=ARRAY(sa.Text)))
 _CURSOR = compiled(sa.select(cursors.c.position).where(_IS_THE_ASSETS))
 _NEWEST_CURSOR = compiled(sa.select(sa.func.max(cursors.c.position)))
@@ -218,8 +219,12 @@ _CONTRACTS_AMONG = compiled(
     sa.select(escrows.c.contract_id).where(escrows.c.contract_id == _ADDRESSES)
 )
 _ATTEMPTS_AMONG = compiled(
-    sa.select(attempts.c.hash).where(
-        attempts.c.hash == sa.any_(sa.bindparam("hashes", type_=ARRAY(sa.Text)))
+    sa.union_all(
+        sa.select(attempts.c.hash).where(attempts.c.hash == _HASHES),
+        # Events carry the hash of the fee bump in which a transaction landed.
+        sa.select(attempts.c.bump_hash).where(
+            attempts.c.bump_hash == _HASHES, attempts.c.bump_hash != ""
+        ),
     )
 )
 _ADD_DEPOSIT = compiled(insert(deposits).on_conflict_do_nothing())

@@ -88,7 +88,7 @@ class Rulings:
         doubted = work.doubted
         if doubted is not None:
             landed = doubted.landed
-            if landed is None or landed.prepared.hash != transaction_hash:
+            if landed is None or not landed.is_named(transaction_hash):
                 raise NotThisStep(f"{doubted.name.value} has landed with another transaction")
             async with self.database.transaction() as tx:
                 await self.journal.clear_doubt(tx, doubted)

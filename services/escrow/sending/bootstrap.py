@@ -6,7 +6,7 @@ again until the chain shows its effect, and a second landing is refused by the c
 """
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from chassis.database import Database
@@ -16,6 +16,8 @@ from kernel.errors import FailedPrecondition, Unavailable
 from services.escrow.contracts.intents import (
     CreateChannels,
     CreateWallet,
+    Intent,
+    SponsorChannels,
     TopUpChannels,
     TrustAsset,
 )
@@ -27,7 +29,7 @@ from services.escrow.sending.platform_sender import PlatformSender
 from services.escrow.wallets.accounts import Accounts, Channel
 from services.escrow.wallets.keyring import Keyring
 
-CHANNELS_PER_TRANSACTION = 20
+CHANNELS_PER_TRANSACTION = 19
 RETRY_SECONDS = 1.0
 # To the database, beside the pool.
 CONNECTIONS = 1
@@ -43,7 +45,8 @@ class Plan:
     """What there shall be.
 
     channel_balance, channel_least: stroops of XLM each channel account begins with, and below which
-    it is given as many again; float_units: minor units of the asset that a local network's faucet
+    it is given as many again; channel_balance 0: the platform pays for what they send, and for
+    their reserves; float_units: minor units of the asset that a local network's faucet
     gives the platform; renew_seconds: how often the channel accounts are looked at.
     """
 
@@ -119,6 +122,11 @@ class Bootstrap:
         left = await self._chain.lumens([channel.address for channel in known])
         if left:
             LUMENS.labels("channel").set(min(left.values()) / STROOPS)
+        if self._plan.channel_balance:
+            await self._top_up(platform, left)
+        await self._make_channels(platform)
+
+    async def _top_up(self, platform: Signer, left: Mapping[str, int]) -> None:
         low = [address for address, lumens in left.items() if lumens < self._plan.channel_least]
         for start in range(0, len(low), CHANNELS_PER_TRANSACTION):
             channels = tuple(low[start : start + CHANNELS_PER_TRANSACTION])
@@ -128,7 +136,6 @@ class Bootstrap:
                 )
             )
             log.info("channels.topped_up", channels=len(channels))
-        await self._make_channels(platform)
 
     async def _start_cursor(self) -> None:
         """Store where the watcher begins before any wallet of ours can be paid."""
@@ -154,7 +161,7 @@ class Bootstrap:
         if await self._chain.account(resolver.address) is None:
             intent = CreateWallet(account=resolver.address, sponsor=platform.address)
             await self._sender.until_landed(intent, {resolver.address: resolver})
-        await self._make_channels(platform)
+        await self.renew()
 
     async def _make_channels(self, platform: Signer) -> None:
         async with self._database.transaction() as tx:
@@ -172,29 +179,31 @@ class Bootstrap:
 
     async def _open(self, channels: Sequence[Channel], platform: Signer) -> None:
         """Make channel accounts on chain and let steps use them."""
-        found = {c.address: await self._chain.account(c.address) for c in channels}
-        absent = [c for c in channels if found[c.address] is None]
+        addresses = [channel.address for channel in channels]
+        found = (await self._chain.sequences(addresses)).used
+        absent = [channel for channel in channels if channel.address not in found]
         if absent:
-            intent = CreateChannels(
-                funder=platform.address,
-                channels=tuple(c.address for c in absent),
-                starting_balance=self._plan.channel_balance,
-            )
+            made, balance = tuple(c.address for c in absent), self._plan.channel_balance
+            intent: Intent = SponsorChannels(sponsor=platform.address, channels=made)
+            if balance:
+                intent = CreateChannels(
+                    funder=platform.address, channels=made, starting_balance=balance
+                )
             signers = {
                 c.address: self._keyring.signer_of_channel(address=c.address, sealed=c.sealed)
                 for c in absent
             }
             await self._sender.until_landed(intent, signers)
-        for channel in channels:
-            account = await self._chain.account(channel.address)
-            if account is None:
-                raise ChainUnavailable("the node does not show the channel accounts yet")
+            found = (await self._chain.sequences(addresses)).used
+        if len(found) < len(channels):
+            raise ChainUnavailable("the node does not show the channel accounts yet")
+        for address in addresses:
             # The account's first number, even where it has used some: then the books have
             # forgotten what, and the comparison of numbers must find it. Source: CAP-1, the
             # network's starting sequence number is the ledger, shifted by 32 bits.
-            first = (account.sequence >> 32 << 32) + 1
+            first = (found[address] >> 32 << 32) + 1
             async with self._database.transaction() as tx:
-                await self._accounts.open_channel(tx, address=channel.address, next_sequence=first)
+                await self._accounts.open_channel(tx, address=address, next_sequence=first)
 
 
 def start_of(ledger: int) -> str:

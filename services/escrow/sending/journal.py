@@ -351,6 +351,7 @@ def _attempt_row(step: Step, attempt: Attempt) -> dict[str, object]:
         "auth_expires_ledger": prepared.auth_expires_ledger,
         "max_fee": prepared.max_fee,
         "network": prepared.network,
+        "bump_hash": prepared.bump_hash,
         "prepared_at_ledger": attempt.prepared_at_ledger,
         "state": attempt.state,
         "is_burn": attempt.is_burn,
@@ -384,6 +385,7 @@ def _to_attempt(row: Any) -> Attempt:
         auth_expires_ledger=row.auth_expires_ledger,
         max_fee=row.max_fee,
         network=row.network,
+        bump_hash=row.bump_hash,
     )
     return Attempt(
         number=row.number,

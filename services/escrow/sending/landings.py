@@ -124,6 +124,7 @@ class Landings:
                 "envelope_xdr": one.envelope_xdr,
                 "ledger": one.ledger,
                 "has_succeeded": one.has_succeeded,
+                "bump_hash": one.bump_hash,
             }
             if await tx.run(_ADD_FINDING, row) == 1:
                 kept.append(one)
@@ -235,13 +236,15 @@ select greatest(%(sequence)s::bigint >> 32, coalesce(max(ledger), 0)) from attem
 where source = %(source)s and sequence < %(sequence)s
 """
 _ADD_FINDING = """
-insert into findings (hash, source, sequence, envelope_xdr, ledger, has_succeeded)
-select %(hash)s, %(source)s, %(sequence)s, %(envelope_xdr)s, %(ledger)s, %(has_succeeded)s
+insert into findings (hash, source, sequence, envelope_xdr, ledger, has_succeeded, bump_hash)
+select %(hash)s, %(source)s, %(sequence)s, %(envelope_xdr)s, %(ledger)s, %(has_succeeded)s,
+       %(bump_hash)s
 where not exists (select from attempts where hash = %(hash)s)
 on conflict do nothing
 """
 _UNCLAIMED = """
-select f.hash, f.source, f.sequence, f.envelope_xdr, f.ledger, f.has_succeeded from findings f
+select f.hash, f.source, f.sequence, f.envelope_xdr, f.ledger, f.has_succeeded, f.bump_hash
+from findings f
 where f.has_succeeded and not exists (select from attempts a where a.hash = f.hash)
   and (%(with_settled)s or f.found_at >= coalesce(
       (select max(confirmed_at) from chain_holds where confirmed_at is not null), '-infinity'))

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from chassis.database import Database
 from kernel.errors import Unavailable
 from kernel.money import UNIT
-from services.escrow.contracts.evidence import AccountView, OutcomeStatus
+from services.escrow.contracts.evidence import AccountView, OutcomeStatus, SubmitStatus
 from services.escrow.contracts.intents import Intent
 from services.escrow.measures import FEES
 from services.escrow.ports import Chain, ChainUnavailable, EscrowBuilder, Signer
@@ -84,8 +84,12 @@ class PlatformSender:
             max_time=max_time,
             signers={**(signers or {}), platform.address: platform},
         )
-        await self._chain.submit(prepared.envelope_xdr)
+        # A node lets it wait while the account pays for what waits in the network's other lane.
+        is_busy = True
         while True:
+            if is_busy:
+                submission = await self._chain.submit(prepared.envelope_xdr)
+                is_busy = submission.status is SubmitStatus.TRY_AGAIN_LATER
             outcome = await self._chain.outcome(prepared.hash)
             if outcome.status is not OutcomeStatus.NOT_FOUND:
                 FEES.labels(intent.name).inc(outcome.fee / UNIT)

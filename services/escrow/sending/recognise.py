@@ -171,6 +171,7 @@ class Recogniser:
             max_time=0,
             max_fee=0,
             network=self._network,
+            bump_hash=found.bump_hash,
         )
         return Attempt(
             number=len(step.attempts) + 1,

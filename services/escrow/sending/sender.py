@@ -132,7 +132,9 @@ class Sender:
         builder: EscrowBuilder,
         keyring: Keyring,
         pace: Pace,
+        is_bumping: bool,
     ) -> None:
+        """is_bumping: the platform's account pays for what channel accounts send."""
         self._database = database
         self._journal = journal
         self._landings = landings
@@ -141,6 +143,7 @@ class Sender:
         self._builder = builder
         self._keyring = keyring
         self._pace = pace
+        self._is_bumping = is_bumping
 
     async def realign(self, lease: Lease, step: Step, ahead: ChannelAhead) -> tuple[str, int]:
         """Move the channel account of a step to the number after those that the chain has used.
@@ -195,7 +198,10 @@ class Sender:
         named = {**work.signers, channel.address: channel}
         if passage is not None and not passage.is_recent:
             await self.check_flow(passage.passage)
-        prepared = await self._chain.verify_and_sign(unsigned, intent, **frame, signers=named)
+        payer = await self._keyring.platform() if self._is_bumping else None
+        prepared = await self._chain.verify_and_sign(
+            unsigned, intent, **frame, signers=named, payer=payer
+        )
         attempt = Attempt(
             number=len(step.attempts) + 1,
             prepared=prepared,
@@ -226,7 +232,7 @@ class Sender:
         while True:
             if time.monotonic() >= resend_at:
                 resend_at = time.monotonic() + await self._send(step, attempt)
-            outcome = await self._chain.outcome(attempt.prepared.hash)
+            outcome = await self._outcome(attempt)
             if outcome.status is not OutcomeStatus.NOT_FOUND:
                 return outcome
             is_used = await self._is_used(attempt.prepared, outcome)
@@ -257,7 +263,7 @@ class Sender:
         """
         slot = step.source, step.sequence
         attempt = next(a for a in reversed(step.unproven) if a.slot == slot)
-        outcome = await self._chain.outcome(attempt.prepared.hash)
+        outcome = await self._outcome(attempt)
         at_ledger = max(outcome.latest_ledger, ahead.at_ledger)
         return NumberUsed(attempt, replace(outcome, latest_ledger=at_ledger))
 
@@ -267,7 +273,7 @@ class Sender:
         Raises: ChainUnavailable.
         """
         for attempt in attempts:
-            outcome = await self._chain.outcome(attempt.prepared.hash)
+            outcome = await self._outcome(attempt)
             if outcome.status is not OutcomeStatus.NOT_FOUND:
                 return attempt, outcome
         return None
@@ -293,6 +299,20 @@ class Sender:
     async def announce(self, transaction_hash: str) -> None:
         """Announce a transaction that landed to the provider."""
         await self._builder.announce(transaction_hash=transaction_hash)
+
+    async def _outcome(self, attempt: Attempt) -> TransactionOutcome:
+        """Ask by hash what became of an envelope; before it counts as gone, by its fee bump's too.
+
+        Whoever pays for it, it lands as what is inside, which is asked for first. A node that
+        lists fee bumps under their own hash alone has it nevertheless.
+        """
+        prepared = attempt.prepared
+        outcome = await self._chain.outcome(prepared.hash)
+        is_denied = outcome.status is OutcomeStatus.NOT_FOUND and outcome.is_after(prepared)
+        if not (is_denied and prepared.bump_hash):
+            return outcome
+        outcome = await self._chain.outcome(prepared.bump_hash)
+        return replace(outcome, hash=prepared.hash)
 
     async def _send(self, step: Step, attempt: Attempt) -> float:
         """Send once; returns after how many seconds to send again, if it is not found by then."""

@@ -79,7 +79,7 @@ STEPS = """
 select s.id, s.position, s.name, s.terms, s.state, s.source, s.sequence, s.doubt,
        a.hash, a.number, a.source as attempt_source, a.sequence as attempt_sequence,
        a.envelope_xdr, e.envelope, a.max_time, a.auth_expires_ledger, a.max_fee, a.network,
-       a.prepared_at_ledger, a.state as attempt_state, a.ledger, a.code, a.is_burn,
+       a.prepared_at_ledger, a.state as attempt_state, a.ledger, a.code, a.is_burn, a.bump_hash,
        exists (select from chain_holds where confirmed_at is null) as is_held,
        exists (select from findings f where f.has_succeeded
                and not exists (select from attempts l where l.hash = f.hash)) as has_unclaimed
@@ -130,10 +130,10 @@ from held left join pairs using (step_id)
 """
 _ATTEMPT = """
 insert into attempts (hash, step_id, number, source, sequence, max_time, auth_expires_ledger,
-    max_fee, network, prepared_at_ledger, state, is_burn, created_at)
+    max_fee, network, bump_hash, prepared_at_ledger, state, is_burn, created_at)
 select %(hash)s, %(step)s, %(number)s, %(source)s, %(sequence)s, %(max_time)s,
-    %(auth_expires_ledger)s, %(max_fee)s, %(network)s, %(prepared_at_ledger)s, %(state)s,
-    %(is_burn)s, clock_timestamp()
+    %(auth_expires_ledger)s, %(max_fee)s, %(network)s, %(bump_hash)s, %(prepared_at_ledger)s,
+    %(state)s, %(is_burn)s, clock_timestamp()
 """
 # A stop of all and a stop of one are two: each is lifted as it was put. A limit of one marketplace
 # holds instead of that of all.

@@ -24,6 +24,7 @@ from services.escrow.contracts.intents import (
     PayOut,
     ReleaseFunds,
     ResolveDispute,
+    SponsorChannels,
     SponsorTrust,
     TopUpChannels,
     TrustAsset,
@@ -192,6 +193,12 @@ class Blueprints:
     def _(self, intent: CreateChannels) -> Blueprint:
         operations = wallets.create_channels(intent)
         return Blueprint(operations=tuple(operations), signers=frozenset({intent.funder}))
+
+    @_draw.register
+    def _(self, intent: SponsorChannels) -> Blueprint:
+        operations = wallets.sponsor_channels(intent)
+        signers = frozenset({intent.sponsor, *intent.channels})
+        return Blueprint(operations=tuple(operations), signers=signers)
 
     @_draw.register
     def _(self, intent: TopUpChannels) -> Blueprint:

@@ -45,7 +45,7 @@ from services.escrow.stellar.http import Http, JsonAnswer
 from services.escrow.stellar.outcomes import UNREADABLE, outcome_of, result_code
 from services.escrow.stellar.probes import Probes
 from services.escrow.stellar.rpc import Rpc
-from services.escrow.stellar.signing import sign
+from services.escrow.stellar.signing import pay, sign
 from services.escrow.stellar.transfers import Transfers
 from services.escrow.stellar.verify import Verifier
 from services.escrow.stellar.views import Views
@@ -178,21 +178,30 @@ class StellarChain:
         sequence: int,
         max_time: int,
         signers: Mapping[str, Signer],
+        payer: Signer | None = None,
     ) -> Prepared:
-        """Compare every field of the envelope with the intent, then sign.
+        """Compare every field of the envelope with the intent, then sign. payer: in a fee bump.
 
         Raises: EnvelopeRefused; ChainRefused: no such contract; ChainUnavailable; MissingSigner.
         """
         verified = self._verifier.verify(
-            unsigned.envelope_xdr, intent, source=source, sequence=sequence, max_time=max_time
+            unsigned.envelope_xdr,
+            intent,
+            source=source,
+            sequence=sequence,
+            max_time=max_time,
+            is_bumped=payer is not None,
         )
         await self._require_build(intent)
-        return await sign(
+        prepared = await sign(
             verified,
             source=source,
             signers=signers,
             passphrase=self._options.network_passphrase,
         )
+        if payer is None:
+            return prepared
+        return await pay(prepared, payer=payer, fee=verified.bumped_fee)
 
     async def submit(self, envelope_xdr: str) -> Submission:
         """Send stored bytes. Raises: ChainUnavailable: the outcome is unknown."""

@@ -23,6 +23,9 @@ SIGNATURES_MAX = 20
 # Where the fee stands in a transaction: after a source account of the usual kind.
 FEE_AT = 36
 WITHOUT_RESOURCES, WITH_RESOURCES = bytes(4), (1).to_bytes(4, "big")
+NO_EXTENSION, ONE = bytes(4), (1).to_bytes(4, "big")
+# Of a fee bump: its kind, who pays (an account of the usual kind), and the fee.
+BUMP_HEAD = 48
 
 
 def head(
@@ -45,6 +48,26 @@ def enclose(transaction: bytes, signatures: Sequence[bytes] = ()) -> str:
     """Return the envelope of a transaction's bytes as base64. signatures: as `decorated`."""
     count = len(signatures).to_bytes(4, "big")
     return base64.b64encode(b"".join((KIND, transaction, count, *signatures))).decode()
+
+
+def bumped(envelope: bytes, *, payer: str, fee: int) -> bytes:
+    """Return the bytes of a fee bump around a signed envelope. Source: CAP-15."""
+    source = public_key(payer).xdr_muxed_account().to_xdr_bytes()
+    return b"".join((source, fee.to_bytes(8, "big"), envelope, NO_EXTENSION))
+
+
+def enclose_bump(bump: bytes, signature: bytes) -> str:
+    """Return the envelope of a fee bump's bytes as base64. signature: as `decorated`."""
+    return base64.b64encode(b"".join((BUMP, bump, ONE, signature))).decode()
+
+
+def bumped_fee(fee: int, *, resources: int, operations: int) -> int:
+    """Return what a fee bump must offer, so that its bid is as high as that of what is inside.
+
+    fee: of what is inside; resources: the part of it that is no bid. A fee bump bids for one
+    operation more. Source: CAP-15.
+    """
+    return fee - (resources - fee) // operations
 
 
 def decorated(signature: bytes, *, hint: bytes) -> bytes:
@@ -178,6 +201,24 @@ def digest_of(transaction: bytes, *, passphrase: str) -> bytes:
     return hashlib.sha256(_network_id(passphrase) + KIND + transaction).digest()
 
 
+def bump_digest(bump: bytes, *, passphrase: str) -> bytes:
+    """Return the 32 bytes that name a fee bump, and that its payer signs. bump: as `bumped`."""
+    return hashlib.sha256(_network_id(passphrase) + BUMP + bump).digest()
+
+
+def bump_hash(envelope_xdr: str, *, passphrase: str) -> str:
+    """Return the name of a fee bump as hex, "" of an envelope of another kind.
+
+    Raises: EnvelopeRefused.
+    """
+    if not is_bump(envelope_xdr):
+        return ""
+    envelope = _read(envelope_xdr).fee_bump
+    if envelope is None:
+        raise EnvelopeRefused("the envelope is not of its kind")
+    return bump_digest(envelope.tx.to_xdr_bytes(), passphrase=passphrase).hex()
+
+
 @lru_cache(maxsize=16)
 def _network_id(passphrase: str) -> bytes:
     return Network(passphrase).network_id()
@@ -189,16 +230,30 @@ def is_named(envelope_xdr: str, transaction_hash: str, *, passphrase: str) -> bo
         raw = base64.b64decode(envelope_xdr)
     except ValueError:
         return False
-    for count in range(SIGNATURES_MAX + 1):
-        end = len(raw) - len(UNSIGNED) - count * SIGNATURE_BYTES
-        if raw[: len(KIND)] == KIND and raw[end : end + 4] == count.to_bytes(4, "big"):
-            digest = digest_of(raw[len(KIND) : end], passphrase=passphrase)
-            if digest.hex() == transaction_hash:
-                return True
+    if _is_signed_as(raw, transaction_hash, passphrase=passphrase):
+        return True
+    if raw.startswith(BUMP):
+        # As we make it: with one signature after what is inside.
+        inner = raw[BUMP_HEAD : -len(NO_EXTENSION + ONE) - SIGNATURE_BYTES]
+        if _is_signed_as(inner, transaction_hash, passphrase=passphrase):
+            return True
     try:
         return transaction_hash in names_of(envelope_xdr, passphrase=passphrase)
     except ValueError:
         return False
+
+
+def _is_signed_as(raw: bytes, transaction_hash: str, *, passphrase: str) -> bool:
+    """Tell whether a hash names the transaction in the bytes of an envelope that is no fee bump."""
+    if not raw.startswith(KIND):
+        return False
+    for count in range(SIGNATURES_MAX + 1):
+        end = len(raw) - len(UNSIGNED) - count * SIGNATURE_BYTES
+        if raw[end : end + 4] == count.to_bytes(4, "big"):
+            digest = digest_of(raw[len(KIND) : end], passphrase=passphrase)
+            if digest.hex() == transaction_hash:
+                return True
+    return False
 
 
 def names_of(envelope_xdr: str, *, passphrase: str) -> frozenset[str]:

@@ -11,7 +11,7 @@ from services.escrow.contracts.evidence import Finding, FindingsPage
 from services.escrow.contracts.intents import FundEscrow, Intent, ReleaseFunds, ResolveDispute
 from services.escrow.ports import EnvelopeRefused
 from services.escrow.stellar.blueprint import Blueprints
-from services.escrow.stellar.envelope import hash_of, is_bump, landed
+from services.escrow.stellar.envelope import bump_hash, hash_of, landed
 from services.escrow.stellar.rpc import Rpc
 
 PAGE_SIZE = 200
@@ -118,7 +118,8 @@ class History:
     ) -> Finding:
         """Read what a ledger has. Of a fee bump, the books know the hash of what is inside."""
         transaction = landed(envelope_xdr).tx
-        if is_bump(envelope_xdr):
+        outer = bump_hash(envelope_xdr, passphrase=self._passphrase)
+        if outer:
             transaction_hash = hash_of(transaction, passphrase=self._passphrase).hex()
         key = transaction.source_account
         raw = key.med25519.ed25519 if key.med25519 is not None else key.ed25519
@@ -131,6 +132,7 @@ class History:
             envelope_xdr=envelope_xdr,
             ledger=ledger,
             has_succeeded=has_succeeded,
+            bump_hash=outer,
         )
 
 

@@ -1,13 +1,25 @@
-"""Signing: each account that acts in an envelope signs all of it. Only verified ones come here."""
+"""Signing: each account that acts in an envelope signs all of it. Only verified ones come here.
+
+Who pays for an envelope in its source's place signs a fee bump around it.
+"""
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 from stellar_sdk.exceptions import BadSignatureError
 
 from services.escrow.contracts.evidence import Prepared
 from services.escrow.ports import EnvelopeRefused, Signer
 from services.escrow.stellar.addresses import public_key
-from services.escrow.stellar.envelope import decorated, digest_of, enclose
+from services.escrow.stellar.envelope import (
+    bump_digest,
+    bumped,
+    decoded,
+    decorated,
+    digest_of,
+    enclose,
+    enclose_bump,
+)
 from services.escrow.stellar.verify import Verified
 
 
@@ -33,6 +45,22 @@ async def sign(
         max_time=verified.max_time,
         max_fee=verified.fee,
         network=passphrase,
+    )
+
+
+async def pay(prepared: Prepared, *, payer: Signer, fee: int) -> Prepared:
+    """Let an account pay for a signed envelope: a fee bump around it, with a fee of its own.
+
+    What is inside keeps its name, its number and its last moment, and lands once, whoever pays.
+    Raises: EnvelopeRefused: as `sign`.
+    """
+    bump = bumped(decoded(prepared.envelope_xdr), payer=payer.address, fee=fee)
+    digest = bump_digest(bump, passphrase=prepared.network)
+    return replace(
+        prepared,
+        bump_hash=digest.hex(),
+        envelope_xdr=enclose_bump(bump, await _signature(payer, digest)),
+        max_fee=fee,
     )
 
 

@@ -26,6 +26,7 @@ from services.escrow.stellar.envelope import (
     UNSIGNED,
     WITH_RESOURCES,
     WITHOUT_RESOURCES,
+    bumped_fee,
     decoded,
     head,
     parse,
@@ -39,12 +40,16 @@ FEE_PER_OPERATION_MIN = 100
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Verified:
-    """A transaction that is what was meant, not yet signed: its bytes, and who signs them."""
+    """A transaction that is what was meant, not yet signed: its bytes, and who signs them.
+
+    bumped_fee: stroops that another account must offer to pay for it.
+    """
 
     transaction: bytes
     sequence: int
     max_time: int
     fee: int
+    bumped_fee: int
     signers: frozenset[str]
 
 
@@ -65,9 +70,16 @@ class Verifier:
         self._blueprints = blueprints
 
     def verify(
-        self, envelope_xdr: str, intent: Intent, *, source: str, sequence: int, max_time: int
+        self,
+        envelope_xdr: str,
+        intent: Intent,
+        *,
+        source: str,
+        sequence: int,
+        max_time: int,
+        is_bumped: bool = False,
     ) -> Verified:
-        """Return the transaction.
+        """Return the transaction. is_bumped: another account pays for it.
 
         Raises: EnvelopeRefused: the text names the first difference; FeesTooHigh: only they are
             not as meant.
@@ -83,13 +95,16 @@ class Verifier:
             self._tell_difference(parse(envelope_xdr), blueprint, frame)
         if blueprint.is_contract_call:
             self._check_resources(data, blueprint)
-        self._check_least_fee(fee, data, operations=len(blueprint.operations))
-        self._check_most_fee(fee, data, blueprint)
+        operations = len(blueprint.operations)
+        self._check_least_fee(fee, data, operations=operations)
+        bump = bumped_fee(fee, resources=_resource_fee(data), operations=operations)
+        self._check_most_fee(fee, data, blueprint, paid=bump if is_bumped else fee)
         return Verified(
             transaction=raw[len(KIND) : -len(UNSIGNED)],
             sequence=sequence,
             max_time=max_time,
             fee=fee,
+            bumped_fee=bump,
             signers=blueprint.signers,
         )
 
@@ -128,11 +143,14 @@ class Verifier:
         _require(bid >= FEE_PER_OPERATION_MIN * operations, "the fee is below the least")
 
     def _check_most_fee(
-        self, fee: int, data: xdr.SorobanTransactionData | None, blueprint: Blueprint
+        self, fee: int, data: xdr.SorobanTransactionData | None, blueprint: Blueprint, *, paid: int
     ) -> None:
-        """Check what it costs. Raises: FeesTooHigh: fees rise and fall, so this is not fraud."""
-        if fee > self._options.max_fee:
-            raise FeesTooHigh(f"the fee of {fee} stroops is above its limit")
+        """Check what it costs. paid: as a whole, by whoever pays.
+
+        Raises: FeesTooHigh: fees rise and fall, so this is not fraud.
+        """
+        if paid > self._options.max_fee:
+            raise FeesTooHigh(f"the fee of {paid} stroops is above its limit")
         bid = fee - _resource_fee(data)
         most = self._options.classic_fee_max
         if blueprint.is_contract_call:

@@ -25,6 +25,7 @@ from services.escrow.contracts.intents import (
     MemoType,
     MergeWallet,
     PayOut,
+    SponsorChannels,
     SponsorTrust,
     TopUpChannels,
     TrustAsset,
@@ -32,6 +33,8 @@ from services.escrow.contracts.intents import (
 )
 
 CHANNELS_MAX = 50
+# Each of them signs, as the sponsor does: a transaction has at most 20 signatures.
+SPONSORED_MAX = 19
 NO_MEMO = xdr.Memo(xdr.MemoType.MEMO_NONE).to_xdr_bytes()
 
 
@@ -58,6 +61,23 @@ def create_channels(intent: CreateChannels) -> list[xdr.Operation]:
         CreateAccount(channel, lumens, source=intent.funder).to_xdr_object()
         for channel in intent.channels
     ]
+
+
+def sponsor_channels(intent: SponsorChannels) -> list[xdr.Operation]:
+    """Make accounts that only give transactions their numbers, as of `create_wallet`.
+
+    Raises: ValueError: none, or more than can sign one transaction.
+    """
+    if not 1 <= len(intent.channels) <= SPONSORED_MAX:
+        raise ValueError(f"1 to {SPONSORED_MAX} channels fit, not {len(intent.channels)}")
+    made: list[xdr.Operation] = []
+    for channel in intent.channels:
+        made += [
+            BeginSponsoringFutureReserves(channel, source=intent.sponsor).to_xdr_object(),
+            CreateAccount(channel, "0", source=intent.sponsor).to_xdr_object(),
+            EndSponsoringFutureReserves(source=channel).to_xdr_object(),
+        ]
+    return made
 
 
 def top_up_channels(intent: TopUpChannels) -> list[xdr.Operation]:

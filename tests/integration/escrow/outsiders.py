@@ -113,6 +113,7 @@ async def land(
             sequence=account.sequence + 1,
             max_time=max_time,
             signers={**signers, platform.address: platform},
+            payer=payer and await world.house.keyring.platform(),
         )
         await chain.submit(prepared.envelope_xdr)
         async with asyncio.timeout(VALID_SECONDS):

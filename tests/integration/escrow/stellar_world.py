@@ -114,9 +114,14 @@ class World:
         return account
 
     async def sign(
-        self, intent: Intent, *, source: str = "", valid_seconds: int = VALID_SECONDS
+        self,
+        intent: Intent,
+        *,
+        source: str = "",
+        valid_seconds: int = VALID_SECONDS,
+        payer: Signer | None = None,
     ) -> Prepared:
-        """Build, verify and sign."""
+        """Build, verify and sign. payer: who pays for it, None: its source."""
         source = source or self.channel
         account = await self.chain.account(source)
         assert account is not None
@@ -126,7 +131,9 @@ class World:
             "max_time": (await self.chain.latest_ledger()).close_time + valid_seconds,
         }
         unsigned = await self.builder.build(intent, **frame)
-        return await self.chain.verify_and_sign(unsigned, intent, **frame, signers=self.signers)
+        return await self.chain.verify_and_sign(
+            unsigned, intent, **frame, signers=self.signers, payer=payer
+        )
 
     async def perform(self, intent: Intent, *, source: str = "") -> TransactionOutcome:
         """Build, verify, sign, submit, and wait for success."""

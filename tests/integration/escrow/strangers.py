@@ -10,6 +10,7 @@ from typing import Any
 
 from stellar_sdk import (
     Asset,
+    FeeBumpTransactionEnvelope,
     Keypair,
     MuxedAccount,
     TransactionBuilder,
@@ -84,7 +85,7 @@ class Stranger:
     def paying(self, envelope_xdr: str) -> str:
         """Return somebody's signed envelope in a fee bump, which lets this account pay for it."""
         passphrase = self._info["networkPassphrase"]
-        inner = TransactionEnvelope.from_xdr(envelope_xdr, passphrase)
+        inner = inside(envelope_xdr, passphrase)
         fee = inner.transaction.fee + FEE
         bump = TransactionBuilder.build_fee_bump_transaction(self._key, fee, inner, passphrase)
         bump.sign(self._key)
@@ -122,6 +123,14 @@ class Stranger:
         found = rpc.poll_transaction(sent.hash, SECONDS, lambda _: 1)
         assert found.status is GetTransactionStatus.SUCCESS, found
         return sent.hash
+
+
+def inside(envelope_xdr: str, passphrase: str) -> TransactionEnvelope:
+    """Return an envelope, of a fee bump the one inside."""
+    if not FeeBumpTransactionEnvelope.is_fee_bump_transaction_envelope(envelope_xdr):
+        return TransactionEnvelope.from_xdr(envelope_xdr, passphrase)
+    bump = FeeBumpTransactionEnvelope.from_xdr(envelope_xdr, passphrase)
+    return bump.transaction.inner_transaction_envelope
 
 
 def muxed(address: str, number: int) -> str:

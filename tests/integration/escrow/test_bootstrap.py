@@ -30,6 +30,15 @@ async def alone(
         yield made
 
 
+@pytest.fixture
+async def rich(
+    make_database: Callable[[], TestDatabase], devnet: RunningDevnet, tmp_path: Path
+) -> AsyncIterator[World]:
+    """A house of this test alone, whose channel accounts pay."""
+    async with running(make_database(), devnet, tmp_path, fees_paid_by="channels") as made:
+        yield made
+
+
 async def channels_of(world: World) -> list[str]:
     """Read the channel accounts in use."""
     async with world.house.database.transaction() as tx:
@@ -54,11 +63,77 @@ async def test_the_watcher_begins_before_any_wallet_can_be_paid(alone: World) ->
     assert cursor is not None
 
 
-async def test_channel_accounts_that_run_out_of_lumens_are_topped_up_and_none_is_left_behind(
+async def test_the_platform_pays_for_channel_accounts_without_lumens(alone: World) -> None:
+    channels, chain = await channels_of(alone), alone.house.chain
+    platform = (await alone.house.keyring.platform()).address
+    before = await chain.account(platform)
+    assert before is not None
+    assert before.sponsored == 2 * len(channels)
+
+    await alone.funded()
+    await alone.house.bootstrap().renew()
+
+    after = await chain.account(platform)
+    assert after is not None
+    assert after.lumens < before.lumens
+    assert set((await chain.lumens(channels)).values()) == {0}
+    used = (await chain.sequences([*channels, platform])).used
+    assert used[platform] == before.sequence
+    assert max(used[channel] & 0xFFFF_FFFF for channel in channels) > 0
+
+
+async def test_what_the_platform_sends_itself_is_sent_again_while_the_network_lets_it_wait(
     alone: World,
 ) -> None:
-    before = await channels_of(alone)
-    bootstrap, chain = alone.house.bootstrap(), alone.house.chain
+    bootstrap = alone.house.bootstrap()
+    bootstrap._plan = replace(bootstrap._plan, channels=5)
+    await alone.fault(kind="try_again_later", function="create_account", count=3)
+
+    await bootstrap.renew()
+
+    assert len(await channels_of(alone)) == 5
+
+
+async def test_channel_accounts_keep_their_lumens_when_the_platform_begins_to_pay(
+    rich: World,
+) -> None:
+    channels, chain = await channels_of(rich), rich.house.chain
+    await rich.funded()
+    had = await chain.lumens(channels)
+    object.__setattr__(rich.house.settings, "fees_paid_by", "platform")
+    await rich.pause_worker()
+    await rich.resume_worker()
+
+    await rich.funded()
+    await rich.house.bootstrap().renew()
+
+    assert await chain.lumens(channels) == had
+    assert set(await channels_of(rich)) == set(channels)
+
+
+async def test_channel_accounts_without_lumens_pay_again_when_they_shall(alone: World) -> None:
+    channels, chain = await channels_of(alone), alone.house.chain
+    platform = (await alone.house.keyring.platform()).address
+    object.__setattr__(alone.house.settings, "fees_paid_by", "channels")
+    await alone.pause_worker()
+    await alone.house.bootstrap().run()
+    before = await chain.account(platform)
+    await alone.resume_worker()
+
+    await alone.funded()
+
+    after = await chain.account(platform)
+    assert before is not None
+    assert after is not None
+    assert after.lumens == before.lumens
+    assert all(left > 0 for left in (await chain.lumens(channels)).values())
+
+
+async def test_channel_accounts_that_run_out_of_lumens_are_topped_up_and_none_is_left_behind(
+    rich: World,
+) -> None:
+    before = await channels_of(rich)
+    bootstrap, chain = rich.house.bootstrap(), rich.house.chain
     bootstrap._plan = replace(bootstrap._plan, channel_least=21 * UNIT)
     had = await chain.lumens(before)
 
@@ -66,9 +141,9 @@ async def test_channel_accounts_that_run_out_of_lumens_are_topped_up_and_none_is
     await bootstrap.renew()
 
     has = await chain.lumens(before)
-    assert await channels_of(alone) == before
+    assert await channels_of(rich) == before
     assert {has[each] - had[each] for each in before} == {bootstrap._plan.channel_balance}
-    await alone.funded()
+    await rich.funded()
 
 
 async def test_a_contract_waits_for_the_wallets_of_its_parties(alone: World) -> None:

@@ -21,11 +21,11 @@ CHANGES = "orchestrator_escrow_foreign_changes_total"
 
 
 CLAIM = """
-insert into attempts (hash, step_id, number, source, sequence, envelope_xdr, max_time, max_fee,
-    auth_expires_ledger, network, prepared_at_ledger, state, code, created_at)
-select f.transaction_hash, a.step_id, a.number + 100, a.source, a.sequence + 1000, a.envelope_xdr,
-    a.max_time, a.max_fee, a.auth_expires_ledger, a.network, a.prepared_at_ledger, 'EXPIRED', '',
-    a.created_at
+insert into attempts (hash, bump_hash, step_id, number, source, sequence, envelope_xdr, max_time,
+    max_fee, auth_expires_ledger, network, prepared_at_ledger, state, code, created_at)
+select {hash}, {bump_hash}, a.step_id, a.number + %(number)s, a.source, a.sequence + 1000,
+    a.envelope_xdr, a.max_time, a.max_fee, a.auth_expires_ledger, a.network, a.prepared_at_ledger,
+    'EXPIRED', '', a.created_at
 from foreign_changes f, (select * from attempts limit 1) a where f.contract_id = %(contract)s
 """
 END = "update escrows set state = 'RESOLVED', closed_at = now() where contract_id = %(contract)s"
@@ -43,6 +43,14 @@ async def listed(world: World) -> list[tuple[str, str]]:
     return [(one.contract_id, one.name) for one in found.changes]
 
 
+async def touch(own: World, thief: Stranger, contract_id: str) -> None:
+    """Replace what a contract stores by the same."""
+    view = await own.house.chain.read_escrow(contract_id)
+    assert view is not None
+    same = [scval.to_address(thief.address), xdr.SCVal.from_xdr_bytes(view.raw)]
+    await thief.call(contract_id, "update_escrow", same)
+
+
 async def test_what_a_stolen_key_does_is_an_alarm_and_our_own_steps_are_not(
     make_database: Callable[[], TestDatabase],
     devnet: RunningDevnet,
@@ -52,11 +60,13 @@ async def test_what_a_stolen_key_does_is_an_alarm_and_our_own_steps_are_not(
     before, changed = counted(METRIC), counted(CHANGES)
     folder = tmp_path_factory.mktemp("escrow")
     async with running(make_database(), devnet, folder, platform_secret=thief.secret) as own:
-        released, frozen, quiet = await own.funded(), await own.funded(), await own.order()
+        released, frozen = await own.funded(), await own.funded()
+        quiet, still = await own.order(), await own.order()
         await own.created(quiet)
-        escrow, other = [
+        await own.created(still)
+        escrow, other, third = [
             await own.queries.escrow(marketplace_id=own.marketplace_id, order_id=order.id)
-            for order in (frozen, quiet)
+            for order in (frozen, quiet, still)
         ]
 
         with capture_logs() as logs:
@@ -70,19 +80,25 @@ async def test_what_a_stolen_key_does_is_an_alarm_and_our_own_steps_are_not(
         args = [scval.to_address(thief.address), shares]
         with capture_logs() as logs:
             name = await thief.call(escrow.contract_id, "resolve_dispute", args)
-            view = await own.house.chain.read_escrow(other.contract_id)
-            assert view is not None
-            same = [scval.to_address(thief.address), xdr.SCVal.from_xdr_bytes(view.raw)]
-            await thief.call(other.contract_id, "update_escrow", same)
-            told = [(escrow.contract_id, "tw_disp_resolve"), (other.contract_id, "tw_update")]
+            for one in (other, third):
+                await touch(own, thief, one.contract_id)
+            told = [
+                (escrow.contract_id, "tw_disp_resolve"),
+                (other.contract_id, "tw_update"),
+                (third.contract_id, "tw_update"),
+            ]
 
             async def are_told() -> bool:
                 return await listed(own) == told
 
             await until(are_told)
-        # A step that claims the transaction makes it ours; an order that has ended needs nothing.
+        # A step that claims the transaction makes it ours, by either of its hashes; an order that
+        # has ended needs nothing.
+        by_hash = CLAIM.format(hash="f.transaction_hash", bump_hash="''")
+        by_bump = CLAIM.format(hash="'inside'", bump_hash="f.transaction_hash")
         async with own.house.database.transaction() as tx:
-            await tx.execute(CLAIM, {"contract": escrow.contract_id})
+            await tx.execute(by_hash, {"contract": escrow.contract_id, "number": 100})
+            await tx.execute(by_bump, {"contract": third.contract_id, "number": 101})
             await tx.execute(END, {"contract": other.contract_id})
         assert await listed(own) == []
 
@@ -94,4 +110,4 @@ async def test_what_a_stolen_key_does_is_an_alarm_and_our_own_steps_are_not(
     assert counted(METRIC) == before + len(alarms)
     lines = [line for line in logs if line["event"] == "watcher.foreign_change"]
     assert [(line["contract"], line["change"]) for line in lines] == told
-    assert counted(CHANGES) == changed + 2
+    assert counted(CHANGES) == changed + 3

@@ -14,7 +14,8 @@ from services.escrow.contracts.steps import StepName
 from services.escrow.domain import CommandKind, CommandState
 from tests.conftest import RunningDevnet, TestDatabase
 from tests.integration.escrow.conftest import running
-from tests.integration.escrow.strangers import Stranger
+from tests.integration.escrow.strangers import Stranger, inside
+from tests.integration.escrow.test_bootstrap import channels_of
 from tests.integration.escrow.test_faults import attempts_of, is_quarantined
 from tests.integration.escrow.test_setbacks import function_of, replaced, requeued
 from tests.integration.escrow.world import AMOUNT, World, new_escrow, succeeded
@@ -29,8 +30,11 @@ async def forgetting(world: World, *functions: str) -> AsyncIterator[None]:
     async def noting(envelope_xdr: str) -> Any:
         if function_of(world, envelope_xdr) in functions:
             async with world.house.database.transaction() as tx:
-                chosen = "select hash from envelopes where envelope = decode(%(sent)s, 'base64')"
-                forgotten.add(await tx.fetchval(chosen, {"sent": envelope_xdr}))
+                chosen = (
+                    "select a.hash, a.bump_hash from attempts a join envelopes e using (hash)"
+                    " where e.envelope = decode(%(sent)s, 'base64')"
+                )
+                forgotten.update(await tx.fetchrow(chosen, {"sent": envelope_xdr}))
         return await submit(envelope_xdr)
 
     async def short(name: str) -> Any:
@@ -129,6 +133,60 @@ async def test_what_a_stranger_pays_for_lands_once_and_is_the_steps(
     found = await chain.find(sent[1].hash)
     assert found is not None
     assert (found.hash, found.source) == (sent[1].hash, sent[1].source)
+    assert await impatient.balance(order.seller.address) == AMOUNT
+
+
+async def test_what_a_node_lists_under_its_fee_bump_alone_is_found(impatient: World) -> None:
+    order = await impatient.funded()
+    chain = impatient.house.chain
+    outcome = chain.outcome
+    async with impatient.house.database.transaction() as tx:
+        known = {row.hash for row in await tx.fetch("select hash from attempts")}
+
+    async def by_outer_hash(name: str) -> Any:
+        async with impatient.house.database.transaction() as tx:
+            is_inner = await tx.fetchrow("select from attempts where hash = %(h)s", {"h": name})
+        found = await outcome(name)
+        if is_inner is None or name in known:
+            return found
+        return replace(found, status=OutcomeStatus.NOT_FOUND, payments=())
+
+    async with replaced(chain, "outcome", by_outer_hash):
+        await impatient.do(CommandKind.RELEASE, order)
+
+    [sent] = await attempts_of(impatient, order, StepName.RELEASE_FUNDS)
+    command = succeeded(await impatient.ended(sent.command_id))
+    assert {each.transaction_hash for each in command.payments} >= {sent.hash}
+    assert await impatient.balance(order.seller.address) == AMOUNT
+
+
+async def test_what_lands_without_its_fee_bump_is_the_steps(
+    impatient: World, devnet: RunningDevnet
+) -> None:
+    stranger = Stranger(devnet.info)
+    await stranger.come(amount="1.00")
+    order = await impatient.funded()
+    chain = impatient.house.chain
+    submit, passphrase = chain.submit, devnet.info["networkPassphrase"]
+    for channel in await channels_of(impatient):
+        await stranger.send(stranger.lumens(channel, "10"))
+    had = await chain.lumens(await channels_of(impatient))
+
+    async def bare(envelope_xdr: str) -> Any:
+        return await submit(inside(envelope_xdr, passphrase).to_xdr())
+
+    async with replaced(chain, "submit", bare):
+        await impatient.do(CommandKind.RELEASE, order)
+
+    [sent] = await attempts_of(impatient, order, StepName.RELEASE_FUNDS)
+    found = await chain.find(sent.hash)
+    assert (sent.state, found and found.hash, found and found.bump_hash) == (
+        "SUCCEEDED",
+        sent.hash,
+        "",
+    )
+    has = await chain.lumens([sent.source])
+    assert has[sent.source] < had[sent.source]
     assert await impatient.balance(order.seller.address) == AMOUNT
 
 

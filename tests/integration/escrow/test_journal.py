@@ -50,6 +50,7 @@ def envelope(number: int, *, source: str, sequence: int) -> Attempt:
         max_time=1,
         max_fee=1,
         network="devnet",
+        bump_hash=secrets.token_hex(32),
     )
     return Attempt(number=number, prepared=prepared, prepared_at_ledger=1)
 
@@ -157,6 +158,8 @@ async def test_a_signed_envelope_is_kept_as_bytes_until_its_account_signs_the_ne
 
     assert [a.prepared.envelope_xdr for a in before.attempts] == ["AAAA"]
     assert [a.prepared.envelope_xdr for a in after.attempts] == ["", "BBBB"]
+    bumps = [sent.prepared.bump_hash, next_one.prepared.bump_hash]
+    assert [a.prepared.bump_hash for a in after.attempts] == bumps
     assert kept == [b"\x04\x10\x41"]
 
 
@@ -178,6 +181,7 @@ async def test_an_envelope_that_the_version_before_has_kept_is_read(idle: World)
         [step] = (await idle.house.journal.books(tx, lease)).steps
 
     assert [a.prepared.envelope_xdr for a in step.attempts] == ["AAAA", "CCCC"]
+    assert step.attempts[1].prepared.bump_hash == ""
 
 
 async def test_a_landing_is_written_whole(idle: World) -> None:

@@ -4,12 +4,13 @@ from collections.abc import AsyncIterator, Callable
 
 import pytest
 from pydantic import SecretStr
-from stellar_sdk import Keypair, TransactionEnvelope
+from stellar_sdk import Keypair
 
 from services.escrow.contracts.steps import StepName
 from services.escrow.domain import CommandKind
 from tests.conftest import RunningDevnet, TestDatabase
 from tests.integration.escrow.conftest import running
+from tests.integration.escrow.strangers import inside
 from tests.integration.escrow.test_faults import attempts_of
 from tests.integration.escrow.world import AMOUNT, World, usdc
 
@@ -52,8 +53,7 @@ async def test_a_disputed_contract_is_divided_by_the_resolver(world: World) -> N
 
 def _who_calls(world: World, text: str) -> str:
     passphrase = world.house.settings.stellar_network_passphrase
-    envelope = TransactionEnvelope.from_xdr(text, passphrase)
-    source = envelope.transaction.operations[0].source
+    source = inside(text, passphrase).transaction.operations[0].source
     assert source is not None
     return source.account_id
 

@@ -352,7 +352,7 @@ async def test_what_landed_otherwise_is_taken_as_it_is_by_its_own_hash(ruled: Wo
             await adopted(ruled, asked, "cd" * 32)
         with pytest.raises(CommandHasPaid):
             await abandoned(ruled, asked)
-        await adopted(ruled, asked, sent.hash)
+        await adopted(ruled, asked, sent.bump_hash)
         succeeded(await ruled.ended(asked))
 
 

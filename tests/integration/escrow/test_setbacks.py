@@ -7,7 +7,6 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from stellar_sdk import TransactionEnvelope
 
 from services.escrow.commands.acceptance import Request
 from services.escrow.contracts.intents import FundEscrow, ReleaseFunds
@@ -25,7 +24,7 @@ from services.escrow.domain import (
 from services.escrow.ports import ChainRefused, EnvelopeRefused
 from services.escrow.sending.endings import rest_seconds
 from tests.integration.escrow import outsiders
-from tests.integration.escrow.strangers import Stranger
+from tests.integration.escrow.strangers import Stranger, inside
 from tests.integration.escrow.test_faults import attempts_of, is_quarantined
 from tests.integration.escrow.world import AMOUNT, World, new_escrow, succeeded, usdc
 from tests.lines import actions
@@ -44,7 +43,7 @@ async def stranger(world: World) -> Stranger:
 def function_of(world: World, envelope_xdr: str) -> str:
     """Return the contract function that an envelope calls."""
     passphrase = world.house.settings.stellar_network_passphrase
-    envelope = TransactionEnvelope.from_xdr(envelope_xdr, passphrase)
+    envelope = inside(envelope_xdr, passphrase)
     function = getattr(envelope.transaction.operations[0], "host_function", None)
     call = getattr(function, "invoke_contract", None)
     return "" if call is None else str(call.function_name.sc_symbol.decode())

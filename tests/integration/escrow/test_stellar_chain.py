@@ -11,10 +11,16 @@ from stellar_sdk import Asset, Keypair, xdr
 from deploy.local.devnet import network_info
 from kernel.money import CENT, UNIT
 from services.escrow.contracts.evidence import OutcomeStatus, SubmitStatus
-from services.escrow.contracts.intents import CreateChannels, CreateWallet, PayAsset
+from services.escrow.contracts.intents import (
+    CreateChannels,
+    CreateWallet,
+    PayAsset,
+    SponsorChannels,
+)
 from services.escrow.ports import ChainRefused, EnvelopeRefused
 from services.escrow.stellar.envelope import hash_of, wrap
 from services.escrow.stellar.signing import MissingSigner
+from services.escrow.stellar.wallets import SPONSORED_MAX
 from tests.integration.escrow.stellar_world import (
     AMOUNT,
     VALID_SECONDS,
@@ -201,6 +207,53 @@ async def test_channels_are_made_in_one_transaction(world: World) -> None:
 
     views = [await world.chain.account(channel) for channel in channels]
     assert [view.lumens for view in views if view is not None] == [20 * UNIT] * 5
+
+
+async def test_channels_are_made_without_lumens_as_many_as_can_sign(world: World) -> None:
+    channels = tuple([await world.new_signer() for _ in range(SPONSORED_MAX)])
+    intent = SponsorChannels(sponsor=world.platform, channels=channels)
+    before = await world.chain.account(world.platform)
+
+    await world.perform(intent, source=world.platform)
+
+    views = [await world.chain.account(channel) for channel in channels]
+    after = await world.chain.account(world.platform)
+    assert before is not None
+    assert after is not None
+    assert [(view.lumens, view.locked) for view in views if view is not None] == [
+        (0, 0)
+    ] * SPONSORED_MAX
+    assert after.sponsored - before.sponsored == 2 * SPONSORED_MAX
+
+
+async def test_another_account_pays_for_one_without_lumens_and_both_hashes_find_it(
+    world: World,
+) -> None:
+    channel = await world.new_signer()
+    await world.perform(
+        SponsorChannels(sponsor=world.platform, channels=(channel,)), source=world.platform
+    )
+    escrow = await world.deployed()
+    had = await world.chain.lumens([world.platform])
+    prepared = await world.sign(
+        world.funding(escrow), source=channel, payer=world.signers[world.platform]
+    )
+
+    submission = await world.chain.submit(prepared.envelope_xdr)
+    outcome = await world.landed(prepared)
+
+    assert submission.status is SubmitStatus.PENDING
+    assert (outcome.status, outcome.code) == (OutcomeStatus.SUCCEEDED, "txSUCCESS")
+    outer = await world.chain.outcome(prepared.bump_hash)
+    assert (outer.ledger, outer.payments) == (outcome.ledger, outcome.payments)
+    for name in (prepared.hash, prepared.bump_hash):
+        found = await world.chain.find(name)
+        assert found is not None
+        assert (found.hash, found.bump_hash) == (prepared.hash, prepared.bump_hash)
+        assert (found.source, found.sequence) == (channel, prepared.sequence)
+    has = await world.chain.lumens([world.platform, channel])
+    assert (had[world.platform] - has[world.platform], has[channel]) == (outcome.fee, 0)
+    assert outcome.fee <= prepared.max_fee
 
 
 async def test_wallets_never_pay_and_never_use_their_sequence(world: World) -> None:

@@ -49,6 +49,7 @@ def settings(
         "trustless_work_fee_address": info["feeAddress"],
         "key_file": f"{folder}/escrow.key",
         "channel_accounts": 4,
+        "fees_paid_by": "platform",
         "chain_poll_seconds": 0.02,
         "command_lease_seconds": 2,
     }

@@ -29,6 +29,7 @@ from services.escrow.contracts.intents import (
     ReleaseFunds,
     ResolveDispute,
     Roles,
+    SponsorChannels,
     SponsorTrust,
     TopUpChannels,
     TrustAsset,
@@ -100,6 +101,7 @@ ACTORS = {
 NETWORK_OPERATIONS = (
     "create_wallet",
     "create_channels",
+    "sponsor_channels",
     "top_up_channels",
     "trust_asset",
     "sponsor_trust",
@@ -142,6 +144,7 @@ INTENTS: dict[str, Intent] = {
         PayOut(from_address=SELLER, to_address=address_of("outside"), amount=9, memo=MEMO),
         CreateWallet(account=BUYER, sponsor=PLATFORM),
         CreateChannels(funder=PLATFORM, channels=(CHANNEL, FEES), starting_balance=50 * UNIT),
+        SponsorChannels(sponsor=PLATFORM, channels=(BUYER, SELLER)),
         TopUpChannels(funder=PLATFORM, channels=(CHANNEL, FEES), amount=20 * UNIT),
         TrustAsset(account=PLATFORM),
         SponsorTrust(account=BUYER, sponsor=PLATFORM),

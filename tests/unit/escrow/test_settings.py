@@ -37,6 +37,13 @@ def test_what_is_not_set_has_its_default() -> None:
     assert settings.factories == (FACTORY,)
     assert settings.builds == KNOWN_BUILDS
     assert settings.escrow_max_fee_lumens == 10
+    assert not settings.is_bumping
+
+
+def test_the_platform_pays_fees_where_the_setting_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FEES_PAID_BY", "platform")
+
+    assert load(EscrowSettings, program="escrow").is_bumping
 
 
 def test_builds_factories_and_nodes_are_read(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -53,6 +60,7 @@ def test_builds_factories_and_nodes_are_read(monkeypatch: pytest.MonkeyPatch) ->
 @pytest.mark.parametrize(
     ("name", "value"),
     [
+        ("FEES_PAID_BY", "somebody"),
         ("ESCROW_BUILDS", "B"),
         ("ESCROW_BUILDS", f'{{"{HASH}": "C"}}'),
         ("ESCROW_BUILDS", '{"ab": "B"}'),

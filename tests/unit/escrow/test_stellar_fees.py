@@ -56,6 +56,16 @@ def test_fees_above_their_limits_are_not_signed_and_no_fraud(
         verifier().verify(call_at(name, fee=fee, resource_fee=resource_fee), INTENTS[name], **FRAME)
 
 
+@pytest.mark.parametrize("name", CALLS)
+def test_who_pays_in_anothers_place_pays_no_more_than_the_limit(name: str) -> None:
+    # The bid of 1,000 counts twice in a fee bump.
+    envelope = call_at(name, fee=OPTIONS.max_fee - 999, resource_fee=OPTIONS.max_fee - 1_999)
+    verifier().verify(envelope, INTENTS[name], **FRAME)
+
+    with pytest.raises(FeesTooHigh):
+        verifier().verify(envelope, INTENTS[name], **FRAME, is_bumped=True)
+
+
 def test_an_envelope_that_is_another_is_refused_whatever_its_fee() -> None:
     transaction = valid_transaction(INTENTS["create_wallet"])
     transaction.fee = xdr.Uint32(OPTIONS.max_fee + 1)

@@ -1,14 +1,14 @@
 """Signing: everybody who acts in an envelope signs all of it, and nobody else does."""
 
 import pytest
-from stellar_sdk import Keypair, xdr
+from stellar_sdk import FeeBumpTransactionEnvelope, Keypair, xdr
 from stellar_sdk.exceptions import BadSignatureError
 
 from services.escrow.contracts.evidence import Prepared
 from services.escrow.contracts.intents import Intent
 from services.escrow.ports import EnvelopeRefused, Signer
-from services.escrow.stellar.envelope import hash_of, wrap
-from services.escrow.stellar.signing import MissingSigner, sign
+from services.escrow.stellar.envelope import hash_of, is_named, parse, wrap
+from services.escrow.stellar.signing import MissingSigner, pay, sign
 from tests.unit.escrow.stellar_envelopes import (
     CHANNEL,
     FRAME,
@@ -31,6 +31,7 @@ WHO_SIGNS = {
     "payment": {"channel", "seller"},
     "create_wallet": {"channel", "platform", "buyer"},
     "create_channels": {"channel", "platform"},
+    "sponsor_channels": {"channel", "platform", "buyer", "seller"},
     "top_up_channels": {"channel", "platform"},
     "trust_asset": {"channel", "platform"},
     "sponsor_trust": {"channel", "platform", "buyer"},
@@ -101,6 +102,51 @@ async def test_what_is_prepared_is_said_in_numbers() -> None:
     assert (prepared.source, prepared.sequence) == (CHANNEL, FRAME["sequence"])
     assert (prepared.max_time, prepared.network) == (FRAME["max_time"], PASSPHRASE)
     assert prepared.max_fee == 100_100
+
+
+@pytest.mark.parametrize("name", INTENTS)
+async def test_who_pays_signs_a_fee_bump_around_what_the_others_signed(name: str) -> None:
+    inside = await signed(INTENTS[name], everybody())
+    payer = key_of("payer")
+
+    paid = await pay(inside, payer=KeySigner(payer), fee=2**33)
+
+    read = FeeBumpTransactionEnvelope.from_xdr(paid.envelope_xdr, PASSPHRASE)
+    assert read.transaction.inner_transaction_envelope.to_xdr() == inside.envelope_xdr
+    assert read.transaction.fee_source.account_id == payer.public_key
+    assert (read.transaction.fee, paid.max_fee) == (2**33, 2**33)
+    assert (read.hash_hex(), paid.hash) == (paid.bump_hash, inside.hash)
+    payer.verify(read.hash(), read.signatures[0].signature)
+    assert [each.signature_hint for each in read.signatures] == [payer.signature_hint()]
+    assert (paid.source, paid.sequence, paid.max_time) == (
+        inside.source,
+        inside.sequence,
+        inside.max_time,
+    )
+    for known in (paid.hash, paid.bump_hash):
+        assert is_named(paid.envelope_xdr, known, passphrase=PASSPHRASE)
+    assert not is_named(paid.envelope_xdr, "0" * 64, passphrase=PASSPHRASE)
+
+
+async def test_a_payer_who_signs_with_another_key_is_refused() -> None:
+    inside = await signed(INTENTS["fund_escrow"], everybody())
+    liar = KeySigner(key_of("thief"), address=key_of("payer").public_key)
+
+    with pytest.raises(EnvelopeRefused, match="another key"):
+        await pay(inside, payer=liar, fee=200_200)
+
+
+@pytest.mark.parametrize("name", INTENTS)
+def test_a_fee_bump_bids_as_much_for_each_operation_as_what_is_inside(name: str) -> None:
+    envelope = valid_envelope(INTENTS[name])
+    transaction = parse(envelope).tx
+    data, count = transaction.ext.soroban_data, len(transaction.operations)
+    needed = 0 if data is None else data.resource_fee.int64
+
+    verified = verifier().verify(envelope, INTENTS[name], **FRAME)
+
+    bid, offered = verified.fee - needed, verified.bumped_fee - needed
+    assert offered * count >= bid * (count + 1) > (offered - 1) * count
 
 
 def verified_by(signature: xdr.DecoratedSignature, digest: bytes) -> str:
