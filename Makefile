@@ -342,7 +342,7 @@ client-check: $(INSTALLED) ## Fail if client/generated is out of date
 
 ##@ Documents
 
-docs: $(INSTALLED) ## Generate docs/states.md, docs/errors.md and docs/asyncapi.json from the code
+docs: $(INSTALLED) ## Generate docs/states.md with its pictures, docs/errors.md and docs/asyncapi.json from the code
 	@$(BIN)/python -m tools.draw
 
 ##@ Housekeeping

@@ -80,6 +80,24 @@ async def test_the_search_knows_every_page_and_heading(browser: httpx.AsyncClien
     assert any("`" not in one["text"] and "Idempotency-Key" in one["text"] for one in found)
 
 
+async def test_state_machines_are_shown_as_pictures(browser: httpx.AsyncClient) -> None:
+    text = (await browser.get(f"{guides.PATH}/states")).text
+
+    shown = re.findall(r'<img src="([^"]*)" alt="([^"]+)"', text)
+    assert [Path(source).stem.removeprefix("states-") for source, _ in shown] == [
+        "order",
+        "offer",
+        "withdrawal",
+        "escrow",
+        "dispute",
+    ]
+    for source, _ in shown:
+        picture = await browser.get(source)
+        assert picture.headers["content-type"] == "image/svg+xml"
+        assert picture.headers["content-security-policy"] == POLICY
+    assert "stateDiagram" not in text
+
+
 @pytest.mark.parametrize("path", ["x", "../CHANGELOG.md", "%2e%2e/README.md", "reports/bench.md"])
 async def test_nothing_else_of_the_folder_is_served(browser: httpx.AsyncClient, path: str) -> None:
     assert (await browser.get(f"{guides.PATH}/{path}")).status_code == 404
