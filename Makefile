@@ -73,6 +73,7 @@ marketplace: $(INSTALLED) ## Configure a marketplace, or print its settings: MAR
 	  $(if $(WITHDRAWAL_MOST_PER_DAY),--withdrawal-most-per-day "$(WITHDRAWAL_MOST_PER_DAY)") \
 	  $(if $(WITHDRAWAL_DESTINATIONS),--withdrawal-destinations "$(WITHDRAWAL_DESTINATIONS)") \
 	  $(if $(NEW_DESTINATION_HOURS),--new-destination-hours "$(NEW_DESTINATION_HOURS)") \
+	  $(if $(PAYOUT_REDIRECTS),--payout-redirects "$(PAYOUT_REDIRECTS)") \
 	  $(if $(APPROVAL_ABOVE),--approval-above "$(APPROVAL_ABOVE)") \
 	  $(if $(APPROVAL_HOURS),--approval-hours "$(APPROVAL_HOURS)") \
 	  $(if $(DISPUTE_ANSWER_HOURS),--dispute-answer-hours "$(DISPUTE_ANSWER_HOURS)") \

@@ -38,6 +38,11 @@ class Refusal:
     headers: Mapping[str, str] = field(default_factory=dict)
 
 
+def _own(status: int, code: str) -> Row:
+    """Return the row of a reason that both views print under its own name."""
+    return Row(status, code, code.lower())
+
+
 _VALIDATION = Row(400, "VALIDATION_ERROR", "validation_error", 422)
 _STATE = Row(409, "INVALID_STATE", "invalid_status_transition")
 INTERNAL = Row(500, "INTERNAL_ERROR", "internal_error")
@@ -86,31 +91,21 @@ REASONS: Mapping[str, Row] = {
     "METHOD_NOT_ALLOWED": Row(405, "METHOD_NOT_ALLOWED", "method_not_allowed"),
     "RESERVE_MISMATCH_AMOUNT": Row(422, "RESERVE_MISMATCH_AMOUNT", "validation_error"),
     "INSUFFICIENT_FUNDS": Row(422, "INSUFFICIENT_FUNDS", "insufficient_funds"),
-    "WITHDRAWAL_DESTINATION_INVALID": Row(
-        422, "WITHDRAWAL_DESTINATION_INVALID", "withdrawal_destination_invalid"
-    ),
-    "WITHDRAWAL_NOT_COMMITTABLE": Row(
-        409, "WITHDRAWAL_NOT_COMMITTABLE", "withdrawal_not_committable"
-    ),
+    "WITHDRAWAL_DESTINATION_INVALID": _own(422, "WITHDRAWAL_DESTINATION_INVALID"),
+    "WITHDRAWAL_NOT_COMMITTABLE": _own(409, "WITHDRAWAL_NOT_COMMITTABLE"),
     "WEBHOOK_URL_NOT_ALLOWED": Row(422, "WEBHOOK_URL_NOT_ALLOWED", "webhook_url_not_allowed"),
     "WEBHOOK_DISABLED": Row(409, "WEBHOOK_DISABLED", "webhook_disabled"),
     "TOO_MANY_WEBHOOKS": Row(409, "TOO_MANY_WEBHOOKS", "too_many_webhooks"),
     "WITHDRAWAL_NOT_APPROVABLE": Row(409, "WITHDRAWAL_NOT_APPROVABLE", "withdrawal_not_approvable"),
-    "WITHDRAWAL_APPROVAL_IS_OWN": Row(
-        403, "WITHDRAWAL_APPROVAL_IS_OWN", "withdrawal_approval_is_own"
-    ),
-    "WITHDRAWAL_AMOUNT_NOT_ALLOWED": Row(
-        422, "WITHDRAWAL_AMOUNT_NOT_ALLOWED", "withdrawal_amount_not_allowed"
-    ),
-    "WITHDRAWAL_DESTINATION_NOT_LISTED": Row(
-        422, "WITHDRAWAL_DESTINATION_NOT_LISTED", "withdrawal_destination_not_listed"
-    ),
-    "WITHDRAWAL_DESTINATION_TOO_NEW": Row(
-        422, "WITHDRAWAL_DESTINATION_TOO_NEW", "withdrawal_destination_too_new"
-    ),
-    "WITHDRAWAL_DAILY_LIMIT_EXCEEDED": Row(
-        422, "WITHDRAWAL_DAILY_LIMIT_EXCEEDED", "withdrawal_daily_limit_exceeded"
-    ),
+    "WITHDRAWAL_APPROVAL_IS_OWN": _own(403, "WITHDRAWAL_APPROVAL_IS_OWN"),
+    "WITHDRAWAL_AMOUNT_NOT_ALLOWED": _own(422, "WITHDRAWAL_AMOUNT_NOT_ALLOWED"),
+    "WITHDRAWAL_DESTINATION_NOT_LISTED": _own(422, "WITHDRAWAL_DESTINATION_NOT_LISTED"),
+    "WITHDRAWAL_DESTINATION_TOO_NEW": _own(422, "WITHDRAWAL_DESTINATION_TOO_NEW"),
+    "WITHDRAWAL_DAILY_LIMIT_EXCEEDED": _own(422, "WITHDRAWAL_DAILY_LIMIT_EXCEEDED"),
+    "PAYOUT_REDIRECT_NOT_ALLOWED": _own(403, "PAYOUT_REDIRECT_NOT_ALLOWED"),
+    "PAYOUT_ADDRESS_INVALID": _own(422, "PAYOUT_ADDRESS_INVALID"),
+    "PAYEE_CAN_RECEIVE": _own(409, "PAYEE_CAN_RECEIVE"),
+    "COMMAND_HAS_PAID": _own(409, "COMMAND_HAS_PAID"),
     "INVALID_STATE": _STATE,
     "DECISION_ALREADY_MADE": _STATE,
     "COMMAND_IN_MOTION": _STATE,
@@ -130,9 +125,7 @@ REASONS: Mapping[str, Row] = {
     "LIVE_MARKETPLACE": Row(409, "LIVE_MARKETPLACE", "live_marketplace"),
     "CLOCK_TOO_FAR": Row(409, "CLOCK_TOO_FAR", "clock_too_far"),
     "IDEMPOTENCY_KEY_REUSED": Row(409, "IDEMPOTENCY_KEY_REUSED", "idempotency_key_reused"),
-    "IDEMPOTENCY_KEY_IN_PROGRESS": Row(
-        409, "IDEMPOTENCY_KEY_IN_PROGRESS", "idempotency_key_in_progress"
-    ),
+    "IDEMPOTENCY_KEY_IN_PROGRESS": _own(409, "IDEMPOTENCY_KEY_IN_PROGRESS"),
     "RATE_LIMITED": Row(429, "RATE_LIMITED", "rate_limited"),
     "PROVIDER_ERROR": Row(502, "PROVIDER_ERROR", "provider_error"),
     "PROVIDER_RATE_LIMITED": Row(502, "PROVIDER_RATE_LIMITED", "provider_rate_limited"),

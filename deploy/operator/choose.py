@@ -33,7 +33,7 @@ select allows_manual_credit, platform_fee_bps_marketplace, platform_fee_bps_part
        auto_confirm_days, reservation_days, funding_days, delivery_days, decision_days,
        warning_hours, withdrawal_least, withdrawal_most, withdrawal_most_per_day,
        withdrawal_destinations, new_destination_hours, approval_above, approval_hours,
-       dispute_answer_hours, dispute_decision_hours
+       dispute_answer_hours, dispute_decision_hours, payout_redirects
 from orders.marketplaces where id = %s
 """
 BPS = click.IntRange(0, FEE_BPS_MAX)
@@ -161,6 +161,11 @@ AMOUNT = OrOff("amount", parse_amount)
     type=OrOff("hours", _hours),
     help="Hours until a dispute that support has not decided is published as an event.",
 )
+@click.option(
+    "--payout-redirects",
+    type=click.Choice(("OPERATOR", "MARKETPLACE"), case_sensitive=False),
+    help="Who may redirect a payout that the network refuses.",
+)
 def command(
     place: Place,
     *,
@@ -217,6 +222,7 @@ def _said(marketplace: Named, held: Mapping[str, Any]) -> Answer:
             f"a withdrawal that is not approved is canceled after {held['approval_hours']} hours",
             f"hours for the first answer to a dispute: {held['dispute_answer_hours'] or 'off'}",
             f"hours for the decision of a dispute: {held['dispute_decision_hours'] or 'off'}",
+            f"payouts are redirected by: {held['payout_redirects'].lower()}",
         ],
         document={
             "marketplace": marketplace.label,
@@ -238,6 +244,7 @@ def _said(marketplace: Named, held: Mapping[str, Any]) -> Answer:
             "approvalHours": held["approval_hours"],
             "disputeAnswerHours": held["dispute_answer_hours"],
             "disputeDecisionHours": held["dispute_decision_hours"],
+            "payoutRedirects": held["payout_redirects"],
         },
     )
 

@@ -63,7 +63,8 @@ class Marketplace(Output):
     """The settings of the marketplace. time: by its clock, which only a test marketplace moves.
 
     disputeAnswerHours, disputeDecisionHours: in which support must answer a dispute for the first
-    time, and decide it; null: as many as it likes.
+    time, and decide it; null: as many as it likes. payoutRedirects: who may redirect a payout that
+    the network refuses; MARKETPLACE: an operator may, too.
     """
 
     id: str
@@ -79,6 +80,7 @@ class Marketplace(Output):
     withdrawals: WithdrawalRules
     disputeAnswerHours: int | None
     disputeDecisionHours: int | None
+    payoutRedirects: Literal["OPERATOR", "MARKETPLACE"]
 
 
 def marketplace(call: Call, message: orders_pb2.Marketplace) -> Marketplace:
@@ -107,6 +109,9 @@ def marketplace(call: Call, message: orders_pb2.Marketplace) -> Marketplace:
         "withdrawals": withdrawal_rules(message.withdrawals),
         "disputeAnswerHours": message.dispute_answer_hours or None,
         "disputeDecisionHours": message.dispute_decision_hours or None,
+        "payoutRedirects": "MARKETPLACE"
+        if message.payout_redirects == "MARKETPLACE"
+        else "OPERATOR",
     }
 
 

@@ -6,13 +6,16 @@ from functools import partial
 from chassis.bus import Bus
 from chassis.runner import App
 from chassis.signature import EventSigner
+from services.escrow import wire
 from services.escrow.deposits.foreign_store import ForeignChanges
 from services.escrow.measures import MEASURES
 from services.escrow.operating.attention import Attention
+from services.escrow.operating.by_rule import RedirectsByRule
 from services.escrow.operating.controls import Controls
 from services.escrow.operating.redirect_store import RedirectStore
 from services.escrow.operating.redirects import Redirects
 from services.escrow.parts import NAME, Parts
+from services.escrow.redirecting import Redirecting
 from services.escrow.servicer import binding
 from services.escrow.settings import EscrowSettings
 from services.escrow.wallets.idle import IdleWallets
@@ -39,7 +42,7 @@ class House(Parts):
                 attention=self.attention(),
                 network=self.network(),
                 rulings=self.rulings(),
-                redirects=self.redirects(),
+                redirects=Redirecting(operators=self.redirects(), by_rule=self.by_rule()),
                 controls=self.controls(),
                 rewrapping=self.rewrapping,
             ),
@@ -73,6 +76,21 @@ class House(Parts):
             destinations=self.destinations,
             chain=self.chain,
             provider=self.settings.trustless_work_fee_address,
+        )
+
+    def by_rule(self) -> RedirectsByRule:
+        """Build what lets a marketplace redirect a payout by its rule."""
+        return RedirectsByRule(
+            database=self.database,
+            idempotency=self.idempotency,
+            store=self.store,
+            wallets=self.wallet_store,
+            rows=RedirectStore(),
+            redirects=self.redirects(),
+            rulings=self.rulings(),
+            chain=self.chain,
+            ended=self.queries().command,
+            encode=wire.encode_redirect,
         )
 
     def attention(self) -> Attention:

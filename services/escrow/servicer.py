@@ -14,17 +14,16 @@ from chassis.identity import MARKETPLACE, PEOPLE, REPLAYED_KEY, STAFF, allow
 from chassis.server import Binding
 from chassis.wire import money_from_proto, page_size, uuid_from_token
 from kernel.errors import InvalidArgument
-from services.escrow import wire
+from services.escrow import redirecting, wire
 from services.escrow.checks import CheckMethods
 from services.escrow.commands.acceptance import Request
 from services.escrow.domain import CommandKind
 from services.escrow.operating.attention import Attention
 from services.escrow.operating.controls import Controls
 from services.escrow.operating.network import NetworkChecks
-from services.escrow.operating.redirects import Redirects
 from services.escrow.operating.rulings import Ruling, Rulings
 from services.escrow.queries import Queries
-from services.escrow.redirecting import RedirectMethods
+from services.escrow.redirecting import Redirecting, RedirectMethods
 from services.escrow.sending.flows import Change
 from services.escrow.service import EscrowService
 from services.escrow.wallets.rewrapping import Rewrapping
@@ -57,7 +56,7 @@ ACCESS = {
     "RequeueCommand": allow("operator"),
     "AdoptTransaction": allow("operator"),
     "AbandonCommand": allow("operator"),
-    "RedirectPayout": allow("operator"),
+    **redirecting.ACCESS,
     "ConfirmChain": allow("operator"),
     "StopFlow": allow("operator"),
     "ResumeFlow": allow("operator"),
@@ -75,7 +74,7 @@ def binding(
     attention: Attention,
     network: NetworkChecks,
     rulings: Rulings,
-    redirects: Redirects,
+    redirects: Redirecting,
     controls: Controls,
     rewrapping: Rewrapping,
 ) -> Binding:
@@ -110,7 +109,7 @@ class EscrowServicer(CheckMethods, RedirectMethods, escrow_pb2_grpc.EscrowServic
         attention: Attention,
         network: NetworkChecks,
         rulings: Rulings,
-        redirects: Redirects,
+        redirects: Redirecting,
         controls: Controls,
         rewrapping: Rewrapping,
     ) -> None:

@@ -87,6 +87,7 @@ redirects = sa.Table(
     sa.Column("expires_at", _INSTANT),
     sa.Column("approved_by", sa.Text),
     sa.Column("approved_at", _INSTANT),
+    sa.Column("by_rule", sa.Boolean),
 )
 
 commands = sa.Table(

@@ -246,6 +246,11 @@ def redirect(value: Redirect) -> escrow_pb2.Redirect:
     )
 
 
+def encode_redirect(value: Redirect) -> bytes:
+    """Encode a redirection as it is kept."""
+    return redirect(value).SerializeToString(deterministic=True)
+
+
 def encode_command(value: Command) -> bytes:
     """Encode a command as it is kept."""
     return command(value).SerializeToString(deterministic=True)

@@ -41,6 +41,7 @@ from services.orders.order.store import OrderStore
 from services.orders.peers.checking import CheckingClients
 from services.orders.peers.clients import DisputesClient, EscrowClient, LedgerClient
 from services.orders.peers.ports import CheckingPeers, DisputesPort, EscrowPort, LedgerPort
+from services.orders.peers.redirecting import RedirectClient, RedirectPort
 from services.orders.people.registry import UserRegistry
 from services.orders.people.user_store import UserStore
 from services.orders.previews import rehearsal
@@ -57,6 +58,7 @@ from services.orders.settings import OrdersSettings
 from services.orders.timers import Timers
 from services.orders.withdrawals import wire as withdrawals_wire
 from services.orders.withdrawals.carrier import Carrier
+from services.orders.withdrawals.redirects import RedirectService
 from services.orders.withdrawals.service import WithdrawalService
 from services.orders.withdrawals.store import WithdrawalStore
 
@@ -98,6 +100,7 @@ async def build(settings: OrdersSettings) -> App:
         },
         wallet_wait_seconds=settings.wallet_wait_seconds,
     )
+    redirects = parts.redirecting(RedirectClient(escrow, caller))
     reconciler = Reconciler(
         database=database,
         store=DifferenceStore(),
@@ -105,11 +108,8 @@ async def build(settings: OrdersSettings) -> App:
         escrow=Holders(escrow, caller),
         every_seconds=settings.reconcile_seconds,
     )
-
-    def checking() -> CheckingPeers:
-        return CheckingClients.over(caller, ledger=ledger, escrow=escrow, disputes=disputes)
-
-    return _app(settings, database, parts, reconciler, channels, checking)
+    over = partial(CheckingClients.over, ledger=ledger, escrow=escrow, disputes=disputes)
+    return _app(settings, database, parts, reconciler, channels, partial(over, caller), redirects)
 
 
 def _app(
@@ -119,6 +119,7 @@ def _app(
     reconciler: Reconciler,
     channels: Sequence[grpc.aio.Channel],
     checking: Callable[[], CheckingPeers],
+    redirects: RedirectService,
 ) -> App:
     leased = saga, crediting, carrier = parts.saga(), parts.crediting(), parts.carrier()
     registry, service = parts.registry(), parts.service(saga)
@@ -132,6 +133,7 @@ def _app(
         holds=parts.holds(),
         reconciler=reconciler,
         chosen=parts.chosen(),
+        redirects=redirects,
         rehearse=lambda: _rehearsal(methods, parts, checking(), hours=settings.offer_hours),
     )
     withdrawals = parts.withdrawing(carrier)
@@ -139,7 +141,12 @@ def _app(
     return App(
         name="orders",
         settings=settings,
-        binding=_binding(servicer),
+        binding=Binding(
+            servicer=servicer,
+            add=orders_pb2_grpc.add_OrdersServiceServicer_to_server,
+            descriptor=orders_pb2.DESCRIPTOR.services_by_name["OrdersService"],
+            access=ACCESS,
+        ),
         database=database,
         bus=Bus(
             url=settings.nats_url,
@@ -166,7 +173,7 @@ def _app(
             "totals": lambda: _every(FOLD_SECONDS, timers.fold_totals),
         },
         stop_waiting=[each.stop_waiting for each in leased],
-        close=[*(each.close for each in leased), *(_closing(channel) for channel in channels)],
+        close=[*(each.close for each in leased), *(partial(one.close, None) for one in channels)],
     )
 
 
@@ -183,19 +190,6 @@ def _rehearsal(
         crediting=rehearsed.crediting(),
     )
     return Rehearsal(methods=twin, peers=peers)
-
-
-def _binding(servicer: OrdersServicer) -> Binding:
-    return Binding(
-        servicer=servicer,
-        add=orders_pb2_grpc.add_OrdersServiceServicer_to_server,
-        descriptor=orders_pb2.DESCRIPTOR.services_by_name["OrdersService"],
-        access=ACCESS,
-    )
-
-
-def _closing(channel: grpc.aio.Channel) -> Callable[[], Awaitable[None]]:
-    return lambda: channel.close(None)
 
 
 async def _every(seconds: float, work: Callable[[], Awaitable[object]]) -> None:
@@ -230,14 +224,12 @@ class Parts:
         self._stores()
         self._database = database
         self._ledger, self._escrow, self._disputes = ledger, escrow, disputes
-        self._platform_fee_bps = platform_fee_bps
-        self._wallet_wait_seconds = wallet_wait_seconds
+        self._platform_fee_bps, self._wallet_wait_seconds = platform_fee_bps, wallet_wait_seconds
 
     def _stores(self) -> None:
         self.operations, self.idempotency = OperationStore(), Idempotency()
         self.orders, self.offer_rows = OrderStore(self.outbox), OfferStore(self.outbox)
-        self.withdrawal_rows = WithdrawalStore(self.outbox)
-        self.trail = Trail()
+        self.withdrawal_rows, self.trail = WithdrawalStore(self.outbox), Trail()
 
     def service(self, saga: Saga) -> OrderService:
         """Make the commands' use cases."""
@@ -364,6 +356,17 @@ class Parts:
             carrier=carrier,
             clock=self.clock,
             encode=withdrawals_wire.encode,
+        )
+
+    def redirecting(self, escrow: RedirectPort) -> RedirectService:
+        """Make the use case of redirections."""
+        return RedirectService(
+            database=self._database,
+            orders=self.orders,
+            store=self.withdrawal_rows,
+            idempotency=self.idempotency,
+            escrow=escrow,
+            encode=withdrawals_wire.encode_redirect,
         )
 
     def rehearsed(self, peers: CheckingPeers) -> "RehearsedParts":

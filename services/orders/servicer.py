@@ -30,6 +30,7 @@ from services.orders.queries import OrderQueries
 from services.orders.reconciliation.reconciler import Reconciler
 from services.orders.service import OrderService
 from services.orders.withdrawals import servicer as withdrawals_servicer
+from services.orders.withdrawals.redirects import RedirectService
 from services.orders.withdrawals.service import WithdrawalService
 from services.orders.withdrawals.servicer import WithdrawalMethods
 
@@ -95,13 +96,14 @@ class OrdersServicer(
         offers: OfferService,
         chosen: Chosen,
         withdrawals: WithdrawalService,
+        redirects: RedirectService,
         rehearse: Callable[[], Rehearsal],
     ) -> None:
         self._service, self._queries, self._holds = service, queries, holds
         self._registry, self._crediting = registry, crediting
         self._reconciler, self._offers = reconciler, offers
         self._chosen, self._withdrawals = chosen, withdrawals
-        self._rehearse = rehearse
+        self._rehearse, self._redirects = rehearse, redirects
 
     async def RegisterUser(
         self, request: orders_pb2.RegisterUserRequest, context: Context

@@ -146,6 +146,7 @@ marketplaces = _table(
     approval_hours=sa.Integer,
     dispute_answer_hours=sa.Integer,
     dispute_decision_hours=sa.Integer,
+    payout_redirects=sa.Text,
 )
 credits_ = _table(
     "credits",

@@ -21,7 +21,7 @@ from orchestrator.webhooks.v1 import webhooks_pb2 as webhooks
 
 from kernel.ids import new_id
 from kernel.money import CENT
-from tests.contract.desk import DESK, OPERATORS, OUTSIDE
+from tests.contract.desk import DESK, OPERATORS, OUTSIDE, REDIRECT
 from tests.contract.event_builders import EVENTS
 
 LINK = "https://cdn.example.com/a.png"
@@ -391,7 +391,7 @@ WEBHOOKS: dict[str, Callable[[], Any]] = {
 }
 
 VALID: dict[str, dict[str, Callable[[], Any]]] = {
-    "orders": ORDERS,
+    "orders": ORDERS | REDIRECT,
     "ledger": LEDGER,
     "escrow": {**ESCROW, **OPERATORS},
     "disputes": DISPUTES,

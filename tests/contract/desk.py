@@ -6,6 +6,7 @@ from typing import Any
 from orchestrator.common.v1 import common_pb2 as common
 from orchestrator.disputes.v1 import disputes_pb2 as disputes
 from orchestrator.escrow.v1 import escrow_pb2 as escrow
+from orchestrator.orders.v1 import withdrawals_pb2 as withdrawals
 
 from kernel.ids import new_id
 
@@ -39,5 +40,24 @@ OUTSIDE = "GCLSOHCCFBAJBK5IYKYX2MAJXDITGL6X4YDZYSYUWDYU74KEU5LFKLKQ"
 OPERATORS: Mapping[str, Callable[[], Any]] = {
     "RedirectPayout": lambda: escrow.RedirectPayoutRequest(
         order_id=_ident(), party=escrow.PAYEE_ROLE_SELLER, address=OUTSIDE, why="It is frozen"
+    ),
+    "RedirectPayoutByRule": lambda: escrow.RedirectPayoutByRuleRequest(
+        request_id=_ident(),
+        order_id=_ident(),
+        party=escrow.PAYEE_ROLE_SELLER,
+        address=OUTSIDE,
+        why="It is frozen",
+        wait_seconds=5,
+    ),
+}
+# Of a marketplace, which orders asks escrow for.
+REDIRECT: Mapping[str, Callable[[], Any]] = {
+    "RedirectPayout": lambda: withdrawals.RedirectPayoutRequest(
+        request_id=_ident(),
+        order_id=_ident(),
+        party=common.PARTY_SELLER,
+        address=OUTSIDE,
+        why="It is frozen",
+        wait_seconds=5,
     ),
 }

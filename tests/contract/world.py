@@ -16,6 +16,7 @@ from kernel.money import CENT
 from tests.contract import builders
 from tests.contract.builders import VALID, ident, keyed, usdc
 from tests.contract.city import City, Way
+from tests.contract.redirecting import a_redirect, a_redirect_by_rule
 from tests.serving import identity_of
 
 CALL_SECONDS = 60.0
@@ -387,4 +388,6 @@ READY: dict[tuple[str, str], Ready] = {
         "ApproveWithdrawal", World.a_withdrawal_to_approve
     ),
     ("orders", "CancelWithdrawal"): _on_withdrawal("CancelWithdrawal"),
+    ("orders", "RedirectPayout"): a_redirect,
+    ("escrow", "RedirectPayoutByRule"): a_redirect_by_rule,
 }

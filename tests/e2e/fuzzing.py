@@ -25,6 +25,7 @@ from tests.e2e.tenants import (
     a_withdrawal,
     a_withdrawal_to_approve,
     an_event,
+    block_seller,
     earn,
     webhooks_to_act_on,
 )
@@ -169,6 +170,9 @@ async def _objects(shop: Shop, pair: Pair, path: str) -> list[str]:
         ]
         ids = [data_of(answer, status=201)["id"] for answer in made]
         return [f"{name} {offer}" for name, offer in zip(orders, ids, strict=True)]
+    if path.endswith("/redirect-payout"):
+        for name in orders:
+            await block_seller(shop, name)
     if not path.startswith("/disputes"):
         return orders
     disputes = [(await shop.get(f"/orders/{name}"))["dispute"]["id"] for name in orders]

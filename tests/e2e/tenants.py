@@ -7,11 +7,13 @@ from dataclasses import dataclass
 
 import httpx
 import psycopg
+from stellar_sdk import Keypair
 
 from chassis.database import Database
 from deploy.local import credentials, identities
 from deploy.operator.client import Operator
 from gateway.keys import SCOPES, KeyStore
+from kernel.ids import from_public
 from kernel.money import CENT
 from tests.e2e.routes import OUTSIDE
 from tests.running_stack import RunningStack
@@ -21,6 +23,12 @@ _REQUIRE_APPROVAL = """
 insert into orders.marketplaces (id, approval_above) values (%(id)s, %(above)s)
 on conflict (id) do update set approval_above = %(above)s
 """
+_LET_REDIRECT = """
+insert into orders.marketplaces (id, payout_redirects) values (%s, 'MARKETPLACE')
+on conflict (id) do update set payout_redirects = 'MARKETPLACE'
+"""
+# As if operators had redirected it before: the seller's wallet is another order's, too.
+_BLOCK_SELLER = "update escrow.escrows set seller_payout = %s where order_id = %s"
 # A platform fee that came from outside: every sum of the books stays zero.
 _EARN = """
 with account as (
@@ -167,6 +175,15 @@ async def a_logged_request(shop: Shop) -> str:
 
     await until(is_listed, what="no request was logged")
     return found[0]
+
+
+async def block_seller(shop: Shop, order_id: str) -> None:
+    """Let an order's seller be paid where there is no account, and the marketplace change that."""
+    marketplace = (await shop.get("/marketplace"))["id"]
+    with psycopg.connect(str(shop.stack.document["databaseUrl"])) as connection:
+        connection.execute(_LET_REDIRECT, (marketplace,))
+        nowhere = Keypair.random().public_key
+        connection.execute(_BLOCK_SELLER, (nowhere, from_public("ord", order_id)))
 
 
 async def a_withdrawal(shop: Shop, user: str) -> str:

@@ -14,6 +14,7 @@ from tests.e2e import trails
 from tests.e2e.tenants import (
     a_fee_withdrawal_to_approve,
     a_withdrawal_to_approve,
+    block_seller,
     client_of,
     earn,
     key_store,
@@ -186,6 +187,12 @@ async def test_marketplace_api_examples_succeed_unchanged(stack: RunningStack, s
         path = f"/orders/{{id}}/offers/{{offerId}}/{answer}"
         data_of(await shown.send(client, path, id=order_id, offerId=offer_id))
 
+    async def redirected() -> None:
+        order_id = await ordered(*locked)
+        await block_seller(shop, order_id)
+        answer = await shown.send(client, "/orders/{id}/redirect-payout", id=order_id)
+        assert data_of(answer)["status"] == "APPROVED"
+
     async def decided(decision: str, end: str) -> None:
         order_id = await ordered(*locked, "resolution/dispute")
         case = (await shop.get(f"/orders/{order_id}"))["dispute"]["id"]
@@ -198,6 +205,7 @@ async def test_marketplace_api_examples_succeed_unchanged(stack: RunningStack, s
         completed(),
         offered("accept"),
         offered("decline"),
+        redirected(),
         ended("RELEASED", *locked, "resolution/release"),
         ended("REFUNDED", *locked, "resolution/refund"),
         ended("CANCELED", "reserve", "cancel"),

@@ -34,6 +34,7 @@ from tests.e2e.tenants import (
     Tenant,
     a_withdrawal,
     a_withdrawal_to_approve,
+    block_seller,
     client_of,
     fee_withdrawals,
     key_store,
@@ -281,6 +282,8 @@ async def brought(shop: Shop) -> dict[str, str]:
     for path, order_id in zip(STATES, orders, strict=True):
         order = await shop.get(f"/orders/{order_id}")
         found[path] = order["dispute"]["id"] if path.startswith("/disputes") else order_id
+        if path.endswith("/redirect-payout"):
+            await block_seller(shop, order_id)
         if path.endswith("/unassign"):
             data_of(await shop.post(f"/disputes/{found[path]}/assign", {"agentId": "agent-7"}))
         if "{offerId}" in path:

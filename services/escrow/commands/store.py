@@ -190,6 +190,14 @@ class CommandStore:
             raise CommandNotFound("Command not found")
         return to_command(rows)
 
+    async def unfinished(self, tx: Transaction, escrow: Escrow) -> Command | None:
+        """Read the command on an escrow that has not ended, as `command` does, or None."""
+        names = {"marketplace_id": escrow.marketplace_id, "escrow_id": escrow.id}
+        found = await tx.fetchval(_UNFINISHED, names)
+        if found is None:
+            return None
+        return await self.command(tx, marketplace_id=escrow.marketplace_id, command_id=found)
+
     async def leased(self, tx: Transaction, lease: Lease) -> Command:
         """Read a command as `command` does, under its lease. Raises: LeaseLost."""
         names = {"marketplace_id": lease.marketplace_id, "id": lease.id, "epoch": lease.epoch}
@@ -342,6 +350,13 @@ _LEASED = compiled(
     _WITH_WHAT_BELONGS_TO_IT.where(
         commands.c.lease_epoch == sa.bindparam("epoch"),
         commands.c.state == CommandState.RUNNING,
+    )
+)
+_UNFINISHED = compiled(
+    sa.select(commands.c.id).where(
+        commands.c.marketplace_id == sa.bindparam("marketplace_id"),
+        commands.c.escrow_id == sa.bindparam("escrow_id"),
+        commands.c.state.in_((CommandState.RUNNING.value, CommandState.QUARANTINED.value)),
     )
 )
 _COUNT_WALLET_COMMANDS = compiled(

@@ -25,10 +25,19 @@ def about_command(
 
 
 def about_redirect(
-    order_id: uuid.UUID, *, party: PayeeRole, before: str, redirect: Redirect, why: str
+    order_id: uuid.UUID,
+    *,
+    party: PayeeRole,
+    before: str,
+    redirect: Redirect,
+    why: str,
+    verb: str = "",
 ) -> Change:
-    """Say that a payout's redirection was proposed or approved. before: the address so far."""
-    verb = "approve_redirect" if redirect.approved_by else "propose_redirect"
+    """Say that a payout's redirection was proposed or approved. before: the address so far.
+
+    verb: what was done, if it is neither of the two.
+    """
+    verb = verb or ("approve_redirect" if redirect.approved_by else "propose_redirect")
     return Change(
         action=f"payout.{verb}",
         target_type="order",

@@ -32,10 +32,19 @@ class RedirectStore:
     """The redirections of one escrow per call, whose row is locked."""
 
     async def open_one(
-        self, tx: Transaction, escrow: Escrow, *, party: PayeeRole, address: str
+        self,
+        tx: Transaction,
+        escrow: Escrow,
+        *,
+        party: PayeeRole,
+        address: str,
+        by_rule: bool = False,
     ) -> Redirect | None:
-        """Read a proposal that can still be approved, or None."""
-        names = {**_name(escrow), "party": party, "address": address}
+        """Read a proposal that can still be approved, or None.
+
+        by_rule: one that a marketplace's keys decide about; otherwise operators do.
+        """
+        names = {**_name(escrow), "party": party, "address": address, "by_rule": by_rule}
         row = await tx.fetchrow(_OPEN, names)
         if row is None:
             return None
@@ -57,8 +66,10 @@ class RedirectStore:
         address: str,
         why: str,
         by: str,
+        by_rule: bool = False,
+        lifetime: dt.timedelta | None = None,
     ) -> Redirect:
-        """Keep a proposal. It expires by the database's clock."""
+        """Keep a proposal. It expires by the database's clock. lifetime: None, a day."""
         row = {
             **_name(escrow),
             "id": redirect_id,
@@ -66,7 +77,8 @@ class RedirectStore:
             "address": address,
             "why": why,
             "proposed_by": by,
-            "lifetime": LIFETIME,
+            "by_rule": by_rule,
+            "lifetime": LIFETIME if lifetime is None else lifetime,
         }
         expires_at = await tx.fetchval(_PROPOSE, row)
         return Redirect(
@@ -95,13 +107,16 @@ _OPEN = compiled(
         redirects.c.escrow_id == sa.bindparam("escrow_id"),
         redirects.c.party == sa.bindparam("party"),
         redirects.c.address == sa.bindparam("address"),
+        redirects.c.by_rule == sa.bindparam("by_rule"),
         redirects.c.approved_by.is_(None),
         redirects.c.expires_at > sa.func.clock_timestamp(),
     )
     .order_by(redirects.c.expires_at.desc())
     .limit(1)
 )
-_GIVEN = ("marketplace_id", "escrow_id", "id", "party", "address", "why", "proposed_by")
+_GIVEN = (
+    "marketplace_id", "escrow_id", "id", "party", "address", "why", "proposed_by", "by_rule"
+)  # fmt: skip
 _PROPOSE = compiled(
     insert(redirects)
     .values(

@@ -74,14 +74,13 @@ class Redirects:
             )
         if known is None:
             raise EscrowNotFound("The order has no escrow", details={"orderId": str(order_id)})
-        await self._require_payable(known, address)
+        await self.require_payable(known, address)
         async with self.database.transaction() as tx:
             escrow = await self.store.lock_escrow(
                 tx, marketplace_id=marketplace_id, order_id=order_id
             )
-            _require_at_rest(escrow)
-            if address in payouts(escrow) - {_paid_at(escrow, party)}:
-                raise _invalid("It is the other party's")
+            require_at_rest(escrow)
+            require_own(escrow, party=party, address=address)
             decided = await self._decide(tx, escrow, party=party, address=address, why=why, by=by)
         log.warning(
             "escrow.payout_redirected" if decided.approved_by else "escrow.redirect_proposed",
@@ -93,7 +92,7 @@ class Redirects:
         )
         return decided
 
-    async def _require_payable(self, escrow: Escrow, address: str) -> None:
+    async def require_payable(self, escrow: Escrow, address: str) -> None:
         """Check that a contract can pay an address now. Raises: PayoutAddressInvalid."""
         if self.chain.recipient(address).kind is not AddressKind.ACCOUNT:
             raise _invalid("It is not the address of an account")
@@ -118,7 +117,7 @@ class Redirects:
         found = await self.redirects.open_one(tx, escrow, party=party, address=address)
         if found is not None and found.proposed_by == by:
             return found
-        before = _paid_at(escrow, party)
+        before = paid_at(escrow, party)
         if found is None:
             decided = await self.redirects.propose(
                 tx, escrow, redirect_id=new_id(), party=party, address=address, why=why, by=by
@@ -133,11 +132,19 @@ class Redirects:
         return decided
 
 
-def _paid_at(escrow: Escrow, party: PayeeRole) -> str:
+def paid_at(escrow: Escrow, party: PayeeRole) -> str:
+    """Return the address that is paid in place of a party's wallet; "": the wallet is."""
     return escrow.seller_payout if party is PayeeRole.SELLER else escrow.buyer_payout
 
 
-def _require_at_rest(escrow: Escrow) -> None:
+def require_own(escrow: Escrow, *, party: PayeeRole, address: str) -> None:
+    """Check that an address is not the other party's. Raises: PayoutAddressInvalid."""
+    if address in payouts(escrow) - {paid_at(escrow, party)}:
+        raise _invalid("It is the other party's")
+
+
+def require_at_rest(escrow: Escrow) -> None:
+    """Check that no command is in progress. Raises: CommandInMotion; EscrowNotReady."""
     if escrow.state in IN_MOTION:
         raise CommandInMotion("A command on the contract is in progress; abandon it first")
     if escrow.state not in AT_REST:

@@ -39,6 +39,7 @@ def to_proto(marketplace: Marketplace) -> orders_pb2.Marketplace:
         withdrawals=_withdrawals(rules.withdrawals),
         dispute_answer_hours=rules.support_time.answer_hours,
         dispute_decision_hours=rules.support_time.decision_hours,
+        payout_redirects=rules.payout_redirects.value,
     )
 
 

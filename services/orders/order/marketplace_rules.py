@@ -8,6 +8,7 @@ import datetime as dt
 import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from enum import StrEnum
 
 import sqlalchemy as sa
 
@@ -19,6 +20,13 @@ from services.orders.order.withdrawal_rules import WithdrawalRules
 from services.orders.tables import marketplaces
 
 _DAYS: Mapping[str, int] = {rule.setting: rule.days for rule in RULES}
+
+
+class PayoutRedirects(StrEnum):
+    """Who may redirect payouts: operators alone, or the marketplace too."""
+
+    OPERATOR = "OPERATOR"
+    MARKETPLACE = "MARKETPLACE"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,6 +45,7 @@ class MarketplaceRules:
     clock_offset: dt.timedelta = dt.timedelta()
     withdrawals: WithdrawalRules = field(default_factory=WithdrawalRules)
     support_time: SupportTime = field(default_factory=SupportTime)
+    payout_redirects: PayoutRedirects = PayoutRedirects.OPERATOR
 
     def platform_fee_bps(self, origin: Origin) -> int | None:
         """Return the rate for orders of an origin; None: the service's default."""
@@ -69,6 +78,7 @@ async def marketplace_rules(tx: Transaction, marketplace_id: uuid.UUID) -> Marke
         support_time=SupportTime(
             answer_hours=row.dispute_answer_hours, decision_hours=row.dispute_decision_hours
         ),
+        payout_redirects=PayoutRedirects(row.payout_redirects),
     )
 
 

@@ -62,11 +62,16 @@ def require_allowed(rules: WithdrawalRules, withdrawal: Withdrawal) -> None:
     if rules.most is not None and amount > rules.most:
         details = {"rule": "most", "value": to_text(rules.most)}
         raise AmountNotAllowed("The amount is more than the most allowed", details=details)
-    if rules.destinations is not None and withdrawal.destination not in rules.destinations:
+    require_listed(rules, withdrawal.destination)
+
+
+def require_listed(rules: WithdrawalRules, destination: str) -> None:
+    """Check a destination by itself. Raises: DestinationNotListed."""
+    if rules.destinations is not None and destination not in rules.destinations:
         listed = {"rule": "destinations", "value": list(rules.destinations)}
         raise DestinationNotListed(
             "The destination is not on the marketplace's list",
-            details={**listed, "destination": withdrawal.destination},
+            details={**listed, "destination": destination},
         )
 
 
@@ -76,20 +81,7 @@ def require_payable(rules: WithdrawalRules, withdrawal: Withdrawal, history: His
     Raises: as `require_allowed`; DestinationTooNew; DailyLimitExceeded.
     """
     require_allowed(rules, withdrawal)
-    if rules.new_destination_hours is not None:
-        hours = rules.new_destination_hours
-        usable_at = (history.named_at or history.at) + dt.timedelta(hours=hours)
-        if history.at < usable_at:
-            raise DestinationTooNew(
-                "A new destination cannot be paid yet: create the withdrawal without committing it,"
-                " and commit it later",
-                details={
-                    "rule": "newDestinationHours",
-                    "value": hours,
-                    "destination": withdrawal.destination,
-                    "usableAt": to_milliseconds_text(usable_at),
-                },
-            )
+    require_old_enough(rules, withdrawal.destination, history)
     most = rules.most_per_day
     if most is not None and history.counted + withdrawal.amount > most:
         raise DailyLimitExceeded(
@@ -101,6 +93,24 @@ def require_payable(rules: WithdrawalRules, withdrawal: Withdrawal, history: His
                 "requested": to_text(withdrawal.amount),
             },
         )
+
+
+def require_old_enough(rules: WithdrawalRules, destination: str, history: History) -> None:
+    """Check since when a user has named a destination. Raises: DestinationTooNew."""
+    if rules.new_destination_hours is not None:
+        hours = rules.new_destination_hours
+        usable_at = (history.named_at or history.at) + dt.timedelta(hours=hours)
+        if history.at < usable_at:
+            raise DestinationTooNew(
+                "A new destination cannot be paid yet: create the withdrawal without committing it,"
+                " and commit it later",
+                details={
+                    "rule": "newDestinationHours",
+                    "value": hours,
+                    "destination": destination,
+                    "usableAt": to_milliseconds_text(usable_at),
+                },
+            )
 
 
 def needs_approval(rules: WithdrawalRules, withdrawal: Withdrawal) -> bool:

@@ -4,6 +4,7 @@ import uuid
 from typing import Any
 
 import grpc
+from orchestrator.common.v1 import common_pb2
 from orchestrator.orders.v1 import withdrawals_pb2
 
 from chassis import deadline, identity
@@ -13,7 +14,9 @@ from chassis.wire import page_size, uuid_from_token
 from kernel.errors import PermissionDenied
 from services.orders.operations.commands import Request
 from services.orders.order import parties
+from services.orders.order.domain import Party
 from services.orders.withdrawals import wire
+from services.orders.withdrawals.redirects import NewRedirect, RedirectService
 from services.orders.withdrawals.service import WithdrawalService
 
 Context = grpc.aio.ServicerContext[Any, Any]
@@ -30,6 +33,8 @@ ACCESS = {
     "CommitWithdrawal": allow("gateway", scope="write", roles=WITH_PEOPLE),
     "ApproveWithdrawal": allow("gateway", scope="write"),
     "CancelWithdrawal": allow("gateway", scope="write", roles=WITH_PEOPLE),
+    # Nobody else: a person could send an order's money anywhere.
+    "RedirectPayout": allow("gateway", scope="write"),
     "GetWithdrawal": allow("gateway", "operator", scope="read", roles=WITH_PEOPLE),
     "ListWithdrawals": allow("gateway", "operator", scope="read", roles=WITH_PEOPLE),
 }
@@ -39,6 +44,7 @@ class WithdrawalMethods:
     """A part of the orders servicer."""
 
     _withdrawals: WithdrawalService
+    _redirects: RedirectService
 
     async def CreateWithdrawal(
         self, request: withdrawals_pb2.CreateWithdrawalRequest, context: Context
@@ -79,6 +85,20 @@ class WithdrawalMethods:
             by_platform=_by_platform(request),
         )
         return _answered(answer, context)
+
+    async def RedirectPayout(
+        self, request: withdrawals_pb2.RedirectPayoutRequest, context: Context
+    ) -> withdrawals_pb2.PayoutRedirect:
+        new = NewRedirect(
+            order_id=uuid.UUID(request.order_id),
+            party=Party(common_pb2.Party.Name(request.party).removeprefix("PARTY_")),
+            address=request.address,
+            why=request.why,
+        )
+        answer = await self._redirects.redirect(_request(request), new)
+        if answer.replayed:
+            context.set_trailing_metadata(((REPLAYED_KEY, "true"),))
+        return withdrawals_pb2.PayoutRedirect.FromString(answer.body)
 
     async def GetWithdrawal(
         self, request: withdrawals_pb2.GetWithdrawalRequest, context: Context

@@ -9,7 +9,9 @@ from chassis.wire import fitting, instant_to_proto, page_token
 from kernel.errors import InvalidArgument
 from kernel.money import USDC
 from services.orders.peers.ports import Memo, MemoType
+from services.orders.peers.redirecting import PayoutRedirect
 from services.orders.withdrawals.domain import Withdrawal
+from services.orders.withdrawals.redirects import NewRedirect
 from services.orders.withdrawals.service import NewWithdrawal
 
 
@@ -31,6 +33,19 @@ def new_withdrawal(request: withdrawals_pb2.CreateWithdrawalRequest) -> NewWithd
         reference=request.reference,
         commit=request.commit,
     )
+
+
+def encode_redirect(asked: NewRedirect, found: PayoutRedirect) -> bytes:
+    """Encode a redirection as it is kept."""
+    return withdrawals_pb2.PayoutRedirect(
+        order_id=str(asked.order_id),
+        party=f"PARTY_{asked.party.value}",
+        address=asked.address,
+        is_approved=found.is_approved,
+        proposed_by=found.proposed_by,
+        approved_by=found.approved_by,
+        expires_at=instant_to_proto(found.expires_at),
+    ).SerializeToString()
 
 
 def filters(request: withdrawals_pb2.ListWithdrawalsRequest) -> dict[str, object]:

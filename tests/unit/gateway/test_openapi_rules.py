@@ -74,6 +74,7 @@ STABLE = {
     "marketplace": "createOrder listOrders getOrder getTimeline reserveFunds createEscrow "
     "fundEscrow deliverOrder cancelOrder releaseFunds refundOrder openDispute listMilestones "
     "completeMilestone makeOffer listOffers getOffer acceptOffer declineOffer registerUser "
+    "redirectPayout "
     "listUsers getUser getUserBalance getBalance creditUser "
     "listEntries getWallet getDeposit createWithdrawal listWithdrawals "
     "getWithdrawal commitWithdrawal approveWithdrawal cancelWithdrawal listDisputes getDispute "

@@ -664,6 +664,26 @@ class RedirectPayoutRequest(_message.Message):
     why: str
     def __init__(self, order_id: _Optional[str] = ..., party: _Optional[_Union[PayeeRole, str]] = ..., address: _Optional[str] = ..., why: _Optional[str] = ...) -> None: ...
 
+class RedirectPayoutByRuleRequest(_message.Message):
+    __slots__ = ("request_id", "fingerprint", "order_id", "party", "address", "why", "approval_hours", "wait_seconds")
+    REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
+    FINGERPRINT_FIELD_NUMBER: _ClassVar[int]
+    ORDER_ID_FIELD_NUMBER: _ClassVar[int]
+    PARTY_FIELD_NUMBER: _ClassVar[int]
+    ADDRESS_FIELD_NUMBER: _ClassVar[int]
+    WHY_FIELD_NUMBER: _ClassVar[int]
+    APPROVAL_HOURS_FIELD_NUMBER: _ClassVar[int]
+    WAIT_SECONDS_FIELD_NUMBER: _ClassVar[int]
+    request_id: str
+    fingerprint: bytes
+    order_id: str
+    party: PayeeRole
+    address: str
+    why: str
+    approval_hours: int
+    wait_seconds: int
+    def __init__(self, request_id: _Optional[str] = ..., fingerprint: _Optional[bytes] = ..., order_id: _Optional[str] = ..., party: _Optional[_Union[PayeeRole, str]] = ..., address: _Optional[str] = ..., why: _Optional[str] = ..., approval_hours: _Optional[int] = ..., wait_seconds: _Optional[int] = ...) -> None: ...
+
 class Redirect(_message.Message):
     __slots__ = ("party", "address", "proposed_by", "expires_at", "approved_by")
     PARTY_FIELD_NUMBER: _ClassVar[int]

@@ -160,6 +160,11 @@ class EscrowServiceStub:
                 request_serializer=orchestrator_dot_escrow_dot_v1_dot_escrow__pb2.RedirectPayoutRequest.SerializeToString,
                 response_deserializer=orchestrator_dot_escrow_dot_v1_dot_escrow__pb2.Redirect.FromString,
                 _registered_method=True)
+        self.RedirectPayoutByRule = channel.unary_unary(
+                '/orchestrator.escrow.v1.EscrowService/RedirectPayoutByRule',
+                request_serializer=orchestrator_dot_escrow_dot_v1_dot_escrow__pb2.RedirectPayoutByRuleRequest.SerializeToString,
+                response_deserializer=orchestrator_dot_escrow_dot_v1_dot_escrow__pb2.Redirect.FromString,
+                _registered_method=True)
         self.ConfirmChain = channel.unary_unary(
                 '/orchestrator.escrow.v1.EscrowService/ConfirmChain',
                 request_serializer=orchestrator_dot_escrow_dot_v1_dot_escrow__pb2.ConfirmChainRequest.SerializeToString,
@@ -399,6 +404,16 @@ class EscrowServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def RedirectPayoutByRule(self, request, context):
+        """For a marketplace whose rule allows it: redirect a party's payout that the network refuses now.
+        The principal decides, or approves what another one has proposed. A release, refund or decision
+        that the chain refuses is abandoned first. Reasons: as RedirectPayout, without
+        OPERATOR_NOT_NAMED; PAYEE_CAN_RECEIVE, COMMAND_HAS_PAID.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def ConfirmChain(self, request, context):
         """For operators: confirm that the transactions that the books lacked are settled. Sending starts
         again, for every marketplace. Reasons: NOTHING_HELD, PROVIDER_UNAVAILABLE.
@@ -569,6 +584,11 @@ def add_EscrowServiceServicer_to_server(servicer, server):
             'RedirectPayout': grpc.unary_unary_rpc_method_handler(
                     servicer.RedirectPayout,
                     request_deserializer=orchestrator_dot_escrow_dot_v1_dot_escrow__pb2.RedirectPayoutRequest.FromString,
+                    response_serializer=orchestrator_dot_escrow_dot_v1_dot_escrow__pb2.Redirect.SerializeToString,
+            ),
+            'RedirectPayoutByRule': grpc.unary_unary_rpc_method_handler(
+                    servicer.RedirectPayoutByRule,
+                    request_deserializer=orchestrator_dot_escrow_dot_v1_dot_escrow__pb2.RedirectPayoutByRuleRequest.FromString,
                     response_serializer=orchestrator_dot_escrow_dot_v1_dot_escrow__pb2.Redirect.SerializeToString,
             ),
             'ConfirmChain': grpc.unary_unary_rpc_method_handler(
@@ -1255,6 +1275,33 @@ class EscrowService:
             target,
             '/orchestrator.escrow.v1.EscrowService/RedirectPayout',
             orchestrator_dot_escrow_dot_v1_dot_escrow__pb2.RedirectPayoutRequest.SerializeToString,
+            orchestrator_dot_escrow_dot_v1_dot_escrow__pb2.Redirect.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RedirectPayoutByRule(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/orchestrator.escrow.v1.EscrowService/RedirectPayoutByRule',
+            orchestrator_dot_escrow_dot_v1_dot_escrow__pb2.RedirectPayoutByRuleRequest.SerializeToString,
             orchestrator_dot_escrow_dot_v1_dot_escrow__pb2.Redirect.FromString,
             options,
             channel_credentials,

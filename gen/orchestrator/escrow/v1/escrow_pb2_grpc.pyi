@@ -117,6 +117,12 @@ class EscrowServiceStub:
     money, and no command on it may be in progress. Reasons: ESCROW_NOT_FOUND, ESCROW_NOT_READY,
     COMMAND_IN_MOTION, PAYOUT_ADDRESS_INVALID, OPERATOR_NOT_NAMED, PROVIDER_UNAVAILABLE.
     """
+    RedirectPayoutByRule: _aio.UnaryUnaryMultiCallable[_escrow_pb2.RedirectPayoutByRuleRequest, _escrow_pb2.Redirect]
+    """For a marketplace whose rule allows it: redirect a party's payout that the network refuses now.
+    The principal decides, or approves what another one has proposed. A release, refund or decision
+    that the chain refuses is abandoned first. Reasons: as RedirectPayout, without
+    OPERATOR_NOT_NAMED; PAYEE_CAN_RECEIVE, COMMAND_HAS_PAID.
+    """
     ConfirmChain: _aio.UnaryUnaryMultiCallable[_escrow_pb2.ConfirmChainRequest, _escrow_pb2.ConfirmChainResponse]
     """For operators: confirm that the transactions that the books lacked are settled. Sending starts
     again, for every marketplace. Reasons: NOTHING_HELD, PROVIDER_UNAVAILABLE.
@@ -388,6 +394,18 @@ class EscrowServiceServicer(metaclass=_abc_1.ABCMeta):
         another operator makes the same call before the proposal expires. The contract must hold the
         money, and no command on it may be in progress. Reasons: ESCROW_NOT_FOUND, ESCROW_NOT_READY,
         COMMAND_IN_MOTION, PAYOUT_ADDRESS_INVALID, OPERATOR_NOT_NAMED, PROVIDER_UNAVAILABLE.
+        """
+
+    @_abc_1.abstractmethod
+    def RedirectPayoutByRule(
+        self,
+        request: _escrow_pb2.RedirectPayoutByRuleRequest,
+        context: _aio.ServicerContext[_escrow_pb2.RedirectPayoutByRuleRequest, _abc.Awaitable[_escrow_pb2.Redirect]],
+    ) -> _abc.Awaitable[_escrow_pb2.Redirect]:
+        """For a marketplace whose rule allows it: redirect a party's payout that the network refuses now.
+        The principal decides, or approves what another one has proposed. A release, refund or decision
+        that the chain refuses is abandoned first. Reasons: as RedirectPayout, without
+        OPERATOR_NOT_NAMED; PAYEE_CAN_RECEIVE, COMMAND_HAS_PAID.
         """
 
     @_abc_1.abstractmethod

@@ -890,7 +890,7 @@ class Deadline(_message.Message):
     def __init__(self, name: _Optional[str] = ..., state: _Optional[_Union[OrderState, str]] = ..., delivered: _Optional[bool] = ..., days: _Optional[int] = ..., action: _Optional[str] = ...) -> None: ...
 
 class Marketplace(_message.Message):
-    __slots__ = ("allows_manual_credit", "platform_fee_bps", "party_platform_fee_bps", "deadlines", "warning_hours", "time", "clock_offset_seconds", "withdrawals", "dispute_answer_hours", "dispute_decision_hours")
+    __slots__ = ("allows_manual_credit", "platform_fee_bps", "party_platform_fee_bps", "deadlines", "warning_hours", "time", "clock_offset_seconds", "withdrawals", "dispute_answer_hours", "dispute_decision_hours", "payout_redirects")
     ALLOWS_MANUAL_CREDIT_FIELD_NUMBER: _ClassVar[int]
     PLATFORM_FEE_BPS_FIELD_NUMBER: _ClassVar[int]
     PARTY_PLATFORM_FEE_BPS_FIELD_NUMBER: _ClassVar[int]
@@ -901,6 +901,7 @@ class Marketplace(_message.Message):
     WITHDRAWALS_FIELD_NUMBER: _ClassVar[int]
     DISPUTE_ANSWER_HOURS_FIELD_NUMBER: _ClassVar[int]
     DISPUTE_DECISION_HOURS_FIELD_NUMBER: _ClassVar[int]
+    PAYOUT_REDIRECTS_FIELD_NUMBER: _ClassVar[int]
     allows_manual_credit: bool
     platform_fee_bps: int
     party_platform_fee_bps: int
@@ -911,4 +912,5 @@ class Marketplace(_message.Message):
     withdrawals: _withdrawals_pb2.WithdrawalRules
     dispute_answer_hours: int
     dispute_decision_hours: int
-    def __init__(self, allows_manual_credit: _Optional[bool] = ..., platform_fee_bps: _Optional[int] = ..., party_platform_fee_bps: _Optional[int] = ..., deadlines: _Optional[_Iterable[_Union[Deadline, _Mapping]]] = ..., warning_hours: _Optional[int] = ..., time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., clock_offset_seconds: _Optional[int] = ..., withdrawals: _Optional[_Union[_withdrawals_pb2.WithdrawalRules, _Mapping]] = ..., dispute_answer_hours: _Optional[int] = ..., dispute_decision_hours: _Optional[int] = ...) -> None: ...
+    payout_redirects: str
+    def __init__(self, allows_manual_credit: _Optional[bool] = ..., platform_fee_bps: _Optional[int] = ..., party_platform_fee_bps: _Optional[int] = ..., deadlines: _Optional[_Iterable[_Union[Deadline, _Mapping]]] = ..., warning_hours: _Optional[int] = ..., time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., clock_offset_seconds: _Optional[int] = ..., withdrawals: _Optional[_Union[_withdrawals_pb2.WithdrawalRules, _Mapping]] = ..., dispute_answer_hours: _Optional[int] = ..., dispute_decision_hours: _Optional[int] = ..., payout_redirects: _Optional[str] = ...) -> None: ...

@@ -201,6 +201,11 @@ class OrdersServiceStub:
                 request_serializer=orchestrator_dot_orders_dot_v1_dot_withdrawals__pb2.ListWithdrawalsRequest.SerializeToString,
                 response_deserializer=orchestrator_dot_orders_dot_v1_dot_withdrawals__pb2.ListWithdrawalsResponse.FromString,
                 _registered_method=True)
+        self.RedirectPayout = channel.unary_unary(
+                '/orchestrator.orders.v1.OrdersService/RedirectPayout',
+                request_serializer=orchestrator_dot_orders_dot_v1_dot_withdrawals__pb2.RedirectPayoutRequest.SerializeToString,
+                response_deserializer=orchestrator_dot_orders_dot_v1_dot_withdrawals__pb2.PayoutRedirect.FromString,
+                _registered_method=True)
         self.PayOrder = channel.unary_unary(
                 '/orchestrator.orders.v1.OrdersService/PayOrder',
                 request_serializer=orchestrator_dot_orders_dot_v1_dot_orders__pb2.PayOrderRequest.SerializeToString,
@@ -501,6 +506,17 @@ class OrdersServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def RedirectPayout(self, request, context):
+        """Pay a party of an order at another address, because the network refuses to pay the present one,
+        and the marketplace's rule allows it. A stopped release, refund or decision is abandoned first.
+        Reasons: ORDER_NOT_FOUND, PAYOUT_REDIRECT_NOT_ALLOWED, WITHDRAWAL_DESTINATION_NOT_LISTED,
+        WITHDRAWAL_DESTINATION_TOO_NEW, PAYOUT_ADDRESS_INVALID, PAYEE_CAN_RECEIVE, ESCROW_NOT_READY,
+        COMMAND_IN_MOTION, COMMAND_HAS_PAID, PROVIDER_UNAVAILABLE.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def PayOrder(self, request, context):
         """Reserve, create and fund the escrow in one operation. Reasons: ORDER_NOT_FOUND, NOT_PERSONAL,
         INVALID_STATE, INSUFFICIENT_FUNDS.
@@ -713,6 +729,11 @@ def add_OrdersServiceServicer_to_server(servicer, server):
                     servicer.ListWithdrawals,
                     request_deserializer=orchestrator_dot_orders_dot_v1_dot_withdrawals__pb2.ListWithdrawalsRequest.FromString,
                     response_serializer=orchestrator_dot_orders_dot_v1_dot_withdrawals__pb2.ListWithdrawalsResponse.SerializeToString,
+            ),
+            'RedirectPayout': grpc.unary_unary_rpc_method_handler(
+                    servicer.RedirectPayout,
+                    request_deserializer=orchestrator_dot_orders_dot_v1_dot_withdrawals__pb2.RedirectPayoutRequest.FromString,
+                    response_serializer=orchestrator_dot_orders_dot_v1_dot_withdrawals__pb2.PayoutRedirect.SerializeToString,
             ),
             'PayOrder': grpc.unary_unary_rpc_method_handler(
                     servicer.PayOrder,
@@ -1614,6 +1635,33 @@ class OrdersService:
             '/orchestrator.orders.v1.OrdersService/ListWithdrawals',
             orchestrator_dot_orders_dot_v1_dot_withdrawals__pb2.ListWithdrawalsRequest.SerializeToString,
             orchestrator_dot_orders_dot_v1_dot_withdrawals__pb2.ListWithdrawalsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RedirectPayout(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/orchestrator.orders.v1.OrdersService/RedirectPayout',
+            orchestrator_dot_orders_dot_v1_dot_withdrawals__pb2.RedirectPayoutRequest.SerializeToString,
+            orchestrator_dot_orders_dot_v1_dot_withdrawals__pb2.PayoutRedirect.FromString,
             options,
             channel_credentials,
             insecure,

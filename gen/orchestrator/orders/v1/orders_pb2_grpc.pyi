@@ -146,6 +146,13 @@ class OrdersServiceStub:
     """List withdrawals by filter, newest first. A person can only list their own, by UUID, or
     PERMISSION_DENIED. Reasons: USER_NOT_FOUND.
     """
+    RedirectPayout: _aio.UnaryUnaryMultiCallable[_withdrawals_pb2.RedirectPayoutRequest, _withdrawals_pb2.PayoutRedirect]
+    """Pay a party of an order at another address, because the network refuses to pay the present one,
+    and the marketplace's rule allows it. A stopped release, refund or decision is abandoned first.
+    Reasons: ORDER_NOT_FOUND, PAYOUT_REDIRECT_NOT_ALLOWED, WITHDRAWAL_DESTINATION_NOT_LISTED,
+    WITHDRAWAL_DESTINATION_TOO_NEW, PAYOUT_ADDRESS_INVALID, PAYEE_CAN_RECEIVE, ESCROW_NOT_READY,
+    COMMAND_IN_MOTION, COMMAND_HAS_PAID, PROVIDER_UNAVAILABLE.
+    """
     PayOrder: _aio.UnaryUnaryMultiCallable[_orders_pb2.PayOrderRequest, _orders_pb2.Order]
     """Reserve, create and fund the escrow in one operation. Reasons: ORDER_NOT_FOUND, NOT_PERSONAL,
     INVALID_STATE, INSUFFICIENT_FUNDS.
@@ -493,6 +500,19 @@ class OrdersServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _abc.Awaitable[_withdrawals_pb2.ListWithdrawalsResponse]:
         """List withdrawals by filter, newest first. A person can only list their own, by UUID, or
         PERMISSION_DENIED. Reasons: USER_NOT_FOUND.
+        """
+
+    @_abc_1.abstractmethod
+    def RedirectPayout(
+        self,
+        request: _withdrawals_pb2.RedirectPayoutRequest,
+        context: _aio.ServicerContext[_withdrawals_pb2.RedirectPayoutRequest, _abc.Awaitable[_withdrawals_pb2.PayoutRedirect]],
+    ) -> _abc.Awaitable[_withdrawals_pb2.PayoutRedirect]:
+        """Pay a party of an order at another address, because the network refuses to pay the present one,
+        and the marketplace's rule allows it. A stopped release, refund or decision is abandoned first.
+        Reasons: ORDER_NOT_FOUND, PAYOUT_REDIRECT_NOT_ALLOWED, WITHDRAWAL_DESTINATION_NOT_LISTED,
+        WITHDRAWAL_DESTINATION_TOO_NEW, PAYOUT_ADDRESS_INVALID, PAYEE_CAN_RECEIVE, ESCROW_NOT_READY,
+        COMMAND_IN_MOTION, COMMAND_HAS_PAID, PROVIDER_UNAVAILABLE.
         """
 
     @_abc_1.abstractmethod

@@ -182,3 +182,39 @@ class ListWithdrawalsResponse(_message.Message):
     withdrawals: _containers.RepeatedCompositeFieldContainer[Withdrawal]
     next_page_token: str
     def __init__(self, withdrawals: _Optional[_Iterable[_Union[Withdrawal, _Mapping]]] = ..., next_page_token: _Optional[str] = ...) -> None: ...
+
+class RedirectPayoutRequest(_message.Message):
+    __slots__ = ("request_id", "fingerprint", "order_id", "party", "address", "why", "wait_seconds")
+    REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
+    FINGERPRINT_FIELD_NUMBER: _ClassVar[int]
+    ORDER_ID_FIELD_NUMBER: _ClassVar[int]
+    PARTY_FIELD_NUMBER: _ClassVar[int]
+    ADDRESS_FIELD_NUMBER: _ClassVar[int]
+    WHY_FIELD_NUMBER: _ClassVar[int]
+    WAIT_SECONDS_FIELD_NUMBER: _ClassVar[int]
+    request_id: str
+    fingerprint: bytes
+    order_id: str
+    party: _common_pb2.Party
+    address: str
+    why: str
+    wait_seconds: int
+    def __init__(self, request_id: _Optional[str] = ..., fingerprint: _Optional[bytes] = ..., order_id: _Optional[str] = ..., party: _Optional[_Union[_common_pb2.Party, str]] = ..., address: _Optional[str] = ..., why: _Optional[str] = ..., wait_seconds: _Optional[int] = ...) -> None: ...
+
+class PayoutRedirect(_message.Message):
+    __slots__ = ("order_id", "party", "address", "is_approved", "proposed_by", "approved_by", "expires_at")
+    ORDER_ID_FIELD_NUMBER: _ClassVar[int]
+    PARTY_FIELD_NUMBER: _ClassVar[int]
+    ADDRESS_FIELD_NUMBER: _ClassVar[int]
+    IS_APPROVED_FIELD_NUMBER: _ClassVar[int]
+    PROPOSED_BY_FIELD_NUMBER: _ClassVar[int]
+    APPROVED_BY_FIELD_NUMBER: _ClassVar[int]
+    EXPIRES_AT_FIELD_NUMBER: _ClassVar[int]
+    order_id: str
+    party: _common_pb2.Party
+    address: str
+    is_approved: bool
+    proposed_by: str
+    approved_by: str
+    expires_at: _timestamp_pb2.Timestamp
+    def __init__(self, order_id: _Optional[str] = ..., party: _Optional[_Union[_common_pb2.Party, str]] = ..., address: _Optional[str] = ..., is_approved: _Optional[bool] = ..., proposed_by: _Optional[str] = ..., approved_by: _Optional[str] = ..., expires_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
