@@ -25,6 +25,10 @@ class ClockTooFar(errors.Conflict):
     """`CLOCK_TOO_FAR`."""
 
 
+class CommandHasPaid(errors.Conflict):
+    """`COMMAND_HAS_PAID`."""
+
+
 class DeliveryNotFound(errors.NotFound):
     """`DELIVERY_NOT_FOUND`."""
 
@@ -157,6 +161,18 @@ class OrderNotFound(errors.NotFound):
     """`ORDER_NOT_FOUND`."""
 
 
+class PayeeCanReceive(errors.Conflict):
+    """`PAYEE_CAN_RECEIVE`."""
+
+
+class PayoutAddressInvalid(errors.InvalidRequest):
+    """`PAYOUT_ADDRESS_INVALID`."""
+
+
+class PayoutRedirectNotAllowed(errors.NotPermitted):
+    """`PAYOUT_REDIRECT_NOT_ALLOWED`."""
+
+
 class ProviderError(errors.ServerError):
     """`PROVIDER_ERROR`."""
 
@@ -284,6 +300,7 @@ CLASSES: Mapping[str, type[errors.APIError]] = MappingProxyType(
         "BUSINESS_NOT_FOUND": BusinessNotFound,
         "CLIENT_ORDER_REF_TAKEN": ClientOrderRefTaken,
         "CLOCK_TOO_FAR": ClockTooFar,
+        "COMMAND_HAS_PAID": CommandHasPaid,
         "DELIVERY_NOT_FOUND": DeliveryNotFound,
         "DISPUTE_ALREADY_EXISTS": DisputeAlreadyExists,
         "DISPUTE_ALREADY_OPEN": DisputeAlreadyOpen,
@@ -317,6 +334,9 @@ CLASSES: Mapping[str, type[errors.APIError]] = MappingProxyType(
         "OFFER_NOT_FOUND": OfferNotFound,
         "OFFER_NOT_OPEN": OfferNotOpen,
         "ORDER_NOT_FOUND": OrderNotFound,
+        "PAYEE_CAN_RECEIVE": PayeeCanReceive,
+        "PAYOUT_ADDRESS_INVALID": PayoutAddressInvalid,
+        "PAYOUT_REDIRECT_NOT_ALLOWED": PayoutRedirectNotAllowed,
         "PROVIDER_ERROR": ProviderError,
         "PROVIDER_RATE_LIMITED": ProviderRateLimited,
         "PROVIDER_TIMEOUT": ProviderTimeout,

@@ -392,6 +392,32 @@ class Marketplace(Client):
         )
         return answer
 
+    def redirect_payout(
+        self,
+        id: str,
+        /,
+        *,
+        idempotency_key: str | None = None,
+        **body: Unpack[types.RedirectPayout],
+    ) -> types.PayoutRedirect:
+        """Pay a party at another address, because the network refuses to pay the present one.
+
+        No money moves: the next release, refund or decision pays the address. One that the
+        network refuses is given up first. Above the marketplace's amount for approvals, another
+        key must make the same request.
+
+        Scope: `write`
+        """
+        answer: types.PayoutRedirect = self._call(
+            exchange.changing(
+                "POST",
+                f"/orders/{exchange.segment(id)}/redirect-payout",
+                body=body,
+                idempotency_key=idempotency_key,
+            )
+        )
+        return answer
+
     def register_user(
         self, *, idempotency_key: str | None = None, **body: Unpack[types.RegisterUser]
     ) -> types.User:
@@ -1676,6 +1702,32 @@ class AsyncMarketplace(AsyncClient):
             exchange.changing(
                 "POST",
                 f"/orders/{exchange.segment(id)}/offers/{exchange.segment(offerId)}/decline",
+                body=body,
+                idempotency_key=idempotency_key,
+            )
+        )
+        return answer
+
+    async def redirect_payout(
+        self,
+        id: str,
+        /,
+        *,
+        idempotency_key: str | None = None,
+        **body: Unpack[types.RedirectPayout],
+    ) -> types.PayoutRedirect:
+        """Pay a party at another address, because the network refuses to pay the present one.
+
+        No money moves: the next release, refund or decision pays the address. One that the
+        network refuses is given up first. Above the marketplace's amount for approvals, another
+        key must make the same request.
+
+        Scope: `write`
+        """
+        answer: types.PayoutRedirect = await self._call(
+            exchange.changing(
+                "POST",
+                f"/orders/{exchange.segment(id)}/redirect-payout",
                 body=body,
                 idempotency_key=idempotency_key,
             )

@@ -715,6 +715,23 @@ class PageOffer(TypedDict):
     nextCursor: str | None
 
 
+class PayoutRedirect(TypedDict):
+    """
+    Where a party is paid once it is APPROVED.
+
+    proposedBy, approvedBy: ids of API keys; approvedBy is null where one key is enough, or while it
+    is PROPOSED. expiresAt: until when a proposal can be approved.
+    """
+
+    orderId: str
+    party: Literal["BUYER", "SELLER"]
+    address: str
+    status: Literal["PROPOSED", "APPROVED"]
+    proposedBy: str | None
+    approvedBy: str | None
+    expiresAt: str
+
+
 class PlatformBalance(TypedDict):
     """
     The platform's own money. available: fees that can be withdrawn.
@@ -848,6 +865,16 @@ class PreviewedWithdrawal(TypedDict):
     status: Literal["CREATED", "AWAITING_APPROVAL", "PENDING", "COMPLETED", "FAILED", "CANCELED"]
     amount: str
     destination: str
+
+
+class RedirectPayout(TypedDict):
+    """
+    Another account of the same party, and why it is paid there.
+    """
+
+    party: Literal["BUYER", "SELLER"]
+    address: str
+    reason: str
 
 
 class RegisterUser(TypedDict):
@@ -1046,6 +1073,15 @@ class SuccessOrderWithMilestone(TypedDict):
 
     success: Literal[True]
     data: OrderWithMilestone
+
+
+class SuccessPayoutRedirect(TypedDict):
+    """
+    The envelope of every answer.
+    """
+
+    success: Literal[True]
+    data: PayoutRedirect
 
 
 class SuccessPlatformBalance(TypedDict):
@@ -1480,7 +1516,8 @@ class Marketplace(TypedDict):
     The settings of the marketplace. time: by its clock, which only a test marketplace moves.
 
     disputeAnswerHours, disputeDecisionHours: in which support must answer a dispute for the first
-    time, and decide it; null: as many as it likes.
+    time, and decide it; null: as many as it likes. payoutRedirects: who may redirect a payout that
+    the network refuses; MARKETPLACE: an operator may, too.
     """
 
     id: str
@@ -1496,6 +1533,7 @@ class Marketplace(TypedDict):
     withdrawals: WithdrawalRules
     disputeAnswerHours: int | None
     disputeDecisionHours: int | None
+    payoutRedirects: Literal["OPERATOR", "MARKETPLACE"]
 
 
 class Order(TypedDict):

@@ -78,11 +78,8 @@ def _mend(body: dict[str, Any]) -> None:
         body["deltaScore"] = round(body["deltaScore"], 1)
     if body.get("refundAmount") and "decision" not in body:
         body["refundAmount"] = "0.40"
-    if "address" in body:
-        # A seller whom nobody can pay: see tenants.block_seller.
-        body.update(address=OUTSIDE, party="SELLER")
-    if "destination" in body:
-        body["destination"] = OUTSIDE
+    for name in {"destination", "address"} & body.keys():
+        body[name] = OUTSIDE
     if body.get("memo"):
         body.update(memo="7", memoType="TEXT")
     if body.get("decision") == "SPLIT":

@@ -186,6 +186,14 @@ async def block_seller(shop: Shop, order_id: str) -> None:
         connection.execute(_BLOCK_SELLER, (nowhere, from_public("ord", order_id)))
 
 
+async def prepare(shop: Shop, path: str, name: str) -> None:
+    """Bring about what a path needs besides the state of its order or dispute."""
+    if path.endswith("/redirect-payout"):
+        await block_seller(shop, name)
+    if path.endswith("/unassign"):
+        data_of(await shop.post(f"/disputes/{name}/assign", {"agentId": "agent-7"}))
+
+
 async def a_withdrawal(shop: Shop, user: str) -> str:
     """Create a withdrawal; returns its id."""
     body = {"userId": user, "amount": "1.00", "destination": OUTSIDE}

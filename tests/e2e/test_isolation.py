@@ -34,11 +34,11 @@ from tests.e2e.tenants import (
     Tenant,
     a_withdrawal,
     a_withdrawal_to_approve,
-    block_seller,
     client_of,
     fee_withdrawals,
     key_store,
     makers_of,
+    prepare,
     tenant,
     user_spellings,
     webhooks_to_act_on,
@@ -282,10 +282,7 @@ async def brought(shop: Shop) -> dict[str, str]:
     for path, order_id in zip(STATES, orders, strict=True):
         order = await shop.get(f"/orders/{order_id}")
         found[path] = order["dispute"]["id"] if path.startswith("/disputes") else order_id
-        if path.endswith("/redirect-payout"):
-            await block_seller(shop, order_id)
-        if path.endswith("/unassign"):
-            data_of(await shop.post(f"/disputes/{found[path]}/assign", {"agentId": "agent-7"}))
+        await prepare(shop, path, found[path])
         if "{offerId}" in path:
             made = await shop.post(f"/orders/{order_id}/offers", {"refundAmount": "0.40"})
             found[path] = f"{order_id} {data_of(made, status=201)['id']}"

@@ -14,8 +14,9 @@ from deploy.local.settings import ROOT, child_environment
 from tests.books import assert_sound
 from tests.e2e.tenants import Tenant, client_of, key_store, tenant
 from tests.integration.escrow.strangers import Stranger
+from tests.integration.escrow.world import post
 from tests.running_stack import RunningStack
-from tests.shop import Shop, data_of, error_of
+from tests.shop import Shop, data_of, error_of, until
 
 OFF = {
     "least": None,
@@ -179,5 +180,56 @@ async def test_second_key_approves_what_the_first_has_committed(
     assert paid["status"] == "COMPLETED"
     assert paid["createdBy"] == paid["committedBy"] != paid["approvedBy"]
     refused(again, "WITHDRAWAL_NOT_APPROVABLE", status=409)
+    async with own.operator() as operator:
+        await assert_sound(operator)
+
+
+async def test_marketplace_redirects_a_payout_by_the_rules_for_withdrawals(
+    own: Tenant, shop: Shop, outside: Stranger, stack: RunningStack
+) -> None:
+    pair = await shop.pair(amount="80.00")
+    order_id = await shop.order_in("IN_PROGRESS", pair)
+    wallet = (await shop.get(f"/users/{pair.seller}/wallet/deposit"))["address"]
+    path = f"/orders/{order_id}/redirect-payout"
+    body = {"party": "SELLER", "address": outside.address, "reason": "The issuer froze the wallet"}
+
+    assert (await shop.get("/marketplace"))["payoutRedirects"] == "OPERATOR"
+    refused(await shop.post(path, body), "PAYOUT_REDIRECT_NOT_ALLOWED", status=403)
+    await choose(own, payout_redirects="marketplace", withdrawal_destinations="G" + "A" * 55)
+    assert (await shop.get("/marketplace"))["payoutRedirects"] == "MARKETPLACE"
+    refused(await shop.post(path, body), "WITHDRAWAL_DESTINATION_NOT_LISTED")
+    await choose(own, withdrawal_destinations="off", new_destination_hours=24)
+    refused(await shop.post(path, body), "WITHDRAWAL_DESTINATION_TOO_NEW")
+    named = {"userId": pair.seller, "amount": "1.00", "destination": outside.address}
+    data_of(await shop.post("/withdrawals", named), status=201)
+    data_of(await shop.post("/test/clock", {"advance": "24h"}))
+    await choose(own, approval_above="79.99")
+    refused(await shop.post(path, body), "PAYEE_CAN_RECEIVE", status=409)
+
+    frozen = {"action": "freeze", "address": wallet}
+    await asyncio.to_thread(post, f"{stack.document['devnetUrl']}/issuer", frozen)
+    release = f"/orders/{order_id}/resolution/release"
+    await shop.post(release, {"requestedBy": "BUYER"}, Prefer="respond-async")
+    proposed = data_of(await shop.post(path, body))
+    again = data_of(await shop.post(path, body))
+    approved: list[dict[str, Any]] = []
+    async with client_of(stack, await own.key("read", "write")) as other:
+
+        async def is_approved() -> bool:
+            # Until then the release is in progress, and not yet known to be refused.
+            answer = await other.post(path, json=body)
+            approved.extend([data_of(answer)] if answer.is_success else [])
+            return answer.is_success
+
+        await until(is_approved, what="the second key could not approve")
+    await shop.quiet(order_id)
+    data_of(await shop.post(release, {"requestedBy": "BUYER"}))
+    await shop.quiet(order_id)
+
+    assert (proposed["status"], again["expiresAt"]) == ("PROPOSED", proposed["expiresAt"])
+    assert approved[0]["status"] == "APPROVED"
+    assert approved[0]["proposedBy"] == proposed["proposedBy"] != approved[0]["approvedBy"]
+    assert (await shop.get(f"/orders/{order_id}"))["status"] == "CLOSED"
+    assert await shop.balance(pair.seller) == ("0.00", "0.00")
     async with own.operator() as operator:
         await assert_sound(operator)

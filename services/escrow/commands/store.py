@@ -356,7 +356,7 @@ _UNFINISHED = compiled(
     sa.select(commands.c.id).where(
         commands.c.marketplace_id == sa.bindparam("marketplace_id"),
         commands.c.escrow_id == sa.bindparam("escrow_id"),
-        commands.c.state.in_((CommandState.RUNNING.value, CommandState.QUARANTINED.value)),
+        commands.c.finished_at.is_(None),
     )
 )
 _COUNT_WALLET_COMMANDS = compiled(
