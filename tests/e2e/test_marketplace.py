@@ -49,6 +49,7 @@ async def test_new_settings_apply_to_the_next_order(own: Tenant) -> None:
         "a withdrawal that is not approved is canceled after 72 hours",
         "hours for the first answer to a dispute: 24",
         "hours for the decision of a dispute: 168",
+        "payouts are redirected by: operator",
     ]
     async with own.shop() as shop:
         order = await shop.get(f"/orders/{await shop.order(await shop.pair())}")

@@ -50,7 +50,8 @@ async def ask(
         approval_hours=hours,
         wait_seconds=wait,
     )
-    with identity.acting_as(replace(identity.current(), principal=f"key:{by}")):
+    who = replace(identity.current(), principal=f"key:{by}", role=identity.ROLE_MARKETPLACE)
+    with identity.acting_as(who):
         return await world.house.by_rule().redirect(asked)
 
 

@@ -134,6 +134,7 @@ const marketplace = (found) => facts([
   ["Approval above", found.withdrawals.approvalAbove === null ? "off" : amount(found.withdrawals.approvalAbove)],
   ["Dispute answered", within(found.disputeAnswerHours)],
   ["Dispute decided", within(found.disputeDecisionHours)],
+  ["Payouts redirected by", words(found.payoutRedirects)],
 ]);
 
 const within = (hours) => (hours === null ? "off" : `within ${duration(hours * 3600)}`);
