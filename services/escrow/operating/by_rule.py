@@ -114,6 +114,7 @@ class RedirectsByRule:
                     return known
                 escrow = await self._escrow(tx, asked)
                 found = await self._proposal(tx, escrow, asked)
+            require_own(escrow, party=asked.party, address=asked.address)
             await self._require_blocked(escrow, asked.party)
             await self.redirects.require_payable(escrow, asked.address)
             if asked.is_decided(found, by=by):
