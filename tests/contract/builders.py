@@ -391,7 +391,7 @@ WEBHOOKS: dict[str, Callable[[], Any]] = {
 }
 
 VALID: dict[str, dict[str, Callable[[], Any]]] = {
-    "orders": ORDERS | REDIRECT,
+    "orders": {**ORDERS, **REDIRECT},
     "ledger": LEDGER,
     "escrow": {**ESCROW, **OPERATORS},
     "disputes": DISPUTES,

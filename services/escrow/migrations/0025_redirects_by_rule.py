@@ -2,8 +2,8 @@
 
 from alembic import op
 
-revision = "escrow_0024"
-down_revision = "escrow_0023"
+revision = "escrow_0025"
+down_revision = "escrow_0024"
 branch_labels = None
 depends_on = None
 
