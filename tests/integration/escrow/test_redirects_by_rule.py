@@ -14,14 +14,14 @@ from kernel.errors import DomainError
 from services.escrow import wire
 from services.escrow.commands.acceptance import Request
 from services.escrow.contracts.destinations import Flaw
-from services.escrow.domain import CommandKind, CommandState, PayeeRole
-from services.escrow.operating.by_rule import Asked
+from services.escrow.domain import Command, CommandKind, CommandState, PayeeRole
+from services.escrow.operating.by_rule import Asked, RedirectsByRule
 from tests.integration.escrow.strangers import Stranger
 from tests.integration.escrow.test_denials import begun
 from tests.integration.escrow.test_destinations import CHANGES
 from tests.integration.escrow.test_redirects import ask as ask_as_operator
 from tests.integration.escrow.test_redirects import freeze, redirect
-from tests.integration.escrow.test_setbacks import replaced, resting
+from tests.integration.escrow.test_setbacks import resting
 from tests.integration.escrow.world import AMOUNT, Order, World
 from tests.lines import actions, lines
 
@@ -38,6 +38,7 @@ async def ask(
     hours: int = 0,
     wait: int = 30,
     key: str = "",
+    use: RedirectsByRule | None = None,
 ) -> Answer:
     """Ask as orders does for an API key. hours: for a second one; 0: one is enough."""
     world.bind()
@@ -52,7 +53,7 @@ async def ask(
     )
     who = replace(identity.current(), principal=f"key:{by}", role=identity.ROLE_MARKETPLACE)
     with identity.acting_as(who):
-        return await world.house.by_rule().redirect(asked)
+        return await (use or world.house.by_rule()).redirect(asked)
 
 
 def approver(answer: Answer) -> str:
@@ -266,13 +267,12 @@ async def test_the_address_stays_until_what_was_given_up_has_ended(
         ended = await world.queries.command(
             marketplace_id=world.marketplace_id, command_id=stopped.command_id, wait_seconds=0
         )
-        house = world.house.by_rule()
 
-        async def said(**_: object) -> object:
+        async def said(**_: object) -> Command:
             return replace(ended, finished_at=ended.created_at)
 
-        async with replaced(world.house, "by_rule", lambda: replace(house, ended=said)):  # type: ignore[arg-type] # not awaited
-            unproven = await refusal(world, order, outside.address)
+        use = replace(world.house.by_rule(), ended=said)
+        unproven = await refusal(world, order, outside.address, use=use)
     finally:
         await world.resume_worker()
     late = await ask(world, order, outside.address, key="early")
