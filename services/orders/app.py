@@ -64,6 +64,12 @@ from services.orders.withdrawals.store import WithdrawalStore
 
 FOLD_SECONDS = 5.0
 PURGE_SECONDS = 600.0
+_BINDING = partial(
+    Binding,
+    add=orders_pb2_grpc.add_OrdersServiceServicer_to_server,
+    descriptor=orders_pb2.DESCRIPTOR.services_by_name["OrdersService"],
+    access=ACCESS,
+)
 
 
 async def build(settings: OrdersSettings) -> App:
@@ -141,12 +147,7 @@ def _app(
     return App(
         name="orders",
         settings=settings,
-        binding=Binding(
-            servicer=servicer,
-            add=orders_pb2_grpc.add_OrdersServiceServicer_to_server,
-            descriptor=orders_pb2.DESCRIPTOR.services_by_name["OrdersService"],
-            access=ACCESS,
-        ),
+        binding=_BINDING(servicer=servicer),
         database=database,
         bus=Bus(
             url=settings.nats_url,
