@@ -407,8 +407,9 @@ class EscrowServiceServicer:
     def RedirectPayoutByRule(self, request, context):
         """For a marketplace whose rule allows it: redirect a party's payout that the network refuses now.
         The principal decides, or approves what another one has proposed. A release, refund or decision
-        that the chain refuses is abandoned first. Reasons: as RedirectPayout, without
-        OPERATOR_NOT_NAMED; PAYEE_CAN_RECEIVE, COMMAND_HAS_PAID.
+        that the chain refuses is abandoned first. Reasons: ESCROW_NOT_FOUND, ESCROW_NOT_READY,
+        COMMAND_IN_MOTION, COMMAND_HAS_PAID, PAYEE_CAN_RECEIVE, PAYOUT_ADDRESS_INVALID,
+        PROVIDER_UNAVAILABLE.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

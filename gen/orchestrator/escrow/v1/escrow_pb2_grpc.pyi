@@ -120,8 +120,9 @@ class EscrowServiceStub:
     RedirectPayoutByRule: _aio.UnaryUnaryMultiCallable[_escrow_pb2.RedirectPayoutByRuleRequest, _escrow_pb2.Redirect]
     """For a marketplace whose rule allows it: redirect a party's payout that the network refuses now.
     The principal decides, or approves what another one has proposed. A release, refund or decision
-    that the chain refuses is abandoned first. Reasons: as RedirectPayout, without
-    OPERATOR_NOT_NAMED; PAYEE_CAN_RECEIVE, COMMAND_HAS_PAID.
+    that the chain refuses is abandoned first. Reasons: ESCROW_NOT_FOUND, ESCROW_NOT_READY,
+    COMMAND_IN_MOTION, COMMAND_HAS_PAID, PAYEE_CAN_RECEIVE, PAYOUT_ADDRESS_INVALID,
+    PROVIDER_UNAVAILABLE.
     """
     ConfirmChain: _aio.UnaryUnaryMultiCallable[_escrow_pb2.ConfirmChainRequest, _escrow_pb2.ConfirmChainResponse]
     """For operators: confirm that the transactions that the books lacked are settled. Sending starts
@@ -404,8 +405,9 @@ class EscrowServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _abc.Awaitable[_escrow_pb2.Redirect]:
         """For a marketplace whose rule allows it: redirect a party's payout that the network refuses now.
         The principal decides, or approves what another one has proposed. A release, refund or decision
-        that the chain refuses is abandoned first. Reasons: as RedirectPayout, without
-        OPERATOR_NOT_NAMED; PAYEE_CAN_RECEIVE, COMMAND_HAS_PAID.
+        that the chain refuses is abandoned first. Reasons: ESCROW_NOT_FOUND, ESCROW_NOT_READY,
+        COMMAND_IN_MOTION, COMMAND_HAS_PAID, PAYEE_CAN_RECEIVE, PAYOUT_ADDRESS_INVALID,
+        PROVIDER_UNAVAILABLE.
         """
 
     @_abc_1.abstractmethod
