@@ -25,6 +25,7 @@ from chassis.events import Event, event_of, is_typed
 from chassis.following import require_complete
 from chassis.nats_settings import STREAM
 from chassis.telemetry import logger
+from chassis.waiting import end_if_cancelled
 
 # A reader without messages for this long checks that its consumer still exists.
 SILENCE_SECONDS = 5.0
@@ -184,7 +185,11 @@ class Stream:
                             live.end()
                 subscription = await _subscribe(context, self._position + 1)
                 try:
+                    # Waiting for NATS may swallow a cancellation. Beside its successor, this
+                    # reader would tell everything twice.
+                    end_if_cancelled()
                     async for message in _gapless(subscription):
+                        end_if_cancelled()
                         self._tell(message)
                 finally:
                     await _end(subscription.unsubscribe())

@@ -80,7 +80,7 @@ ELSEWHERE = {
     "README.md": 5,
     "docs/client.md": 2,
     "docs/events.md": 2,
-    "docs/marketplace.md": 2,
+    "docs/marketplace.md": 3,
     "docs/operator.md": 1,
 }
 

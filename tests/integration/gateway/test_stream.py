@@ -11,6 +11,7 @@ import nats
 import pytest
 import structlog
 
+import gateway.stream
 from chassis.bus import Bus, Message, publish_all
 from chassis.events import event_of
 from chassis.nats_settings import STREAM
@@ -239,3 +240,36 @@ async def test_many_streams_are_one_reader(
 
     assert told == {event_id}
     assert sum(bool(consumer.push_bound) for consumer in found) == 1
+
+
+async def test_a_reader_whose_end_was_swallowed_tells_nothing_beside_the_next(
+    publisher: Publisher, settings: GatewaySettings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    subscribe, begun = gateway.stream._subscribe, asyncio.Event()
+
+    async def swallowing(context: Any, first: int) -> Any:
+        if not begun.is_set():
+            begun.set()
+            with contextlib.suppress(asyncio.CancelledError):
+                await asyncio.Event().wait()
+        return await subscribe(context, first)
+
+    monkeypatch.setattr("gateway.stream._subscribe", swallowing)
+    bus = Bus(url=settings.nats_url, name="reader")
+    stream = Stream(bus)
+    async with asyncio.timeout(DEADLINE_SECONDS), contextlib.AsyncExitStack() as second:
+        first = contextlib.AsyncExitStack()
+        await stream.join(first)
+        await begun.wait()
+        leaving = asyncio.create_task(first.aclose())
+        await asyncio.sleep(0)
+        assert stream._reader is None
+        await stream.join(second)
+        live = stream.attach(str(publisher.marketplace_id))
+        published = [await publisher.publish("order.created"), await publisher.publish("order.x")]
+        events = live.events()
+        told = [(await anext(events)).event_id for _ in published]
+        await leaving
+    await bus.close()
+
+    assert told == published
