@@ -151,9 +151,9 @@ rebuild-stream: $(INSTALLED) ## Publish every event of the running stack again f
 
 ##@ Before you share a change
 
-# Four workers keep two cores busy. Each further worker costs a stack, a PostgreSQL, a NATS and a
+# Five workers keep two cores busy. Each further worker costs a stack, a PostgreSQL, a NATS and a
 # devnet, even while they idle.
-WORKERS ?= 4
+WORKERS ?= 5
 
 # build/tests.xml contains the duration of each test.
 PYTEST = $(BIN)/pytest -n $(WORKERS) --dist loadfile --durations=20

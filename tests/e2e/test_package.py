@@ -127,6 +127,7 @@ def test_stubs_are_typed(installed: Installed) -> None:
     assert done.stdout.count("error:") == 1
 
 
+@pytest.mark.slow
 def test_installed_command_prints_its_help(installed: Installed) -> None:
     helped = installed.run("orchestrator", "--help")
     said = installed.run("orchestrator", "--version")
@@ -172,6 +173,7 @@ def test_the_client_is_typed(installed: Installed) -> None:
     assert done.stdout.count("error:") == 2
 
 
+@pytest.mark.slow
 def test_installed_command_works_on_a_running_stack(
     installed: Installed, stack: RunningStack
 ) -> None:

@@ -6,6 +6,7 @@ import subprocess
 import sys
 
 import nats
+import pytest
 from nats.errors import TimeoutError as NatsTimeoutError
 
 from chassis.nats_settings import STREAM
@@ -96,6 +97,7 @@ asyncio.run(main())
 """
 
 
+@pytest.mark.slow
 def test_reserved_and_invalid_reader_names_are_refused(stack: RunningStack) -> None:
     for name in (
         "escrow",

@@ -146,6 +146,7 @@ def owners_of_secrets(stack: RunningStack) -> Mapping[str, tuple[set[str], set[s
     }
 
 
+@pytest.mark.slow
 def test_killed_supervisor_leaves_no_process_and_the_next_one_starts(
     session_folder: Path,
 ) -> None:
@@ -168,6 +169,7 @@ def test_killed_supervisor_leaves_no_process_and_the_next_one_starts(
     assert not (folder / "run" / "postgres").exists()
 
 
+@pytest.mark.slow
 def test_restart_keeps_keys_and_data(session_folder: Path) -> None:
     folder = session_folder / "restarted"
     body = {"externalUserId": "kept", "id": "kept", "type": "BUYER"}
@@ -222,6 +224,7 @@ def test_invalid_setting_of_a_part_is_reported_in_one_line(session_folder: Path)
     assert "banana" not in log
 
 
+@pytest.mark.slow
 async def test_external_parts_replace_the_embedded_ones(
     session_folder: Path, own_nats_server: NatsServer, own_devnet: Devnet
 ) -> None:

@@ -168,7 +168,8 @@ class RedirectsByRule:
         """
         async with self.database.transaction() as tx:
             command = await self.store.unfinished(tx, escrow)
-        if command is None:
+        # It may end between the look for one and the reading of it.
+        if command is None or command.finished_at is not None:
             return
         is_refused = command.state is CommandState.RUNNING and (
             command.error_reason == ChainRefused.reason or bool(command.abandoned_why)

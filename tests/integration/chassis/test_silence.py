@@ -67,6 +67,7 @@ async def far(shop: Shop, to_postgres: SilentProxy) -> AsyncIterator[Database]:
     await database.close()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("use", [by_transaction, by_statement])
 async def test_silently_lost_connections_to_postgresql_are_abandoned(
     far: Database, to_postgres: SilentProxy, use: Use
@@ -101,6 +102,7 @@ async def test_a_caller_that_gives_up_while_a_connection_is_looked_at_leaves_non
     assert [connection.closed for connection in looked_at] == [True]
 
 
+@pytest.mark.slow
 async def test_a_statement_that_is_never_answered_ends_as_unavailable(
     far: Database, to_postgres: SilentProxy
 ) -> None:

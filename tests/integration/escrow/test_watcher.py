@@ -88,6 +88,7 @@ async def test_a_deposit_is_told_with_whose_it_is(world: World, stranger: Strang
     assert event["metadata"]["marketplaceId"] == str(world.marketplace_id)
 
 
+@pytest.mark.slow
 async def test_two_payments_in_one_transaction_are_two_deposits(
     world: World, stranger: Stranger
 ) -> None:
@@ -193,6 +194,7 @@ async def test_an_event_that_nobody_can_read_is_put_aside(world: World, stranger
     assert "ValueError" in aside.why
 
 
+@pytest.mark.slow
 async def test_lumens_are_no_deposit(world: World, stranger: Stranger) -> None:
     wallet = await world.wallet()
 

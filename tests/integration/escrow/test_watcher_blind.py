@@ -62,6 +62,7 @@ async def test_a_node_that_lags_a_little_is_waited_for(world: World) -> None:
     await told(world, wallet, count=1)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("trouble", "event", "has_traceback"),
     [
@@ -99,6 +100,7 @@ async def test_what_only_an_operator_mends_is_said_once_a_minute(
     await until_blind(world, is_blind=False)
 
 
+@pytest.mark.slow
 async def test_a_watcher_that_has_not_looked_for_minutes_is_told(world: World) -> None:
     await watched_to_the_end(world)
     await world.pause_watcher()
