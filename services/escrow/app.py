@@ -85,6 +85,7 @@ class House(Parts):
             idempotency=self.idempotency,
             store=self.store,
             wallets=self.wallet_store,
+            deposits=self.deposits,
             rows=RedirectStore(),
             redirects=self.redirects(),
             rulings=self.rulings(),

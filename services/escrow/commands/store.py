@@ -196,7 +196,9 @@ class CommandStore:
         found = await tx.fetchval(_UNFINISHED, names)
         if found is None:
             return None
-        return await self.command(tx, marketplace_id=escrow.marketplace_id, command_id=found)
+        read = await self.command(tx, marketplace_id=escrow.marketplace_id, command_id=found)
+        # It may have ended between the two statements.
+        return read if read.finished_at is None else None
 
     async def leased(self, tx: Transaction, lease: Lease) -> Command:
         """Read a command as `command` does, under its lease. Raises: LeaseLost."""

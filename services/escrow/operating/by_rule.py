@@ -21,6 +21,7 @@ from kernel.ids import new_id
 from services.escrow.commands.store import CommandStore
 from services.escrow.contracts import fees
 from services.escrow.contracts.destinations import Flaw, flaw_of_account
+from services.escrow.deposits.store import Deposits
 from services.escrow.domain import (
     IN_MOTION,
     Command,
@@ -44,7 +45,7 @@ from services.escrow.operating.redirects import (
     require_own,
 )
 from services.escrow.operating.rulings import Ruling, Rulings
-from services.escrow.ports import Chain, ChainRefused
+from services.escrow.ports import Chain, ChainRefused, ChainUnavailable
 from services.escrow.wallets.store import WalletStore
 
 # Who approves where one key is enough.
@@ -93,6 +94,7 @@ class RedirectsByRule:
     idempotency: Idempotency
     store: CommandStore
     wallets: WalletStore
+    deposits: Deposits
     rows: RedirectStore
     redirects: Redirects
     rulings: Rulings
@@ -139,7 +141,8 @@ class RedirectsByRule:
     async def _require_blocked(self, escrow: Escrow, party: PayeeRole) -> None:
         """Check on the chain that a party cannot be paid where it is paid now.
 
-        Raises: PayeeCanReceive; ChainUnavailable.
+        What an older ledger than the newest known one shows proves nothing, for it may have changed
+        since. Raises: PayeeCanReceive; ChainUnavailable.
         """
         address = paid_at(escrow, party)
         if not address:
@@ -153,7 +156,11 @@ class RedirectsByRule:
                 raise PayeeCanReceive("The wallet's account is made again when it is paid")
             address = wallet.address
         recipient = self.chain.recipient(address)
-        view, _ = await self.chain.recipient_view(recipient.account)
+        async with self.database.statement() as connection:
+            known = await self.deposits.known_ledger(connection)
+        view, ledger = await self.chain.recipient_view(recipient.account)
+        if ledger < known:
+            raise ChainUnavailable("The node lags behind ledgers that are known")
         flaw = flaw_of_account(recipient, view, memo=None, amount=_least_paid(escrow, party))
         if flaw not in BLOCKED:
             raise PayeeCanReceive(
@@ -168,8 +175,7 @@ class RedirectsByRule:
         """
         async with self.database.transaction() as tx:
             command = await self.store.unfinished(tx, escrow)
-        # It may end between the look for one and the reading of it.
-        if command is None or command.finished_at is not None:
+        if command is None:
             return
         is_refused = command.state is CommandState.RUNNING and (
             command.error_reason == ChainRefused.reason or bool(command.abandoned_why)

@@ -51,7 +51,8 @@ async def sign(
 async def pay(prepared: Prepared, *, payer: Signer, fee: int) -> Prepared:
     """Let an account pay for a signed envelope: a fee bump around it, with a fee of its own.
 
-    What is inside keeps its name, its number and its last moment, and lands once, whoever pays.
+    The transaction inside keeps its hash, its sequence number and its time limit. It can land only
+    once, whoever pays its fee.
     Raises: EnvelopeRefused: as `sign`.
     """
     bump = bumped(decoded(prepared.envelope_xdr), payer=payer.address, fee=fee)

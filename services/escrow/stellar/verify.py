@@ -145,7 +145,7 @@ class Verifier:
     def _check_most_fee(
         self, fee: int, data: xdr.SorobanTransactionData | None, blueprint: Blueprint, *, paid: int
     ) -> None:
-        """Check what it costs. paid: as a whole, by whoever pays.
+        """Check the fee. paid: stroops, the whole fee, that of the fee bump if there is one.
 
         Raises: FeesTooHigh: fees rise and fall, so this is not fraud.
         """

@@ -193,3 +193,5 @@ async def test_a_connection_given_up_before_the_server_answers_is_closed() -> No
             await opened.wait()
             connecting.cancel()
             await ended.wait()
+
+    assert connecting.cancelled()

@@ -3,25 +3,29 @@
 import json
 import uuid
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from orchestrator.escrow.v1 import escrow_pb2
 from stellar_sdk.operation import ChangeTrust
 
 from chassis import identity
+from chassis.database import Transaction
 from chassis.idempotency import Answer
 from kernel.errors import DomainError
 from services.escrow import wire
 from services.escrow.commands.acceptance import Request
+from services.escrow.commands.store import CommandStore
 from services.escrow.contracts.destinations import Flaw
 from services.escrow.domain import Command, CommandKind, CommandState, PayeeRole
 from services.escrow.operating.by_rule import Asked, RedirectsByRule
+from services.escrow.operating.rulings import Ruling
 from tests.integration.escrow.strangers import Stranger
 from tests.integration.escrow.test_denials import begun
 from tests.integration.escrow.test_destinations import CHANGES
 from tests.integration.escrow.test_redirects import ask as ask_as_operator
 from tests.integration.escrow.test_redirects import freeze, redirect
-from tests.integration.escrow.test_setbacks import resting
+from tests.integration.escrow.test_setbacks import replaced, resting
 from tests.integration.escrow.world import AMOUNT, Order, World
 from tests.lines import actions, lines
 
@@ -293,3 +297,43 @@ async def test_an_order_of_another_marketplace_is_not_found(
     assert await refusal(world, replace(order, id=uuid.uuid4()), outside.address) == (
         "ESCROW_NOT_FOUND"
     )
+
+
+async def test_a_node_that_lags_does_not_say_who_can_be_paid(
+    world: World, outside: Stranger
+) -> None:
+    order = await world.funded()
+    await freeze(world, order.seller.address)
+    chain = world.house.chain
+    look = chain.recipient_view
+
+    async def lagging(account: str) -> tuple[Any, int]:
+        view, _ = await look(account)
+        return view, 1
+
+    async with replaced(chain, "recipient_view", lagging):
+        early = await refusal(world, order, outside.address, key="lagging")
+    late = await ask(world, order, outside.address, key="lagging")
+
+    assert early == "PROVIDER_UNAVAILABLE"
+    assert approver(late) == "rule"
+
+
+async def test_a_payment_that_ends_between_two_looks_is_not_in_motion(
+    world: World, outside: Stranger
+) -> None:
+    order = await world.funded()
+    await freeze(world, order.seller.address)
+    stopped = await refused_by_the_chain(world, CommandKind.RELEASE, order)
+    store, read = CommandStore(), CommandStore().command
+
+    async def ended_before(tx: Transaction, **names: Any) -> Command:
+        await world.house.rulings().abandon(**names, ruling=Ruling(by="anna", why="It waits"))
+        await world.ended(stopped)
+        return await read(tx, **names)
+
+    async with replaced(store, "command", ended_before):
+        use = replace(world.house.by_rule(), store=store)
+        answer = await ask(world, order, outside.address, use=use)
+
+    assert approver(answer) == "rule"
