@@ -193,12 +193,8 @@ class CommandStore:
     async def unfinished(self, tx: Transaction, escrow: Escrow) -> Command | None:
         """Read the command on an escrow that has not ended, as `command` does, or None."""
         names = {"marketplace_id": escrow.marketplace_id, "escrow_id": escrow.id}
-        found = await tx.fetchval(_UNFINISHED, names)
-        if found is None:
-            return None
-        read = await self.command(tx, marketplace_id=escrow.marketplace_id, command_id=found)
-        # It may have ended between the two statements.
-        return read if read.finished_at is None else None
+        rows = await tx.fetch(_UNFINISHED, names)
+        return to_command(rows) if rows else None
 
     async def leased(self, tx: Transaction, lease: Lease) -> Command:
         """Read a command as `command` does, under its lease. Raises: LeaseLost."""
@@ -341,22 +337,19 @@ _WITH_WHAT_BELONGS_TO_IT = (
             ),
         ).outerjoin(_PAID, sa.true())
     )
-    .where(
-        commands.c.marketplace_id == sa.bindparam("marketplace_id"),
-        commands.c.id == sa.bindparam("id"),
-    )
+    .where(commands.c.marketplace_id == sa.bindparam("marketplace_id"))
     .order_by(_PAID.c.position, _PAID.c.event_index)
 )
-_COMMAND = compiled(_WITH_WHAT_BELONGS_TO_IT)
+_COMMAND = compiled(_WITH_WHAT_BELONGS_TO_IT.where(commands.c.id == sa.bindparam("id")))
 _LEASED = compiled(
     _WITH_WHAT_BELONGS_TO_IT.where(
+        commands.c.id == sa.bindparam("id"),
         commands.c.lease_epoch == sa.bindparam("epoch"),
         commands.c.state == CommandState.RUNNING,
     )
 )
 _UNFINISHED = compiled(
-    sa.select(commands.c.id).where(
-        commands.c.marketplace_id == sa.bindparam("marketplace_id"),
+    _WITH_WHAT_BELONGS_TO_IT.where(
         commands.c.escrow_id == sa.bindparam("escrow_id"),
         commands.c.finished_at.is_(None),
     )
