@@ -129,20 +129,28 @@ async def test_channel_accounts_without_lumens_pay_again_when_they_shall(alone: 
     assert all(left > 0 for left in (await chain.lumens(channels)).values())
 
 
-async def test_channel_accounts_that_run_out_of_lumens_are_topped_up_and_none_is_left_behind(
-    rich: World,
+@pytest.mark.parametrize(
+    ("setting", "lumens"),
+    [
+        pytest.param("escrow_max_fee_lumens", 20, id="the-dearest-transaction"),
+        pytest.param("channel_lumens", 50, id="half-of-what-they-begin-with"),
+    ],
+)
+async def test_channel_accounts_that_hold_too_little_are_topped_up_and_none_is_left_behind(
+    setting: str, lumens: int, rich: World
 ) -> None:
-    before = await channels_of(rich)
-    bootstrap, chain = rich.house.bootstrap(), rich.house.chain
-    bootstrap._plan = replace(bootstrap._plan, channel_least=21 * UNIT)
+    before, chain = await channels_of(rich), rich.house.chain
     had = await chain.lumens(before)
+    object.__setattr__(rich.house.settings, setting, lumens)
+    bootstrap = rich.house.bootstrap()
 
     await bootstrap.renew()
     await bootstrap.renew()
 
     has = await chain.lumens(before)
     assert await channels_of(rich) == before
-    assert {has[each] - had[each] for each in before} == {bootstrap._plan.channel_balance}
+    given = rich.house.settings.channel_lumens * UNIT
+    assert {has[each] - had[each] for each in before} == {given}
     await rich.funded()
 
 
