@@ -10,9 +10,9 @@ from dataclasses import dataclass, field
 
 from chassis import identity
 from chassis.audit import Trail
-from chassis.database import Database, Transaction, constraint_name
+from chassis.database import Connection, Database, Transaction, constraint_name
 from chassis.idempotency import Answer, Idempotency, IdempotencyKeyInProgress, RequestKey
-from kernel.errors import FailedPrecondition
+from kernel.errors import DomainError, FailedPrecondition
 from kernel.ids import new_id
 from services.orders.operations import hot, lines
 from services.orders.operations.operation import AnotherRuns, Operation
@@ -20,7 +20,7 @@ from services.orders.operations.operation_store import OperationStore
 from services.orders.operations.saga import Encode, Saga
 from services.orders.order import domain
 from services.orders.order.domain import Order, wrong_state
-from services.orders.order.store import OrderStore
+from services.orders.order.store import OrderStore, with_version
 from services.orders.order.use_cases import Accepted, AtOnce, Kind, Work
 
 # A command waits so long for another operation to end, even where its caller would not wait at all.
@@ -54,12 +54,16 @@ class Request:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Command:
-    """A use case on an order, for a request. at_once: as in `CommandRunner.run`."""
+    """A use case on an order, for a request. at_once: as in `CommandRunner.run`.
+
+    decide: the same use case, where it needs the order alone; None: `accept` writes more.
+    """
 
     request: Request
     order_id: uuid.UUID
     accept: AcceptWithin
-    at_once: AtOnce | None
+    decide: Accept | None = None
+    at_once: AtOnce | None = None
 
 
 class _BusyError(Exception):
@@ -112,15 +116,16 @@ class CommandRunner:
             return accept(order, operation_id)
 
         return await self._run(
-            Command(request=request, order_id=order_id, accept=within, at_once=at_once)
+            Command(
+                request=request, order_id=order_id, accept=within, decide=accept, at_once=at_once
+            )
         )
 
     async def run_within(
         self, request: Request, order_id: uuid.UUID, accept: AcceptWithin
     ) -> Answer:
         """Do as `run`; what `accept` writes is undone where the command cannot begin yet."""
-        command = Command(request=request, order_id=order_id, accept=accept, at_once=None)
-        return await self._run(command)
+        return await self._run(Command(request=request, order_id=order_id, accept=accept))
 
     async def _run(self, command: Command) -> Answer:
         request = command.request
@@ -160,8 +165,8 @@ class CommandRunner:
 
     async def _begin(self, command: Command) -> Answer | tuple[Operation, Order]:
         """Record a command: its operation and the order, or the answer that it has already."""
-        request, at_once = command.request, command.at_once
-        if at_once is not None and (begun := await self.begin_at_once(command, at_once)):
+        request = command.request
+        if (begun := await self.begin_at_once(command)) is not None:
             return begun
         async with self._database.transaction() as tx:
             found = await self.claim_and_lock(tx, command)
@@ -196,27 +201,66 @@ class CommandRunner:
             await self._operations.insert(tx, operation)
             return operation, after
 
-    async def begin_at_once(
-        self, command: Command, at_once: AtOnce
-    ) -> tuple[Operation, Order] | None:
-        """Record a command in one statement; None: a condition does not hold, find out which."""
-        request = command.request
-        operation = self._operation(command, new_id(), at_once.work)
+    async def begin_at_once(self, command: Command) -> tuple[Operation, Order] | None:
+        """Record a command without a transaction that locks first what it decides on.
+
+        None: a condition does not hold, and nothing was written; find out which.
+        """
         try:
             async with self._database.statement() as connection:
-                order = await hot.begin(
-                    connection,
-                    operation=operation,
-                    answer=self._idempotency.values(request.key),
-                    change=lines.accepted_at_once(command.order_id, at_once, request.remarks),
-                    states=at_once.states,
-                    amount=request.amount,
-                )
+                if command.at_once is not None:
+                    return await self._by_state(connection, command, command.at_once)
+                if command.decide is not None:
+                    return await self._as_read(connection, command, command.decide)
         except Exception as error:
-            if constraint_name(error) == "operations_one_running":
-                return None
-            raise
+            if constraint_name(error) != "operations_one_running":
+                raise
+        return None
+
+    async def _by_state(
+        self, connection: Connection, command: Command, at_once: AtOnce
+    ) -> tuple[Operation, Order] | None:
+        """Record a command that the order's state decides, in one statement."""
+        request = command.request
+        operation = self._operation(command, new_id(), at_once.work)
+        order = await hot.begin(
+            connection,
+            operation=operation,
+            answer=self._idempotency.values(request.key),
+            change=lines.accepted_at_once(command.order_id, at_once, request.remarks),
+            states=at_once.states,
+            amount=request.amount,
+        )
         return None if order is None else (operation, order)
+
+    async def _as_read(
+        self, connection: Connection, command: Command, decide: Accept
+    ) -> tuple[Operation, Order] | None:
+        """Decide on the order as it is read, and record that if it is so still."""
+        request, operation_id = command.request, new_id()
+        try:
+            before, running = await hot.read(
+                connection, marketplace_id=request.marketplace_id, order_id=command.order_id
+            )
+            accepted = decide(before, operation_id)
+            domain.require_amount(before, request.amount)
+        except DomainError:
+            # Its key may have an answer, which goes first.
+            return None
+        if running is not None or accepted.work is None or accepted.order is before:
+            return None
+        operation = self._operation(command, operation_id, accepted.work)
+        after = with_version(accepted.order, accepted.facts)
+        is_begun = await hot.record(
+            connection,
+            operation=operation,
+            before=before,
+            after=after,
+            facts=accepted.facts,
+            answer=self._idempotency.values(request.key),
+            change=lines.accepted(before, after, accepted.work, request.remarks),
+        )
+        return (operation, after) if is_begun else None
 
     async def claim_and_lock(self, tx: Transaction, command: Command) -> Answer | hot.Begun:
         """Take the request's key and lock the order; or give the answer that the key has.

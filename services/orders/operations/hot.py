@@ -1,6 +1,6 @@
 """The hot statements of orders: each does in one turn what the stores do in several.
 
-Reading and creating an order, beginning an operation and ending one are most of the load; a
+Reading and creating an order, beginning an operation and its steps are most of the load; a
 statement waited for costs more than what it does. The parts are the chassis' own statements, put
 together.
 """
@@ -101,7 +101,7 @@ async def claim_and_lock(
     return Begun(order=store.order_of(row), operation=running_of(row))
 
 
-async def end(
+async def record(
     connection: Connection,
     *,
     operation: Operation,
@@ -109,12 +109,40 @@ async def end(
     after: Order,
     facts: Sequence[Fact],
     answer: dict[str, object],
-) -> None:
-    """End an operation as succeeded: its order, the events, the answer, all or nothing.
+    change: Change,
+) -> bool:
+    """Record an operation, and what its command makes of an order that was read without a lock.
 
+    Returns False where the order is not as it was read, an operation runs on it, or the key was
+    used before; nothing was written, and `claim_and_lock` finds the reason.
+    Raises: UniqueViolation: operations_one_running.
+    """
+    values = store.values_of(after) | answer | operation_store.values_of(operation)
+    values |= {"version_before": before.version, "updated_before": before.updated_at}
+    values |= audit.values(change, marketplace_id=operation.marketplace_id)
+    events = store.events_of(after, facts, request_id=operation.request_id)
+    values |= outbox.values(events, on=connection)
+    begun: int = await connection.fetchval(_RECORD, values)
+    return begun == 1
+
+
+async def advance(
+    connection: Connection,
+    *,
+    operation: Operation,
+    before: Order,
+    after: Order,
+    facts: Sequence[Fact],
+    answer: dict[str, object] | None,
+    ends: bool,
+) -> None:
+    """Write an operation's order, its events and its answer, all or nothing.
+
+    answer: Idempotency.values of the key and the body; None: not answered by this. ends: the
+    operation has succeeded.
     Raises: LeaseLost; OrderMovedOn: the order is not as it was read; nothing was written.
     """
-    values = store.values_of(after) | answer
+    values = store.values_of(after) | (answer or {})
     values |= {
         "version_before": before.version,
         "operation_id": operation.id,
@@ -122,7 +150,7 @@ async def end(
     }
     events = store.events_of(after, facts, request_id=operation.request_id)
     values |= outbox.values(events, on=connection)
-    row = await connection.fetchrow(_END, values)
+    row = await connection.fetchrow(_ADVANCE[answer is not None, ends], values)
     if row is None or row.held != 1:
         raise LeaseLost(operation.id)
     if row.moved != 1:
@@ -155,6 +183,14 @@ told as ({outbox.INSERT} where exists (select from made)),
 noted as ({audit.INSERT} where exists (select from made))
 select count(*) from made
 """  # noqa: S608
+# The key, where the order was found and no operation runs on it.
+_CLAIMED = f"""claimed as (
+    {idempotency.CLAIM_SELECT} where exists (select from locked) and not exists (
+        select from operations where marketplace_id = %(op_marketplace)s
+            and order_id = %(op_order)s and state = 'running'
+    )
+    on conflict do nothing returning 1
+)"""  # noqa: S608
 _BEGIN = f"""
 with locked as (
     select {_COLUMNS} from orders
@@ -163,16 +199,25 @@ with locked as (
         and (%(order_amount)s::bigint is null or amount = %(order_amount)s::bigint)
     for update
 ),
-claimed as (
-    {idempotency.CLAIM_SELECT} where exists (select from locked) and not exists (
-        select from operations where marketplace_id = %(op_marketplace)s
-            and order_id = %(op_order)s and state = 'running'
-    )
-    on conflict do nothing returning 1
-),
+{_CLAIMED},
 begun as ({operation_store.INSERT_SELECT} where exists (select from claimed) returning 1),
 noted as ({audit.INSERT} where exists (select from begun))
 select {_COLUMNS} from locked where exists (select from begun)
+"""  # noqa: S608
+# An escrow's address changes an order, and not its version: no event tells it.
+_RECORD = f"""
+with locked as (
+    select from orders
+    where marketplace_id = %(op_marketplace)s and id = %(op_order)s
+        and version = %(version_before)s and updated_at = %(updated_before)s
+    for update
+),
+{_CLAIMED},
+moved as ({store.UPDATE} and exists (select from claimed) returning 1),
+begun as ({operation_store.INSERT_SELECT} where exists (select from moved) returning 1),
+told as ({outbox.INSERT} where exists (select from begun)),
+noted as ({audit.INSERT} where exists (select from begun))
+select count(*) from begun
 """  # noqa: S608
 RUNNING = ", ".join(f"running.{name} as running_{name}" for name in OPERATION_COLUMNS)
 _CLAIM_AND_LOCK = f"""
@@ -189,18 +234,25 @@ _READ = f"""
 select {columns_of("orders")}, {RUNNING} from orders {joined("orders.marketplace_id", "orders.id")}
 where orders.marketplace_id = %(marketplace_id)s and orders.id = %(id)s
 """  # noqa: S608
-_END = f"""
+_ENDED = """ended as (
+    update operations set state = 'succeeded', error = '', finished_at = now()
+    where id = %(operation_id)s and exists (select from moved)
+),"""
+_ANSWERED = f"answered as ({idempotency.ANSWER} and exists (select from moved)),"
+# By whether it answers, and whether it ends the operation.
+_ADVANCE = {
+    (answers, ends): f"""
 with held as (
     select from operations
     where id = %(operation_id)s and lease_epoch = %(operation_epoch)s and state = 'running'
     for update
 ),
 moved as ({store.UPDATE} and exists (select from held) returning 1),
-ended as (
-    update operations set state = 'succeeded', error = '', finished_at = now()
-    where id = %(operation_id)s and exists (select from moved)
-),
-told as ({outbox.INSERT} where exists (select from moved)),
-answered as ({idempotency.ANSWER} and exists (select from moved))
+{_ENDED if ends else ""}
+{_ANSWERED if answers else ""}
+told as ({outbox.INSERT} where exists (select from moved))
 select (select count(*) from held) as held, (select count(*) from moved) as moved
 """  # noqa: S608
+    for answers in (False, True)
+    for ends in (False, True)
+}

@@ -95,35 +95,39 @@ class Run:
         """
         saga, operation = self._saga, self.operation
         known, self._order = self._order, None
-        if known is not None and answers and ends:
-            after, answer = await self._end(known, decide)
-        else:
+        if known is None or (decided := decide(known))[0] is known:
             async with saga.database.transaction() as tx:
                 if ends:
                     await saga.operations.end(tx, operation, state="succeeded")
                 else:
                     await LEASES.fence(tx, self.lease)
                 after = await self._decided(tx, known, decide)
-                answer = Answer(body=saga.encode(after, None))
-                if answers:
+                answer = Answer(body=saga.encode(after, None)) if answers else None
+                if answer is not None:
                     await saga.idempotency.finish(tx, key_of(operation), answer.body)
+        else:
+            after, answer = await self._advanced(known, decided, answers=answers, ends=ends)
         self._order = after
-        self.tell(answer=answer if answers else None, ends=ends)
+        self.tell(answer=answer, ends=ends)
         return after
 
-    async def _end(self, before: Order, decide: Decide) -> tuple[Order, Answer]:
+    async def _advanced(
+        self, before: Order, decided: Decided, *, answers: bool, ends: bool
+    ) -> tuple[Order, Answer | None]:
+        """Save what was decided on the order as it was read, in one statement."""
         saga, operation = self._saga, self.operation
-        decided, facts = decide(before)
-        after = with_version(decided, facts)
-        answer = Answer(body=saga.encode(after, None))
+        after = with_version(*decided)
+        answer = Answer(body=saga.encode(after, None)) if answers else None
+        kept = None if answer is None else saga.idempotency.values(key_of(operation), answer.body)
         async with saga.database.statement() as connection:
-            await hot.end(
+            await hot.advance(
                 connection,
                 operation=operation,
                 before=before,
                 after=after,
-                facts=facts,
-                answer=saga.idempotency.values(key_of(operation), answer.body),
+                facts=decided[1],
+                answer=kept,
+                ends=ends,
             )
         return after, answer
 

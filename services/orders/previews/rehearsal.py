@@ -26,7 +26,6 @@ from services.orders.operations.operation_store import OperationStore
 from services.orders.operations.saga import Decide, NotYet, Run, Saga
 from services.orders.order.domain import Fact, Order
 from services.orders.order.store import OrderStore, with_version
-from services.orders.order.use_cases import AtOnce
 from services.orders.withdrawals.carrier import Carrier
 from services.orders.withdrawals.domain import Withdrawal
 from services.orders.withdrawals.store import WithdrawalStore
@@ -181,9 +180,7 @@ class WithdrawalsRead(WithdrawalStore):
 class RehearsedCommands(CommandRunner):
     """Begins commands on an order that is read without a lock."""
 
-    async def begin_at_once(
-        self, command: Command, at_once: AtOnce
-    ) -> tuple[Operation, Order] | None:
+    async def begin_at_once(self, command: Command) -> tuple[Operation, Order] | None:
         """Write nothing: the slower way decides the same."""
         return None
 
