@@ -16,7 +16,6 @@ from deploy.local.settings import StackSettings
 from deploy.local.stack import Stack
 from deploy.local.supervisor import describe
 
-WATCH_SECONDS = 0.5
 WRONG_SETTING = 2
 
 
@@ -63,7 +62,6 @@ def _serve(stack: Stack, say: Callable[[str], None]) -> int:
         _welcome(stack.start(), say)
         while True:
             stack.watch()
-            time.sleep(WATCH_SECONDS)
     except KeyboardInterrupt:
         say("stopping")
         return 0

@@ -8,12 +8,13 @@ child: start children from the main thread only.
 import contextlib
 import os
 import pwd
+import select
 import shutil
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO
@@ -161,6 +162,17 @@ def run(command: Command, *, log_path: Path, timeout_seconds: float = 60) -> Non
     finally:
         if process.exit_code() is None:
             process.kill()
+
+
+def wait_for_an_end(processes: Iterable[Process], *, seconds: float) -> None:
+    """Wait until one of some processes has ended, at most so long. Raises: OSError: it cannot."""
+    with contextlib.ExitStack() as stack:
+        ends = select.poll()
+        for process in processes:
+            end = os.pidfd_open(process.pid)
+            stack.callback(os.close, end)
+            ends.register(end, select.POLLIN)
+        ends.poll(seconds * 1000)
 
 
 def python_module(*arguments: str) -> list[str]:

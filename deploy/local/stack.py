@@ -124,8 +124,9 @@ class Stack:
         return self._document
 
     def watch(self) -> None:
-        """Check the parts once, and restart what has exited."""
+        """Restart what has exited, and wait until it is time to look again."""
         self._supervisor.look()
+        self._supervisor.wait()
 
     def stop(self) -> dict[str, int]:
         """Stop what runs, in the reverse order; returns exit codes by part."""

@@ -6,12 +6,14 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from deploy.local.process import Process
+from deploy.local.process import Process, wait_for_an_end
 from deploy.local.settings import DEFAULT_LOG_MEGABYTES, DEFAULT_RESTART_PAUSE, MEGABYTE
 
 FIRST_PAUSE_SECONDS = 0.2
 # After this long a part counts as healthy: its next pause is the first one again.
 HEALTHY_SECONDS = 30.0
+# Between two looks: while all parts run, and while one is to be restarted or to become ready.
+QUIET_SECONDS, BUSY_SECONDS = 5.0, 0.5
 
 
 class Part(Protocol):
@@ -77,6 +79,18 @@ class Supervisor:
                 self._plan(watch, code)
             elif time.monotonic() >= watch.start_at:
                 self._start(watch)
+
+    def wait(self) -> None:
+        """Wait until it is time to look: at once when a part ends, else after a while."""
+        if any(watch.is_down for watch in self._watches):
+            time.sleep(BUSY_SECONDS)
+            return
+        try:
+            running = [watch.part.process for watch in self._watches]
+            wait_for_an_end(running, seconds=QUIET_SECONDS)
+        except OSError:
+            # One has just gone, or this kernel cannot tell.
+            time.sleep(BUSY_SECONDS)
 
     def stop(self, groups: Iterable[Iterable[str]]) -> dict[str, int]:
         """Stop one group after the other; returns the exit code of each part."""

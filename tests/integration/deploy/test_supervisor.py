@@ -5,6 +5,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -72,6 +73,26 @@ def test_a_killed_part_is_restarted_and_both_are_reported(tmp_path: Path) -> Non
     assert supervisor.pids()["ledger"] != first
     assert changes == [1]
     assert supervisor.stop([["ledger"]]) == {"ledger": -signal.SIGTERM}
+
+
+def test_the_end_of_a_part_is_noticed_at_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("deploy.local.supervisor.QUIET_SECONDS", 60.0)
+    said: list[str] = []
+    supervisor = Supervisor(say=said.append, changed=lambda: None)
+    for name in ("ledger", "orders"):
+        supervisor.add(name, Script(tmp_path, name, SLEEPER))
+    killer = threading.Timer(0.2, os.kill, (supervisor.pids()["orders"], signal.SIGKILL))
+    began = time.monotonic()
+
+    killer.start()
+    supervisor.wait()
+    supervisor.look()
+
+    assert said == ["orders exited with SIGKILL; restarting in 0.2 s"]
+    assert time.monotonic() - began < 30
+    supervisor.stop([["ledger", "orders"]])
 
 
 def test_a_large_log_is_rotated_while_its_part_writes_on(tmp_path: Path) -> None:
