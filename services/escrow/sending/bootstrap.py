@@ -6,7 +6,7 @@ again until the chain shows its effect, and a second landing is refused by the c
 """
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from chassis.database import Database
@@ -102,9 +102,11 @@ class Bootstrap:
         while True:
             await asyncio.sleep(self._plan.renew_seconds)
             try:
-                async with only_one(self._database, kind="escrow", name="bootstrap"):
-                    await self.renew()
-                    await self._keeper.look_in_time()
+                # Mostly nothing is to be done, and the lock takes a connection of its own.
+                if await self._is_due():
+                    async with only_one(self._database, kind="escrow", name="bootstrap"):
+                        await self.renew()
+                        await self._keeper.look_in_time()
             except (Unavailable, FailedPrecondition) as error:
                 log.warning("channels.waits", error=type(error).__name__, why=str(error)[:200])
 
@@ -114,20 +116,36 @@ class Bootstrap:
         Raises: ChainUnavailable; PlatformNotFunded.
         """
         platform = await self._keyring.platform()
+        _, low = await self._look(platform)
+        await self._top_up(platform, low)
+        await self._make_channels(platform)
+
+    async def _is_due(self) -> bool:
+        """Tell whether `renew` or the keeper has something to do. Raises: ChainUnavailable."""
+        known, low = await self._look(await self._keyring.platform())
+        async with self._database.statement() as connection:
+            held = await self._accounts.channels_held_up(connection)
+        is_missing = len(known) < self._plan.channels + held
+        is_closed = any(channel.next_sequence is None for channel in known)
+        return bool(low) or is_missing or is_closed or self._keeper.is_due
+
+    async def _look(self, platform: Signer) -> tuple[list[Channel], list[str]]:
+        """Return the channel accounts, and the addresses of those that are to be given lumens.
+
+        Raises: ChainUnavailable.
+        """
         if (funds := await self._chain.account(platform.address)) is not None:
             LUMENS.labels("platform").set(funds.lumens / STROOPS)
             RESERVES.set(funds.sponsored * BASE_RESERVE)
-        async with self._database.transaction() as tx:
-            known = await self._accounts.channels(tx)
+        async with self._database.statement() as connection:
+            known = await self._accounts.channels(connection)
         left = await self._chain.lumens([channel.address for channel in known])
         if left:
             LUMENS.labels("channel").set(min(left.values()) / STROOPS)
-        if self._plan.channel_balance:
-            await self._top_up(platform, left)
-        await self._make_channels(platform)
+        least = self._plan.channel_least if self._plan.channel_balance else 0
+        return known, [address for address, lumens in left.items() if lumens < least]
 
-    async def _top_up(self, platform: Signer, left: Mapping[str, int]) -> None:
-        low = [address for address, lumens in left.items() if lumens < self._plan.channel_least]
+    async def _top_up(self, platform: Signer, low: Sequence[str]) -> None:
         for start in range(0, len(low), CHANNELS_PER_TRANSACTION):
             channels = tuple(low[start : start + CHANNELS_PER_TRANSACTION])
             await self._sender.until_landed(

@@ -55,11 +55,16 @@ class Keeper:
         self._days = days
         self._look_at = 0.0
 
+    @property
+    def is_due(self) -> bool:
+        """Tell whether the last look was an hour ago."""
+        return asyncio.get_running_loop().time() >= self._look_at
+
     async def look_in_time(self) -> None:
         """Look, if the last look was an hour ago. Raises: as `look`."""
-        now = asyncio.get_running_loop().time()
-        if now < self._look_at:
+        if not self.is_due:
             return
+        now = asyncio.get_running_loop().time()
         await self.look()
         self._look_at = now + LOOK_SECONDS
 

@@ -1,5 +1,7 @@
 """The first start and what keeps the channel accounts going."""
 
+import asyncio
+import math
 import uuid
 from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
@@ -19,6 +21,7 @@ from tests.integration.escrow.world import (
     new_escrow,
     succeeded,
 )
+from tests.patience import until
 
 
 @pytest.fixture
@@ -152,6 +155,28 @@ async def test_channel_accounts_that_hold_too_little_are_topped_up_and_none_is_l
     given = rich.house.settings.channel_lumens * UNIT
     assert {has[each] - had[each] for each in before} == {given}
     await rich.funded()
+
+
+async def test_what_channel_accounts_lack_is_noticed_while_the_service_runs(rich: World) -> None:
+    before, chain = await channels_of(rich), rich.house.chain
+    bootstrap = rich.house.bootstrap()
+    bootstrap._keeper._look_at = math.inf
+    assert not await bootstrap._is_due()
+
+    async def is_one_made() -> bool:
+        return len(await channels_of(rich)) == len(before) + 1
+
+    async def is_topped_up() -> bool:
+        return min((await chain.lumens(before)).values()) > 21 * UNIT
+
+    bootstrap._plan = replace(bootstrap._plan, channels=len(before) + 1, renew_seconds=0)
+    keeping = asyncio.create_task(bootstrap.keep())
+    await until(is_one_made)
+    bootstrap._plan = replace(bootstrap._plan, channel_least=21 * UNIT)
+    await until(is_topped_up)
+
+    keeping.cancel()
+    await asyncio.gather(keeping, return_exceptions=True)
 
 
 async def test_a_contract_waits_for_the_wallets_of_its_parties(alone: World) -> None:
