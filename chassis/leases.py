@@ -7,7 +7,6 @@ past its lease writes nothing.
 
 import asyncio
 import contextlib
-import random
 import time
 import uuid
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
@@ -16,13 +15,11 @@ from typing import Any
 
 from chassis.database import Database, Transaction
 from chassis.telemetry import logger
-from chassis.waiting import Bell
+from chassis.waiting import Bell, at_most
 from kernel.errors import Unavailable
 
 # Between two looks for work that another process has left: while any runs, and while none does.
 IDLE_SECONDS, SELDOM_SECONDS = 1.0, 5.0
-# Loops of one process that look equally often do not look at once, on a connection each.
-LEAST_SHARE = 0.8
 GIVE_BACK_SECONDS = 2.0
 FIRST_BACKOFF_SECONDS = 0.1
 LONGEST_BACKOFF_SECONDS = 5.0
@@ -188,7 +185,7 @@ class Leases:
             while True:
                 self._bell.silence()
                 seconds = await self._claim_due(is_rung=is_rung)
-                is_rung = seconds == 0 or await self._bell.wait(seconds=_about(seconds))
+                is_rung = seconds == 0 or await self._bell.wait(seconds=at_most(seconds))
         finally:
             heartbeat.cancel()
             await self._stop()
@@ -292,10 +289,6 @@ class Leases:
         with contextlib.suppress(Unavailable, TimeoutError):
             async with asyncio.timeout(GIVE_BACK_SECONDS), self._database.transaction() as tx:
                 await self._table.give_back(tx, tasks)
-
-
-def _about(seconds: float) -> float:
-    return seconds * random.uniform(LEAST_SHARE, 1)  # noqa: S311 - jitter
 
 
 def _lease(row: Any) -> Lease:

@@ -23,6 +23,7 @@ from prometheus_client import (
 
 from chassis.database import Database
 from chassis.telemetry import logger
+from chassis.waiting import at_most
 
 MEASURE_SECONDS = 15.0
 # A release takes seconds on chain; a read takes milliseconds.
@@ -152,7 +153,7 @@ class Measuring:
                 # A stale gauge shows by its age; the program goes on.
                 NOT_MEASURED.inc()
                 log.warning("metrics.not_measured", exc_info=True)
-            await asyncio.sleep(MEASURE_SECONDS)
+            await asyncio.sleep(at_most(MEASURE_SECONDS))
 
     async def measure(self) -> None:
         """Ask everything in one statement, so of one moment. Raises: Unavailable."""

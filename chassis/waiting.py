@@ -5,12 +5,14 @@ look for everybody who waits, and none while nobody does.
 """
 
 import asyncio
+import random
 from collections import defaultdict
 from collections.abc import Awaitable, Callable, Collection, Hashable, Iterator
 from contextlib import contextmanager, suppress
 from typing import Generic, TypeVar
 
 LOOK_SECONDS = 0.1
+LEAST_SHARE = 0.8
 NameT = TypeVar("NameT", bound=Hashable)
 
 
@@ -104,6 +106,14 @@ class Ends(Generic[NameT]):
         for events in self._waiters.values():
             for event in events:
                 event.set()
+
+
+def at_most(seconds: float) -> float:
+    """Return a pause that is a little shorter, by chance.
+
+    Loops of one process that look equally often then do not look at once, on a connection each.
+    """
+    return seconds * random.uniform(LEAST_SHARE, 1)  # noqa: S311 - jitter
 
 
 def end_if_cancelled() -> None:

@@ -19,7 +19,7 @@ from chassis.outbox import Outbox
 from chassis.relay import CONNECTIONS as RELAY_CONNECTIONS
 from chassis.runner import App
 from chassis.server import Binding
-from chassis.waiting import Bell
+from chassis.waiting import Bell, at_most
 from kernel.clock import Clock, SystemClock
 from services.orders import wire
 from services.orders.deadlines import wire as deadlines_wire
@@ -196,7 +196,7 @@ def _rehearsal(
 async def _every(seconds: float, work: Callable[[], Awaitable[object]]) -> None:
     while True:
         await work()
-        await asyncio.sleep(seconds)
+        await asyncio.sleep(at_most(seconds))
 
 
 class Parts:
