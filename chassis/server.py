@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import grpc
 from grpc_health.v1 import health_pb2, health_pb2_grpc
@@ -80,7 +80,7 @@ class Server:
             maximum_concurrent_rpcs=WALL * calls_max + HEALTH_CALLS,
         )
         for each in served.values():
-            each.add(each.servicer, self._server)
+            each.add(each.servicer, cast("grpc.aio.Server", _FoundByName(self._server)))
         self._health = health_aio.HealthServicer()
         health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
         self._probed: grpc.aio.Server | None = None
@@ -132,6 +132,20 @@ class Server:
         await self._interceptor.drain(seconds=max(until - clock(), LEAST_DRAIN_SECONDS))
         if self._probed is not None:
             await self._probed.stop(None)
+
+
+class _FoundByName:
+    """A server to add methods to, which looks a call's method up when the call is there.
+
+    gRPC waits for the next call of each registered method on its own: at every call, it goes
+    through all of them.
+    """
+
+    def __init__(self, server: grpc.aio.Server) -> None:
+        self.add_generic_rpc_handlers = server.add_generic_rpc_handlers
+
+    def add_registered_method_handlers(self, *_: object) -> None:
+        """Register nothing: the generic handlers have the same methods."""
 
 
 def _listen(server: grpc.aio.Server, place: str, *, own: Certificates | None) -> int:
