@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 from orchestrator.common.v1 import common_pb2
 from orchestrator.orders.v1 import orders_pb2
 
-from chassis.wire import instant_to_proto
+from chassis.wire import fill_instant, instant_to_proto
 from kernel.errors import InvalidArgument
 from kernel.money import USDC
 from services.orders.funds.credit import Credit
@@ -30,6 +30,17 @@ from services.orders.peers.ports import TimelineItem
 from services.orders.people.users import User, UserType
 from services.orders.reconciliation.holdings import Found, Reconciliation, Waiting
 
+# The instants of an order that may not have come yet, but for the first two.
+_INSTANTS = (
+    "created_at",
+    "updated_at",
+    "reserved_at",
+    "funded_at",
+    "confirmed_at",
+    "released_at",
+    "refunded_at",
+    "closed_at",
+)
 EnumT = TypeVar("EnumT", Party, DisputeReason, Decision, Origin, UserType, State, Sort)
 
 
@@ -151,54 +162,44 @@ def encode_order(order: Order, operation: Operation | None) -> bytes:
 
 
 def order_to_proto(order: Order, operation: Operation | None = None) -> orders_pb2.Order:
-    """Encode an order, with the operation that runs on it."""
+    """Encode an order, with the operation that runs on it.
+
+    Parts are filled in where they are: a message given to another one is copied by its bytes.
+    """
     final = "UNSPECIFIED" if order.final_status is None else order.final_status.value
     message = orders_pb2.Order(
         id=str(order.id),
         marketplace_id=str(order.marketplace_id),
-        buyer=_user_name(order.buyer),
-        seller=_user_name(order.seller),
-        amount=_money(order, order.amount),
         title=order.title,
         description=order.description,
         state=f"ORDER_STATE_{order.state.value}",
         final_status=f"FINAL_STATUS_{final}",
         origin=f"ORIGIN_{order.origin.value}",
         client_order_ref=order.client_order_ref,
-        milestones=[
-            orders_pb2.Milestone(
-                ref=one.ref,
-                title=one.title,
-                amount=_money(order, one.minor_units),
-                description=one.description,
-                completed_at=instant_to_proto(one.completed_at),
-            )
-            for one in order.milestones
-        ],
         metadata_json=order.metadata_json,
         version=order.version,
         platform_fee_bps=order.platform_fee_bps,
-        platform_fee=_money(order, order.platform_fee),
-        created_at=instant_to_proto(order.created_at),
-        updated_at=instant_to_proto(order.updated_at),
         currency=order.currency,
         intention_id=order.intention_id,
         contract_template_id=order.contract_template_id,
         contract_id=order.contract_id,
         contract_terms_json=order.contract_terms_json,
     )
+    _fill_user(message.buyer, order.buyer)
+    _fill_user(message.seller, order.seller)
+    _fill_money(message.amount, order, order.amount)
+    _fill_money(message.platform_fee, order, order.platform_fee)
+    for one in order.milestones:
+        part = message.milestones.add(ref=one.ref, title=one.title, description=one.description)
+        _fill_money(part.amount, order, one.minor_units)
+        _add_instant(part, "completed_at", one.completed_at)
     _add_parts(message, order)
     _add_instants(message, order)
     if operation is not None:
-        message.operation.CopyFrom(
-            orders_pb2.Operation(
-                id=str(operation.id),
-                kind=operation.kind.value,
-                state="RUNNING",
-                attempts=operation.attempts,
-                started_at=instant_to_proto(operation.started_at),
-            )
-        )
+        running = message.operation
+        running.id, running.kind = str(operation.id), operation.kind.value
+        running.state, running.attempts = "RUNNING", operation.attempts
+        fill_instant(running.started_at, operation.started_at)
     return message
 
 
@@ -237,24 +238,15 @@ def _add_parts(message: orders_pb2.Order, order: Order) -> None:
 
 
 def _add_instants(message: orders_pb2.Order, order: Order) -> None:
-    for name in (
-        "reserved_at",
-        "funded_at",
-        "confirmed_at",
-        "released_at",
-        "refunded_at",
-        "closed_at",
-    ):
-        at = getattr(order, name)
-        if at is not None:
-            getattr(message, name).FromDatetime(at)
+    for name in _INSTANTS:
+        _add_instant(message, name, getattr(order, name))
     if order.released_at is not None:
-        message.released_amount.CopyFrom(_money(order, order.released_amount))
-        message.released_share.CopyFrom(_money(order, order.released_share))
+        _fill_money(message.released_amount, order, order.released_amount)
+        _fill_money(message.released_share, order, order.released_share)
     if order.refunded_at is not None:
-        message.refunded_amount.CopyFrom(_money(order, order.refunded_amount))
+        _fill_money(message.refunded_amount, order, order.refunded_amount)
     if order.closed_at is not None:
-        message.charged_fee.CopyFrom(_money(order, order.charged_fee))
+        _fill_money(message.charged_fee, order, order.charged_fee)
 
 
 def timeline_to_proto(items: Sequence[TimelineItem]) -> orders_pb2.Timeline:
@@ -299,6 +291,19 @@ def receipt_to_proto(receipt_id: uuid.UUID, order: Order) -> orders_pb2.Receipt:
         created_at=instant_to_proto(order.closed_at),
         currency=order.currency,
     )
+
+
+def _fill_money(message: common_pb2.Money, order: Order, minor_units: int) -> None:
+    message.asset, message.minor_units = order.asset, minor_units
+
+
+def _fill_user(message: common_pb2.UserRef, name: UserName) -> None:
+    message.id, message.public_id = str(name.id), name.public_id
+
+
+def _add_instant(message: Any, field: str, at: dt.datetime | None) -> None:
+    if at is not None:
+        fill_instant(getattr(message, field), at)
 
 
 def _money(order: Order, minor_units: int) -> common_pb2.Money:
