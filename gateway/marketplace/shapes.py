@@ -15,11 +15,10 @@ from orchestrator.common.v1 import common_pb2
 from pydantic import ConfigDict, Field, GetPydanticSchema, StringConstraints, with_config
 from typing_extensions import TypedDict
 
-from chassis.wire import instant_from_proto
+from chassis.wire import milliseconds_text
 from gateway.answers import Answer
 from gateway.models import Cursor, PageSize, Request
 from kernel import urls
-from kernel.clock import to_milliseconds_text
 from kernel.ids import parse_uuid, to_public
 from kernel.money import USDC, to_text
 
@@ -164,7 +163,7 @@ def page(items: list[DataT], *, next_token: str) -> Answer[Page[DataT]]:
 
 def time(at: timestamp_pb2.Timestamp) -> str:
     """Print an instant."""
-    return to_milliseconds_text(instant_from_proto(at))
+    return milliseconds_text(at)
 
 
 def time_or_none(message: Message, name: str) -> str | None:

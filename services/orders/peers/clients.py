@@ -7,7 +7,6 @@ from typing import Any, TypeAlias, TypeVar, cast
 import grpc
 import orjson
 from google.protobuf.message import Message
-from google.protobuf.timestamp_pb2 import Timestamp
 from orchestrator.common.v1 import common_pb2
 from orchestrator.disputes.v1 import disputes_pb2, disputes_pb2_grpc
 from orchestrator.escrow.v1 import escrow_pb2, escrow_pb2_grpc
@@ -15,8 +14,7 @@ from orchestrator.ledger.v1 import ledger_pb2, ledger_pb2_grpc
 
 from chassis.channel import Caller
 from chassis.idempotency import fingerprint
-from chassis.wire import instant_from_proto
-from kernel.clock import to_milliseconds_text
+from chassis.wire import milliseconds_text
 from kernel.ids import derived_id
 from kernel.money import USDC, to_text
 from services.orders.order.domain import Order, UserName
@@ -73,7 +71,7 @@ class LedgerClient:
         response = await self._caller.call(self._stub.ListTransfers, request)
         return [
             TimelineItem(
-                at=_text(transfer.at),
+                at=milliseconds_text(transfer.at),
                 kind="TRANSFER",
                 name=_name(ledger_pb2.TransferCode, transfer.code, "TRANSFER_CODE_"),
                 details={
@@ -242,7 +240,7 @@ class EscrowClient:
         response = await self._caller.call(self._stub.ListTransactions, request)
         return [
             TimelineItem(
-                at=_text(transaction.at),
+                at=milliseconds_text(transaction.at),
                 kind="TRANSACTION",
                 name=transaction.name,
                 details={
@@ -394,7 +392,3 @@ def _money(asset: str, minor_units: int) -> common_pb2.Money:
 
 def _name(enum: Any, value: int, prefix: str) -> str:
     return str(enum.Name(value)).removeprefix(prefix)
-
-
-def _text(at: Timestamp) -> str:
-    return to_milliseconds_text(instant_from_proto(at))
