@@ -39,20 +39,23 @@ class Server(uvicorn.Server):
     def __init__(self, app: Dispatcher, settings: GatewaySettings) -> None:
         super().__init__(_config(app, settings))
         self._app = app
-        self._is_ending = asyncio.Event()
+        # Set when it is time to look: a moment has passed, or the process is to end.
+        self._tick = asyncio.Event()
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """Begin to stop."""
         self._app.stop_waiting()
         super().handle_exit(sig, frame)
-        self._is_ending.set()
+        self._tick.set()
 
     async def main_loop(self) -> None:
         """Keep the date of answers until the end; Uvicorn itself wakes up more often."""
+        loop = asyncio.get_running_loop()
         while not await self.on_tick(0):
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(TICK_SECONDS):
-                    await self._is_ending.wait()
+            self._tick.clear()
+            next_tick = loop.call_later(TICK_SECONDS, self._tick.set)
+            await self._tick.wait()
+            next_tick.cancel()
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
