@@ -60,6 +60,14 @@ def who(stack: RunningStack, key: str) -> dict[str, Any]:
     return found
 
 
+def test_the_date_of_answers_goes_on(stack: RunningStack) -> None:
+    def date() -> str:
+        return httpx.get(f"{stack.url}/api/v1/health").headers["date"]
+
+    first = date()
+    wait_for(lambda: date() != first)
+
+
 def make(target: str, run_dir: Path, *words: str) -> subprocess.CompletedProcess[str]:
     """Run a make target."""
     return subprocess.run(
