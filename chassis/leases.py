@@ -273,8 +273,8 @@ class Leases:
 
     async def _renew(self, leases: Collection[Lease]) -> set[Lease]:
         asked_at = time.monotonic()
-        async with self._database.transaction() as tx:
-            held = await self._table.renew(tx, leases, seconds=self._seconds)
+        async with self._database.statement() as connection:
+            held = await self._table.renew(connection, leases, seconds=self._seconds)
         self._asked_at |= {lease: asked_at for lease in held if lease in self._tasks}
         return held
 

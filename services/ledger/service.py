@@ -84,8 +84,8 @@ class LedgerService:
         self, *, marketplace_id: MarketplaceId, user_id: UserId, asset: str
     ) -> Balance:
         """Return a user's balance. Raises: UserNotFound."""
-        async with self._database.transaction() as tx:
-            return await self._require(tx, marketplace_id, user_id, asset)
+        async with self._database.statement() as connection:
+            return await self._require(connection, marketplace_id, user_id, asset)
 
     async def list_entries(
         self,

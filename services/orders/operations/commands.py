@@ -205,6 +205,7 @@ class CommandRunner:
         """Record a command without a transaction that locks first what it decides on.
 
         None: a condition does not hold, and nothing was written; find out which.
+        Raises: _BusyError; as Idempotency.known.
         """
         try:
             async with self._database.statement() as connection:
@@ -236,7 +237,10 @@ class CommandRunner:
     async def _as_read(
         self, connection: Connection, command: Command, decide: Accept
     ) -> tuple[Operation, Order] | None:
-        """Decide on the order as it is read, and record that if it is so still."""
+        """Decide on the order as it is read, and record that if it is so still.
+
+        Raises: _BusyError; as Idempotency.known.
+        """
         request, operation_id = command.request, new_id()
         try:
             before, running = await hot.read(
@@ -247,8 +251,12 @@ class CommandRunner:
         except DomainError:
             # Its key may have an answer, which goes first.
             return None
-        if running is not None or accepted.work is None or accepted.order is before:
+        if accepted.work is None or accepted.order is before:
             return None
+        if running is not None:
+            if await self._idempotency.known(connection, request.key) is not None:
+                return None
+            raise _BusyError(running=running, order=before, work=accepted.work)
         operation = self._operation(command, operation_id, accepted.work)
         after = with_version(accepted.order, accepted.facts)
         is_begun = await hot.record(

@@ -76,9 +76,9 @@ class Run:
         """Return the order as it is now."""
         if self._order is None:
             saga, operation = self._saga, self.operation
-            async with saga.database.transaction() as tx:
+            async with saga.database.statement() as connection:
                 self._order = await saga.orders.get(
-                    tx, marketplace_id=operation.marketplace_id, order_id=operation.order_id
+                    connection, marketplace_id=operation.marketplace_id, order_id=operation.order_id
                 )
         return self._order
 
@@ -297,8 +297,8 @@ class Saga:
         return await LEASES.claim(tx, limit=min(most, TAKE_OVER_BATCH), seconds=LEASE_SECONDS)
 
     async def _ended_among(self, operation_ids: Collection[uuid.UUID]) -> list[uuid.UUID]:
-        async with self.database.transaction() as tx:
-            return await self.operations.ended_among(tx, operation_ids)
+        async with self.database.statement() as connection:
+            return await self.operations.ended_among(connection, operation_ids)
 
     async def _carry_out(self, lease: Lease) -> None:
         """Try an operation's step. Raises: LeaseLost; NotYet; what the step raises."""
@@ -317,8 +317,8 @@ class Saga:
 
     async def _claimed(self, lease: Lease) -> Run:
         """Begin with an operation that another process left. Raises: LeaseLost."""
-        async with self.database.transaction() as tx:
-            operation = await self.operations.under(tx, lease)
+        async with self.database.statement() as connection:
+            operation = await self.operations.under(connection, lease)
         if operation is None:
             raise LeaseLost
         log.warning("operation.taken_over", operation_id=str(operation.id))
@@ -336,8 +336,8 @@ class Saga:
         if run is None:
             return False
         try:
-            async with self.database.transaction() as tx:
-                is_held = await LEASES.is_held(tx, lease)
+            async with self.database.statement() as connection:
+                is_held = await LEASES.is_held(connection, lease)
         except Exception as unknown:  # noqa: BLE001 - the next try finds out
             log.warning("operation.lease_unknown", error=type(unknown).__name__)
             is_held = True

@@ -6,7 +6,7 @@ import psycopg
 import pytest
 from orchestrator.orders.v1 import orders_pb2
 
-from chassis.idempotency import Idempotency
+from chassis.idempotency import Idempotency, IdempotencyKeyReused
 from kernel.ids import new_id
 from services.orders.operations import hot, lines
 from services.orders.operations.operation import Operation
@@ -73,6 +73,19 @@ async def test_the_order_its_event_its_operation_and_its_line_are_written_togeth
 
     assert [await shop.count(table) for table in WRITTEN] == [count + 1 for count in counted]
     assert (await shop.read(order)).state is State.ESCROW_CREATING
+
+
+async def test_the_key_of_a_command_is_looked_at_before_it_waits_for_another(shop: Shop) -> None:
+    order = await shop.reserved_order()
+    shop.peers.escrow.gate.clear()
+    await shop.service.create_escrow(shop.ask(KEY, wait=0), order_id=oid(order))
+
+    with pytest.raises(IdempotencyKeyReused):
+        await shop.service.fund_escrow(
+            shop.ask(KEY, wait=0, fingerprint=b"other"), order_id=oid(order)
+        )
+
+    shop.peers.escrow.gate.set()
 
 
 async def record(shop: Shop, before: Order) -> bool:
