@@ -317,7 +317,7 @@ def _log_operator(name: str, code: str, reason: str) -> None:
 def _tell(name: str, started: float, code: str, reason: str) -> None:
     """Count an answer, and log it."""
     seconds = time.monotonic() - started
-    metrics.RPC_SECONDS.labels(name, code, reason).observe(seconds)
+    metrics.rpc_seconds(name, code, reason).observe(seconds)
     log.debug(
         "rpc",
         method=name,

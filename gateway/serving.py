@@ -162,7 +162,7 @@ class Server:
         """Count a request that has ended, and note it in the log."""
         # How long a stream or a file lasts is not a response time.
         if not operation.is_long:
-            metrics.HTTP_SECONDS.labels(operation.method, operation.path, status).observe(seconds)
+            metrics.http_seconds(operation.method, operation.path, status).observe(seconds)
         if refusal is not None or not operation.is_long:
             self._log(operation, one, status, refusal, seconds=seconds)
 

@@ -33,16 +33,23 @@ class SingleFlight(Generic[KeyT, ValueT]):
 
         Raises: as `look_up`, to every caller that waits for it.
         """
-        known = self._known.get(key)
-        if known is not None and known[0] + seconds > time.monotonic():
-            self._known.move_to_end(key)
-            return known[1]
+        known = self.recent(key, seconds=seconds)
+        if known is not None:
+            return known
         running = self._running.get(key)
         if running is None:
             running = asyncio.create_task(look_up())
             self._running[key] = running
             running.add_done_callback(lambda task: self._finish(key, task))
         return await asyncio.shield(running)
+
+    def recent(self, key: KeyT, *, seconds: float = math.inf) -> ValueT | None:
+        """Return the cached value if it is at most so old."""
+        known = self._known.get(key)
+        if known is None or known[0] + seconds <= time.monotonic():
+            return None
+        self._known.move_to_end(key)
+        return known[1]
 
     def put(self, key: KeyT, value: ValueT) -> None:
         """Cache a value that was learned in another way."""
