@@ -133,7 +133,7 @@ class Leases:
         claim: Claim | None = None,
         idle_seconds: float = IDLE_SECONDS,
         seldom_seconds: float = SELDOM_SECONDS,
-        has_shares: bool = False,
+        is_left: Callable[[], bool] | None = None,
     ) -> None:
         """Make the engine.
 
@@ -143,7 +143,8 @@ class Leases:
         takes at most so many due rows; by default the oldest. bell: rings when there may be work.
         idle_seconds, seldom_seconds: between two looks that no bell asked for, while work of any
         process runs, and while none does. What begins meanwhile has a lease, longer than both.
-        has_shares: claim leaves work of an owner who has enough, until some of it has ended.
+        is_left: tells of a claim that divides the places among owners whether it has left due work,
+        which may have a place when other work has ended.
         """
         self._database = database
         self._table = table
@@ -155,9 +156,9 @@ class Leases:
         self._claim = claim or self._oldest
         self._idle_seconds = idle_seconds
         self._seldom_seconds = seldom_seconds
-        self._has_shares = has_shares
+        self._is_left = is_left
         self._tasks: dict[Lease, asyncio.Task[None]] = {}
-        # The last look found work, or had no place for any.
+        # The last look found work, or had no place for any; of a claim with shares: left some.
         self._may_be_more = False
         # When each lease was asked for, by the monotonic clock.
         self._asked_at: dict[Lease, float] = {}
@@ -228,7 +229,7 @@ class Leases:
             return self._idle_seconds
         for lease in leases:
             self.begin(lease, asked_at=asked_at)
-        self._may_be_more = bool(leases)
+        self._may_be_more = bool(leases) if self._is_left is None else self._is_left()
         return 0 if len(leases) == free else self._idle_seconds
 
     async def _drive(self, lease: Lease) -> None:
@@ -252,7 +253,7 @@ class Leases:
             self._tasks.pop(lease, None)
             self._asked_at.pop(lease, None)
             # Its place may be for work that had none.
-            if self._has_shares or self._may_be_more:
+            if self._may_be_more:
                 self._bell.ring()
 
     async def _keep_renewed(self) -> None:

@@ -76,9 +76,16 @@ class Gaps:
         return True
 
 
-async def waiting(connection: Connection, *, limit: int) -> Sequence[tuple[object, ...]]:
-    """Return events that are not published, by id: what the relay sends of each."""
-    return await connection.fetch(_waiting(limit))
+async def waiting(
+    connection: Connection, *, limit: int, done: Collection[int] = ()
+) -> Sequence[tuple[object, ...]]:
+    """Return events that are not published, by id: what the relay sends of each.
+
+    done: events that are published, which is noted in the same statement.
+    """
+    if not done:
+        return await connection.fetch(_waiting(limit))
+    return await connection.fetch(_waiting(limit, first=_MARKED), {"ids": _ranges(done)})
 
 
 async def oldest(connection: Connection, marketplace_id: uuid.UUID) -> dt.datetime | None:
@@ -92,19 +99,28 @@ async def oldest(connection: Connection, marketplace_id: uuid.UUID) -> dt.dateti
 async def mark(connection: Connection, ids: Collection[int]) -> None:
     """Note that events are published."""
     if ids:
-        await connection.run(_MARK, {"ids": list(ids)})
+        await connection.run(_MARK, {"ids": _ranges(ids)})
+
+
+def _ranges(ids: Collection[int]) -> str:
+    """Spell ids as an int8multirange: as an array, PostgreSQL would plan for each one anew."""
+    return "{" + ",".join(f"[{each},{each + 1})" for each in ids) + "}"
 
 
 @functools.cache
-def _waiting(limit: int) -> str:
+def _waiting(
+    limit: int, first: str = "with published as (select ids from outbox_published)"
+) -> str:
     """Return the statement of `waiting`. Its limit is a constant, so that it is planned once.
 
     With a parameter, PostgreSQL plans it for each look, which takes longer than the look.
+    first: what gives the ids that are published.
     """
     return f"""
+{first}
 select o.id, o.event_id, o.event_type, o.marketplace_id, o.aggregate_type, o.aggregate_id,
        o.occurred, o.body, o.trace
-from outbox_published p
+from published p
 cross join unnest(int8multirange(int8range(0, null)) - p.ids) as gap
 cross join lateral (
     select id, event_id, event_type, marketplace_id, aggregate_type, aggregate_id, body, trace,
@@ -131,10 +147,8 @@ cross join lateral (
 ) o
 order by o.id limit 1
 """
-_MARK = """
-update outbox_published set ids = ids + (
-    select range_agg(int8range(id, id + 1)) from unnest(%(ids)s::bigint[]) as id)
-"""
+_MARK = "update outbox_published set ids = ids + %(ids)s::int8multirange"
+_MARKED = f"with published as ({_MARK} returning ids)"
 # The clock is read after the statement's snapshot was taken.
 _LOOK = """
 select (int8multirange(int8range(0, coalesce(

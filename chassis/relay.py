@@ -12,7 +12,7 @@ of a process that died between its commit and its word.
 import asyncio
 import contextlib
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 
 from nats.errors import Error as NatsError
@@ -33,6 +33,8 @@ CONNECTIONS = 1
 BATCH = 256
 # Between two looks for events, so that those of a busy service are published together.
 TOGETHER_SECONDS = 0.01
+# For so long it is not noted what was published: a look for the next events notes it, too.
+NOTE_SECONDS = 0.05
 # Between two looks that nothing asked for. Each is the heartbeat of the lock's session, too.
 SELDOM_SECONDS = 4.0
 # Between two words to the relay that leads.
@@ -77,26 +79,52 @@ async def _lead(database: Database, bus: Bus, signer: EventSigner | None) -> Non
             # What is noted need not be on the disk at once: an event of which the note is lost is
             # sent again, and the server knows its id.
             await connection.run("set synchronous_commit to off")
-            gaps, may_have_gaps, looked_for_gaps_at = Gaps(), True, time.monotonic()
-            while True:
-                # Before the look: what is told during it asks for another one.
-                told.clear()
-                looked_at = time.monotonic()
-                rows = await _unpublished(connection, database.schema, signer)
-                await _publish(connection, context, rows)
-                may_have_gaps = may_have_gaps or bool(rows)
-                if may_have_gaps and looked_at > looked_for_gaps_at + GAPS_SECONDS:
-                    below = rows[-1].id if rows else None
-                    may_have_gaps = await gaps.close(connection, below=below) or bool(rows)
-                    looked_for_gaps_at = looked_at
-                if len(rows) < BATCH:
-                    with contextlib.suppress(TimeoutError):
-                        async with asyncio.timeout(SELDOM_SECONDS):
-                            await told.wait()
-                await asyncio.sleep(looked_at + TOGETHER_SECONDS - time.monotonic())
+            await _relay(connection, context, database, signer)
     finally:
         telling.cancel()
         await asyncio.gather(telling, return_exceptions=True)
+
+
+async def _relay(
+    connection: Connection,
+    context: JetStreamContext,
+    database: Database,
+    signer: EventSigner | None,
+) -> None:
+    """Publish until cancelled. The notes of what was published follow a moment later."""
+    told, done = database.told, list[int]()
+    gaps, may_have_gaps, looked_for_gaps_at = Gaps(), True, time.monotonic()
+    try:
+        while True:
+            # Before the look: what is told during it asks for another one.
+            told.clear()
+            looked_at = time.monotonic()
+            rows, done = await _unpublished(connection, database.schema, signer, done), []
+            done = await _publish(connection, context, rows)
+            may_have_gaps = may_have_gaps or bool(rows)
+            if may_have_gaps and looked_at > looked_for_gaps_at + GAPS_SECONDS:
+                await published.mark(connection, done)
+                done, below = [], rows[-1].id if rows else None
+                may_have_gaps = await gaps.close(connection, below=below) or bool(rows)
+                looked_for_gaps_at = looked_at
+            if len(rows) < BATCH and not (done and await _is_told(told, seconds=NOTE_SECONDS)):
+                await published.mark(connection, done)
+                done = []
+                await _is_told(told, seconds=SELDOM_SECONDS)
+            await asyncio.sleep(looked_at + TOGETHER_SECONDS - time.monotonic())
+    except asyncio.CancelledError:
+        # Without the note they are sent again, and the server knows their ids.
+        with contextlib.suppress(Exception):
+            await published.mark(connection, done)
+        raise
+
+
+async def _is_told(told: asyncio.Event, *, seconds: float) -> bool:
+    """Wait for word of events, at most so long; returns whether there was one."""
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(seconds):
+            await told.wait()
+    return told.is_set()
 
 
 async def _tell_leader(database: Database) -> None:
@@ -121,9 +149,10 @@ def _channel(database: Database) -> str:
 
 
 async def _unpublished(
-    connection: Connection, schema: str, signer: EventSigner | None
+    connection: Connection, schema: str, signer: EventSigner | None, done: Collection[int]
 ) -> list[Row]:
-    rows = await published.waiting(connection, limit=BATCH)
+    """Read the events that are to be published. done: those of which this is to be noted first."""
+    rows = await published.waiting(connection, limit=BATCH, done=done)
     return [_row(schema, values, signer) for values in rows]
 
 
@@ -131,13 +160,17 @@ async def _publish(
     connection: Connection,
     context: JetStreamContext,
     rows: Sequence[Row],
-) -> None:
+) -> list[int]:
+    """Publish events; returns those of which it is still to be noted."""
+    done = list[int]()
     for wave in waves(rows):
+        await published.mark(connection, done)
         stored = await publish_all(context, [row.message for row in wave])
         done = [row.id for row, is_stored in zip(wave, stored, strict=True) if is_stored]
-        await published.mark(connection, done)
         if len(done) < len(wave):
+            await published.mark(connection, done)
             raise TimeoutError("not every event was acknowledged")
+    return done
 
 
 def waves(rows: Iterable[Row]) -> list[list[Row]]:

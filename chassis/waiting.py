@@ -6,7 +6,7 @@ look for everybody who waits, and none while nobody does.
 
 import asyncio
 import random
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Awaitable, Callable, Collection, Hashable, Iterator
 from contextlib import contextmanager, suppress
 from typing import Generic, TypeVar
@@ -47,6 +47,8 @@ class Ends(Generic[NameT]):
         """ended_among: asks the database which of some names have ended. Raises: Unavailable."""
         self._ended_among = ended_among
         self._waiters: defaultdict[NameT, set[asyncio.Event]] = defaultdict(set)
+        # Work of this process, whose end rings here.
+        self._here: Counter[NameT] = Counter()
         self._is_waited_for = asyncio.Event()
         # The process is about to stop: nobody waits any more.
         self.is_over = False
@@ -55,6 +57,24 @@ class Ends(Generic[NameT]):
         """Wake those who wait for a name."""
         for event in self._waiters.get(name, ()):
             event.set()
+
+    @contextmanager
+    def carried_out(self, name: NameT) -> Iterator[None]:
+        """Say that work is carried out here: the database is not asked for its end meanwhile.
+
+        Where the block ends without the end of the work, the database is asked again.
+        """
+        self._here[name] += 1
+        try:
+            yield
+        finally:
+            self._here[name] -= 1
+            if not self._here[name]:
+                del self._here[name]
+
+    def is_here(self, name: NameT) -> bool:
+        """Tell whether work is carried out here now."""
+        return name in self._here
 
     @contextmanager
     def registered(self, name: NameT) -> Iterator[asyncio.Event]:
@@ -87,7 +107,7 @@ class Ends(Generic[NameT]):
 
     async def look(self) -> None:
         """Wake those whose name has ended, wherever it did. Raises: Unavailable."""
-        if names := list(self._waiters):
+        if names := [name for name in self._waiters if name not in self._here]:
             for name in await self._ended_among(names):
                 self.ended(name)
 

@@ -68,11 +68,11 @@ class Parts:
             pool_size=settings.database_pool_size,
             beside=RELAY_CONNECTIONS + BOOTSTRAP_CONNECTIONS,
             silence_seconds=settings.silence_seconds,
+            is_planned_once=True,
         )
         self.store = CommandStore()
         self.wallet_store = WalletStore()
-        self.accounts = Accounts()
-        self.deposits = Deposits()
+        self.accounts, self.deposits = Accounts(), Deposits()
         self.journal = Journal()
         self.landings = Landings()
         self.progress = Progress()
@@ -297,8 +297,6 @@ class Parts:
     def decider(self) -> Decider:
         """Build what decides on steps."""
         return Decider(
-            database=self.database,
-            landings=self.landings,
             chain=self.chain,
             destinations=self.destinations,
             places=self.places,
@@ -324,7 +322,6 @@ class Parts:
         return Pipeline(
             database=self.database,
             journal=self.journal,
-            landings=self.landings,
             deposits=self.deposits,
             sender=sender,
             channels=channels,

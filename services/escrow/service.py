@@ -28,7 +28,7 @@ from services.escrow.contracts.plan import (
     plan_release,
     plan_resolve,
 )
-from services.escrow.domain import Command, Escrow, EscrowAlreadyExists, EscrowState, Terms
+from services.escrow.domain import Escrow, EscrowAlreadyExists, EscrowState, Terms
 from services.escrow.ports import Chain
 from services.escrow.wallets.keyring import Keyring
 from services.escrow.wallets.store import WalletStore
@@ -102,18 +102,15 @@ class EscrowService:
         resolver = (await self.keyring.resolver()).address
         key = await self.keyring.salt_key()
 
-        async def work(tx: Transaction) -> Command:
+        async def work(tx: Transaction) -> Answer:
             meant = await self._meant(
                 tx, request.marketplace_id, new, platform=platform, resolver=resolver, key=key
             )
-            known = await self.store.find_escrow(
-                tx, marketplace_id=request.marketplace_id, order_id=new.order_id
-            )
-            if known is not None and known.id == meant.id:
-                escrow = await self._again(tx, request, meant)
-            else:
+            try:
                 await self.store.add_escrow(tx, meant)
                 escrow = meant
+            except EscrowAlreadyExists:
+                escrow = await self._again(tx, request, meant)
             return await self.acceptance.add(tx, request, planned=plan_create(), escrow=escrow)
 
         return await self.acceptance.accept(request, work)
@@ -190,7 +187,7 @@ class EscrowService:
         return await self._command(request, order_id, plan)
 
     async def _command(self, request: Request, order_id: uuid.UUID, plan: Planner) -> Answer:
-        async def work(tx: Transaction) -> Command:
+        async def work(tx: Transaction) -> Answer:
             before = await self.store.lock_escrow(
                 tx, marketplace_id=request.marketplace_id, order_id=order_id
             )
@@ -217,11 +214,8 @@ class EscrowService:
         key: bytes,
     ) -> Escrow:
         """Return the requested escrow, with the address that its contract will have."""
-        buyer = await self.wallets.wallet_of_user(
-            tx, marketplace_id=marketplace_id, user_id=new.buyer_user_id
-        )
-        seller = await self.wallets.wallet_of_user(
-            tx, marketplace_id=marketplace_id, user_id=new.seller_user_id
+        buyer, seller = await self.wallets.wallets_of_users(
+            tx, marketplace_id=marketplace_id, user_ids=[new.buyer_user_id, new.seller_user_id]
         )
         escrow = Escrow(
             id=new.id,
@@ -256,10 +250,12 @@ class EscrowService:
         return replace(escrow, contract_id=self.chain.predict_contract_id(deployment))
 
     async def _again(self, tx: Transaction, request: Request, meant: Escrow) -> Escrow:
-        """Retry a failed escrow on the same terms."""
-        known = await self.store.lock_escrow(
-            tx, marketplace_id=meant.marketplace_id, order_id=meant.order_id
-        )
+        """Retry a failed escrow on the same terms. Raises: EscrowAlreadyExists."""
+        names = {"marketplace_id": meant.marketplace_id, "order_id": meant.order_id}
+        known = await self.store.find_escrow(tx, **names)
+        if known is None or known.id != meant.id:
+            raise EscrowAlreadyExists("The order has an escrow already")
+        known = await self.store.lock_escrow(tx, **names)
         # It keeps its place, which may be another than the first.
         same = (known.wasm_hash, known.terms, known.buyer_wallet_id, known.seller_wallet_id)
         wanted = (meant.wasm_hash, meant.terms, meant.buyer_wallet_id, meant.seller_wallet_id)

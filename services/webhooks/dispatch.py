@@ -69,7 +69,7 @@ class Dispatch:
             troubled=self._troubled,
             bell=bell,
             claim=self._claim,
-            has_shares=True,
+            is_left=lambda: True,
             idle_seconds=IDLE_SECONDS,
         )
 

@@ -41,9 +41,9 @@ class Acceptance:
     encode: Callable[[Command], bytes]
 
     async def accept(
-        self, request: Request, work: Callable[[Transaction], Awaitable[Command]]
+        self, request: Request, work: Callable[[Transaction], Awaitable[Answer]]
     ) -> Answer:
-        """Do the work of acceptance once, keep its answer, and wake the worker.
+        """Do the work of acceptance once, which ends with `add`, and wake the worker.
 
         If the idempotency record was purged, the work is refused, and the answer is the command as
         it is now. A refusal is not stored: services ask again with the same id until the command
@@ -51,13 +51,15 @@ class Acceptance:
         Raises: what `work` raises; IdempotencyKeyReused: the id is another command's.
         """
 
-        async def known(tx: Transaction) -> Command:
+        async def known(tx: Transaction) -> Answer:
             command = await self.store.command(
                 tx, marketplace_id=request.marketplace_id, command_id=request.command_id
             )
             if command.kind is not request.kind:
                 raise IdempotencyKeyReused("This id is another command's")
-            return command
+            answer = Answer(body=self.encode(command))
+            await self.idempotency.finish(tx, request.key, answer.body)
+            return answer
 
         try:
             answer = await self._once(request, work)
@@ -72,15 +74,12 @@ class Acceptance:
         return answer
 
     async def _once(
-        self, request: Request, work: Callable[[Transaction], Awaitable[Command]]
+        self, request: Request, work: Callable[[Transaction], Awaitable[Answer]]
     ) -> Answer:
         async def once() -> Answer:
             async with self.database.transaction() as tx:
-                if (kept := await self.idempotency.claim(tx, request.key)) is not None:
-                    return kept
-                body = self.encode(await work(tx))
-                await self.idempotency.finish(tx, request.key, body)
-                return Answer(body=body)
+                kept = await self.idempotency.claim(tx, request.key)
+                return await work(tx) if kept is None else kept
 
         return await self.database.retrying(once)
 
@@ -93,8 +92,8 @@ class Acceptance:
         escrow: Escrow | None = None,
         wallet_id: uuid.UUID | None = None,
         was_frozen: bool = False,
-    ) -> Command:
-        """Write a command and its steps; returns what is answered.
+    ) -> Answer:
+        """Write a command, its steps and its answer, where its key was claimed; returns that.
 
         Raises: CommandInMotion: the database holds another on the same escrow.
         """
@@ -109,5 +108,8 @@ class Acceptance:
             was_frozen=was_frozen,
             correlation_id=identity.current_request_id(),
         )
-        await self.store.add_command(tx, command=command, planned=planned)
-        return replace(command, step=planned[0].name)
+        body = self.encode(replace(command, step=planned[0].name))
+        await self.store.add_command(
+            tx, command=command, planned=planned, answer=self.idempotency.values(request.key, body)
+        )
+        return Answer(body=body)

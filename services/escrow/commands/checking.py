@@ -5,7 +5,7 @@ writes in the transaction.
 """
 
 import uuid
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from chassis.database import Transaction
@@ -68,7 +68,12 @@ class Memory(CommandStore):
         self.escrow = change.escrow
 
     async def add_command(
-        self, tx: Transaction, *, command: Command, planned: Sequence[PlannedStep]
+        self,
+        tx: Transaction,
+        *,
+        command: Command,
+        planned: Sequence[PlannedStep],
+        answer: Mapping[str, object] | None = None,
     ) -> None:
         """Keep a command as it is when it has succeeded, with its steps."""
         payments = forecast(planned, escrow=command.escrow)
@@ -102,8 +107,8 @@ class CheckingAcceptance(Acceptance):
         )
 
     async def accept(
-        self, request: Request, work: Callable[[Transaction], Awaitable[Command]]
+        self, request: Request, work: Callable[[Transaction], Awaitable[Answer]]
     ) -> Answer:
         """Do the work of acceptance in a transaction that only reads. Raises: what it raises."""
         async with self.database.snapshot() as tx:
-            return Answer(body=self.encode(await work(tx)))
+            return await work(tx)

@@ -5,14 +5,14 @@ Every statement names the marketplace: another's row is not there.
 
 import datetime as dt
 import uuid
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 import sqlalchemy as sa
 from psycopg.types.json import Jsonb
 from sqlalchemy.dialects.postgresql import insert
 
-from chassis import outbox
+from chassis import idempotency, outbox
 from chassis.database import Transaction
 from chassis.leases import Lease, LeaseLost
 from chassis.outbox import Event
@@ -23,7 +23,6 @@ from services.escrow.contracts.plan import PlannedStep
 from services.escrow.domain import (
     Command,
     CommandInMotion,
-    CommandKind,
     CommandNotFound,
     CommandState,
     Escrow,
@@ -150,10 +149,16 @@ class CommandStore:
             raise LookupError("the escrow to write has changed since it was read")
 
     async def add_command(
-        self, tx: Transaction, *, command: Command, planned: Sequence[PlannedStep]
+        self,
+        tx: Transaction,
+        *,
+        command: Command,
+        planned: Sequence[PlannedStep],
+        answer: Mapping[str, object] | None = None,
     ) -> None:
         """Insert a command with its steps, whose ids follow from their places.
 
+        answer: to be kept of the key that was claimed for it, as values of `Idempotency`.
         Raises: CommandInMotion: the database holds another on the same escrow.
         """
         rows = [
@@ -177,7 +182,8 @@ class CommandStore:
             "created_at": command.created_at,
             "steps": Jsonb(rows),
         }
-        if await tx.run(_ADD_COMMAND, row) == 0:
+        statement = _ADD_COMMAND if answer is None else _ADD_AND_ANSWER
+        if await tx.run(statement, {**row, **(answer or {})}) == 0:
             raise CommandInMotion("Another command has not ended")
 
     async def command(
@@ -223,8 +229,7 @@ class CommandStore:
     ) -> list[ChainTransactionRow]:
         """List what was signed for an order, oldest first."""
         names = {"marketplace_id": marketplace_id, "order_id": order_id}
-        rows = await tx.fetch(_TRANSACTIONS, names)
-        return [ChainTransactionRow(**row._asdict()) for row in rows]
+        return [ChainTransactionRow(**r._asdict()) for r in await tx.fetch(_TRANSACTIONS, names)]
 
 
 def _progress(escrow: Escrow) -> dict[str, object]:
@@ -269,8 +274,8 @@ with saved as ({_SAVE_ESCROW} returning 1)
 {outbox.INSERT} where exists (select from saved)
 """
 # A command and its steps, or nothing.
-_ADD_COMMAND = """
-with command as (
+_ADDING = """
+with {also}command as (
     insert into commands (marketplace_id, id, kind, state, escrow_id, wallet_id, was_frozen,
                           correlation_id, created_at)
     values (%(marketplace_id)s, %(id)s, %(kind)s, %(state)s, %(escrow_id)s, %(wallet_id)s,
@@ -283,6 +288,9 @@ select planned.id, command.marketplace_id, command.id, planned.position, planned
 from command cross join jsonb_to_recordset(%(steps)s)
      as planned (id uuid, position integer, name text, terms jsonb)
 """
+_ADD_COMMAND, _ADD_AND_ANSWER = (
+    _ADDING.format(also=also) for also in ("", f"answered as ({idempotency.ANSWER}), ")
+)
 _OF_THE_COMMAND = sa.and_(
     steps.c.marketplace_id == commands.c.marketplace_id, steps.c.command_id == commands.c.id
 )
@@ -354,13 +362,10 @@ _UNFINISHED = compiled(
         commands.c.finished_at.is_(None),
     )
 )
-_COUNT_WALLET_COMMANDS = compiled(
-    sa.select(sa.func.count()).where(
-        commands.c.marketplace_id == sa.bindparam("marketplace_id"),
-        commands.c.wallet_id == sa.bindparam("wallet_id"),
-        commands.c.kind == CommandKind.CREATE_WALLET,
-    )
-)
+_COUNT_WALLET_COMMANDS = """
+select count(*) from commands where marketplace_id = %(marketplace_id)s
+    and wallet_id = %(wallet_id)s and kind = 'CREATE_WALLET'
+"""
 _ENDED_AMONG = """
 select c.marketplace_id, c.id
 from unnest(%(marketplaces)s::uuid[], %(ids)s::uuid[]) as waited (marketplace_id, id)

@@ -337,6 +337,11 @@ class TransfersPage:
     changes: tuple[ContractChange, ...] = ()
     has_more: bool = False
 
+    @property
+    def is_empty(self) -> bool:
+        """Tell whether nothing came."""
+        return not (self.transfers or self.unreadable or self.changes)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finding:

@@ -151,9 +151,13 @@ class UseOfChannels:
 class Books:
     """The steps of a command, of which each has one at least.
 
-    is_held: nothing new may be sent; has_unclaimed: something was found that no step claims.
+    is_held: nothing new may be sent; has_unclaimed: something was found that no step claims;
+    newest_ledger: in which something of ours has landed on the command's escrow, 0: nothing has;
+    was_frozen_by_us: one of our steps has disputed it.
     """
 
     steps: Sequence[Step]
     is_held: bool
     has_unclaimed: bool
+    newest_ledger: int
+    was_frozen_by_us: bool

@@ -12,7 +12,7 @@ from sqlalchemy.dialects.postgresql import ARRAY, insert
 
 from chassis.database import Transaction
 from chassis.sql import compiled
-from services.escrow.contracts.evidence import UnreadableTransfer
+from services.escrow.contracts.evidence import TransfersPage, UnreadableTransfer
 from services.escrow.domain import Wallet
 from services.escrow.tables import (
     attempts,
@@ -125,6 +125,22 @@ class Deposits:
         found = await tx.fetchval(_NEWEST_CURSOR)
         return 0 if found is None else int(found.partition("-")[0]) >> 32
 
+    async def has_news(self, tx: Transaction, page: TransfersPage, *, platform: str) -> bool:
+        """Tell whether a page may have something to record, by what the books know now.
+
+        That is money at a wallet, but for what our escrows and the platform pay, and what a
+        contract of ours did; none of our transactions has news.
+        """
+        moved = [(t.from_address, t.to_address, t.transaction_hash) for t in page.transfers]
+        changed = [(c.contract_id, "", c.transaction_hash) for c in page.changes]
+        names = {
+            "payers": [payer for payer, _, _ in moved + changed],
+            "payees": [payee for _, payee, _ in moved + changed],
+            "hashes": [each for _, _, each in moved + changed],
+            "platform": platform,
+        }
+        return bool(await tx.fetchval(_HAS_NEWS, names))
+
     async def wallets_at(self, tx: Transaction, addresses: Sequence[str]) -> dict[str, Wallet]:
         """Read the wallets behind addresses, by address."""
         rows = await tx.fetch(_WALLETS_AT, {"addresses": list(addresses)})
@@ -215,6 +231,18 @@ _BLINDNESS = compiled(
     )
 )
 _WALLETS_AT = compiled(sa.select(*wallets.c).where(wallets.c.address == _ADDRESSES))
+# Events carry the hash of the fee bump in which a transaction landed.
+_HAS_NEWS = """
+select exists (
+    select from unnest(%(payers)s::text[], %(payees)s::text[], %(hashes)s::text[])
+        as told (payer, payee, hash)
+    left join escrows e on e.contract_id = told.payer
+    left join wallets w on w.address = told.payee
+    left join attempts a on a.hash = told.hash
+    left join attempts b on b.bump_hash = told.hash and b.bump_hash <> ''
+    where a.hash is null and b.hash is null
+      and (e.id is not null or w.id is not null and told.payer <> %(platform)s))
+"""
 _CONTRACTS_AMONG = compiled(
     sa.select(escrows.c.contract_id).where(escrows.c.contract_id == _ADDRESSES)
 )

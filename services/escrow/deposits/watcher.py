@@ -1,8 +1,8 @@
 """The watcher reads the asset's transfers from a stored cursor, and publishes each deposit once.
 
 The cursor is saved in the transaction of what was found: no deposit is missed while this process
-is stopped, and none is published twice. Where ledgers hold no transfers, the cursor is saved every
-ten seconds, and those ledgers may be read again.
+is stopped, and none is published twice. Where ledgers hold nothing to be recorded, the cursor is
+saved from time to time, and those ledgers may be read again.
 """
 
 import asyncio
@@ -39,8 +39,8 @@ AWAY_SECONDS_MAX = 5.0
 # While nothing arrives, each pause is longer than the one before, up to this.
 QUIET_SECONDS, LONGER = 1.0, 1.25
 NO_CURSOR_SECONDS = 0.2
-# How often a cursor is saved that has passed nothing.
-KEEP_SECONDS = 10.0
+# How often a cursor is saved that has passed nothing, or only what is not to be recorded.
+KEEP_SECONDS, PASSED_SECONDS = 10.0, 0.25
 ALARM_SECONDS = 60.0
 # How far, and for how long, a node may be behind another that was read before.
 LAG_LEDGERS_MAX = 120
@@ -80,13 +80,14 @@ class Watched:
 class _Place:
     """How far a watcher is.
 
-    stored: the cursor in the database, as this watcher last read or moved it. read: the one up to
-    which nothing came after it. keep_at: when that is to be saved.
+    stored: the cursor in the database, as this watcher last read or moved it, at `stored_at`. read:
+    the one up to which nothing is to be recorded after it. keep_at: when that is to be saved.
     """
 
     stored: str
     read: str
-    keep_at: float
+    stored_at: float = 0.0
+    keep_at: float = 0.0
 
 
 class Watcher:
@@ -190,20 +191,33 @@ class Watcher:
             if cursor is None:
                 await asyncio.sleep(NO_CURSOR_SECONDS)
                 return False
-            place = _Place(stored=cursor, read=cursor, keep_at=0.0)
+            place = _Place(stored=cursor, read=cursor)
         page = await self._chain.transfers_since(place.read, limit=PAGE_SIZE)
         is_full = page.has_more or len(page.transfers) >= PAGE_SIZE
         now = asyncio.get_running_loop().time()
-        has_news = page.transfers or page.unreadable or page.changes
-        is_quiet, pause = not has_news, self._watched.poll_seconds
+        is_quiet, pause = page.is_empty, self._watched.poll_seconds
         self._pause = min(self._pause * LONGER, max(QUIET_SECONDS, pause)) if is_quiet else pause
-        if is_quiet and now < place.keep_at:
-            self._place = replace(place, read=page.next_cursor)
+        has_news = not is_quiet and await self._has_news(page)
+        keep_at = (
+            place.keep_at if is_quiet else min(place.keep_at, place.stored_at + PASSED_SECONDS)
+        )
+        if not has_news and now < keep_at:
+            self._place = replace(place, read=page.next_cursor, keep_at=keep_at)
             return is_full
-        page, reached = await self._without_payouts(page), page.next_cursor
-        if reached == place.stored or await self._taken(page, place.stored):
-            self._place = _Place(stored=reached, read=reached, keep_at=now + KEEP_SECONDS)
+        told = await self._without_payouts(page) if has_news else None
+        reached = page.next_cursor
+        if reached == place.stored or await self._taken(told, old=place.stored, new=reached):
+            self._place = _Place(
+                stored=reached, read=reached, stored_at=now, keep_at=now + KEEP_SECONDS
+            )
         return is_full
+
+    async def _has_news(self, page: TransfersPage) -> bool:
+        """Tell whether something of a page is to be recorded; most is others', or our own doing."""
+        if page.unreadable:
+            return True
+        async with self._database.statement() as connection:
+            return await self._deposits.has_news(connection, page, platform=self._watched.platform)
 
     async def _without_payouts(self, page: TransfersPage) -> TransfersPage:
         """Leave out payouts of our escrows that the books lack.
@@ -230,14 +244,17 @@ class Watcher:
         kept = tuple(t for t in page.transfers if t.from_address not in unknown)
         return replace(page, transfers=kept)
 
-    async def _taken(self, page: TransfersPage, cursor: str) -> bool:
-        """Record a page; False where another watcher, or an operator, has moved the cursor."""
-        move = {"asset_contract": self._watched.asset_contract, "old": cursor}
-        if not (page.transfers or page.unreadable or page.changes):
+    async def _taken(self, page: TransfersPage | None, *, old: str, new: str) -> bool:
+        """Record a page, and move the cursor; False where another watcher, or an operator, has.
+
+        None: of what was passed, nothing is to be recorded.
+        """
+        move = {"asset_contract": self._watched.asset_contract, "old": old, "new": new}
+        if page is None:
             async with self._database.statement() as connection:
-                return await self._deposits.move_cursor(connection, **move, new=page.next_cursor)
+                return await self._deposits.move_cursor(connection, **move)
         async with self._database.transaction() as tx:
-            is_ours = await self._deposits.move_cursor(tx, **move, new=page.next_cursor)
+            is_ours = await self._deposits.move_cursor(tx, **move)
             if is_ours:
                 await self._tell(tx, page)
         return is_ours

@@ -74,7 +74,7 @@ class Abandonment:
             if view is not None:
                 raise Contradiction("the contract is on chain: requeue the command")
             return False
-        view, _ = await self._decider.require_recent(work, view)
+        view = self._decider.require_recent(work, view)
         if view.released or view.resolved:
             await self._require_forgotten(work)
             return view.disputed or work.command.was_frozen

@@ -1,6 +1,5 @@
 """Decides what a step has to do now, from the books and from the chain as it is."""
 
-from chassis.database import Database
 from services.escrow import domain
 from services.escrow.contracts import contract, kinds
 from services.escrow.contracts.contract import Contradiction, PlaceTaken
@@ -18,7 +17,6 @@ from services.escrow.contracts.kinds import WITHOUT_CONTRACT
 from services.escrow.contracts.steps import Step, StepName
 from services.escrow.domain import PayeeRole, Wallet, WalletState
 from services.escrow.ports import Chain, ChainRefused, ChainUnavailable
-from services.escrow.sending.landings import Landings
 from services.escrow.sending.places import Places
 from services.escrow.sending.sender import Refused
 from services.escrow.sending.work import NotNow, Work, present
@@ -35,15 +33,11 @@ class Decider:
     def __init__(
         self,
         *,
-        database: Database,
-        landings: Landings,
         chain: Chain,
         destinations: Destinations,
         places: Places,
         waking: Waking,
     ) -> None:
-        self._database = database
-        self._landings = landings
         self._chain = chain
         self.places = places
         self._destinations = destinations
@@ -118,31 +112,24 @@ class Decider:
             if not self.places.is_meant(work, view):
                 raise PlaceTaken("another escrow is in its place")
             return None
-        shown, was_ours = await self.require_recent(work, view)
+        shown = self.require_recent(work, view)
         if step.name is StepName.FUND:
             # A key of a role may have changed the contract since: money goes to what was meant.
             self.places.require_meant(work, shown)
-        if kinds.may_be_skipped(step, view=shown, was_frozen_by_us=was_ours):
+        if kinds.may_be_skipped(step, view=shown, was_frozen_by_us=work.was_frozen_by_us):
             return None
         return kinds.call(step, escrow=escrow, parties=parties, view=shown)
 
-    async def require_recent(self, work: Work, view: EscrowView | None) -> tuple[EscrowView, bool]:
-        """Return a view that shows all that has landed on a contract, and if we have disputed it.
+    def require_recent(self, work: Work, view: EscrowView | None) -> EscrowView:
+        """Return a view, if it shows all of ours that has landed on a contract.
 
         Raises: ChainUnavailable: the node lags; an older balance is from before the money came.
         """
         if view is None:
             raise ChainUnavailable("the node does not show the contract")
-        if view is work.view:
-            # It was read back after a step of the command, which was not its contract's first.
-            return view, any(s.name is StepName.DISPUTE and s.landed for s in work.steps)
-        async with self._database.statement() as connection:
-            standing = await self._landings.standing(
-                connection, marketplace_id=work.escrow.marketplace_id, escrow_id=work.escrow.id
-            )
-        if view.read_at_ledger < standing.newest_ledger:
+        if view.read_at_ledger < work.newest_ledger:
             raise ChainUnavailable("the node lags behind what has landed on the contract")
-        return view, standing.was_frozen_by_us
+        return view
 
     async def _withdrawal(self, payer: str, step: Step) -> PayOut:
         """Check once more what the address is, which may have changed since it was asked.

@@ -40,7 +40,7 @@ class FlowStore:
         """
         await self._lock(tx, passage.flow, passage.marketplace_id)
         await self.check(tx, passage)
-        if not passage.is_counted and passage.minor_units:
+        if passage.is_limited:
             names = _names(passage.flow, passage.marketplace_id)
             amount = {"step": passage.step_id, "minor_units": passage.minor_units}
             await tx.run(_COUNT, {**names, **amount})
@@ -55,7 +55,7 @@ class FlowStore:
         if found.is_stopped:
             raise FlowClosed(FLOW_STOPPED, f"{passage.flow} are stopped: {found.why}")
         limit = found.daily_limit
-        if limit is None or passage.is_counted or not passage.minor_units:
+        if limit is None or not passage.is_limited:
             return False
         found = await tx.fetchrow(_STATE, names)
         if found.used + passage.minor_units > limit:

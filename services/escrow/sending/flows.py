@@ -67,6 +67,11 @@ class Passage:
     minor_units: int
     is_counted: bool
 
+    @property
+    def is_limited(self) -> bool:
+        """Tell whether a daily limit of the flow holds for it."""
+        return self.minor_units > 0 and not self.is_counted
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FlowChange:

@@ -7,7 +7,7 @@ row: a process that was paused past its lease writes nothing.
 import base64
 import datetime as dt
 import uuid
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from psycopg.types.json import Jsonb
@@ -16,21 +16,20 @@ from chassis import outbox
 from chassis.database import Transaction
 from chassis.leases import Lease, LeaseLost, LeaseTable
 from services.escrow.commands.store import EscrowChange
-from services.escrow.contracts.evidence import Prepared, TransactionOutcome
+from services.escrow.contracts.evidence import TransactionOutcome
 from services.escrow.contracts.kinds import SIDE_BY_SIDE
 from services.escrow.contracts.steps import (
     SUPERSEDED,
     Attempt,
-    AttemptState,
     Books,
     Step,
-    StepName,
     StepState,
     UseOfChannels,
 )
 from services.escrow.domain import CommandState, Payment
 from services.escrow.sending import statements
 from services.escrow.sending.flows import Passage
+from services.escrow.sending.rows import to_step
 
 LEASES = LeaseTable(
     "commands",
@@ -123,15 +122,30 @@ class Journal:
         }
         await _fenced(tx, statements.PUT_OFF, names)
 
-    async def books(self, tx: Transaction, lease: Lease) -> Books:
-        """Read the steps of a command with their attempts, in order, and what is in their way."""
-        names = {"marketplace": lease.marketplace_id, "command": lease.id}
+    async def books(
+        self, tx: Transaction, lease: Lease, *, escrow_id: uuid.UUID | None = None
+    ) -> Books:
+        """Read the steps of a command with their attempts, in order, and what is in their way.
+
+        escrow_id: of the escrow that the command is on, None: it is on none.
+        """
+        names = {
+            "marketplace": lease.marketplace_id,
+            "command": lease.id,
+            "escrow": escrow_id,
+        }
         found: dict[uuid.UUID, list[Any]] = {}
         for row in await tx.fetch(statements.STEPS, names):
             found.setdefault(row.id, []).append(row)
-        steps = [_to_step(rows) for rows in found.values()]
+        steps = [to_step(rows) for rows in found.values()]
         first = next(iter(found.values()))[0]
-        return Books(steps=steps, is_held=first.is_held, has_unclaimed=first.has_unclaimed)
+        return Books(
+            steps=steps,
+            is_held=first.is_held,
+            has_unclaimed=first.has_unclaimed,
+            newest_ledger=first.newest_ledger,
+            was_frozen_by_us=first.was_frozen_by_us,
+        )
 
     async def use_of_channels(self, tx: Transaction) -> UseOfChannels:
         """Count the channel accounts that are free, and those of each marketplace.
@@ -356,43 +370,3 @@ def _attempt_row(step: Step, attempt: Attempt) -> dict[str, object]:
         "state": attempt.state,
         "is_burn": attempt.is_burn,
     }
-
-
-def _to_step(rows: Collection[Any]) -> Step:
-    """Read a step from its rows: one for each attempt, or one without any."""
-    row = next(iter(rows))
-    return Step(
-        id=row.id,
-        position=row.position,
-        name=StepName(row.name),
-        terms=row.terms,
-        state=StepState(row.state),
-        source=row.source,
-        sequence=row.sequence,
-        doubt=row.doubt,
-        attempts=tuple(_to_attempt(each) for each in rows if each.hash is not None),
-    )
-
-
-def _to_attempt(row: Any) -> Attempt:
-    prepared = Prepared(
-        hash=row.hash,
-        # The version before has kept text. "": the account has signed another envelope since.
-        envelope_xdr=row.envelope_xdr or base64.b64encode(row.envelope or b"").decode(),
-        source=row.attempt_source,
-        sequence=row.attempt_sequence,
-        max_time=row.max_time,
-        auth_expires_ledger=row.auth_expires_ledger,
-        max_fee=row.max_fee,
-        network=row.network,
-        bump_hash=row.bump_hash,
-    )
-    return Attempt(
-        number=row.number,
-        prepared=prepared,
-        prepared_at_ledger=row.prepared_at_ledger,
-        state=AttemptState(row.attempt_state),
-        ledger=row.ledger,
-        code=row.code,
-        is_burn=row.is_burn,
-    )

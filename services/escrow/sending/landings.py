@@ -16,7 +16,7 @@ from chassis.sql import compiled
 from services.escrow.contracts.evidence import Finding
 from services.escrow.contracts.steps import Step
 from services.escrow.sending.platform_account import PlatformNumber
-from services.escrow.tables import chain_holds, channels, platform
+from services.escrow.tables import attempts, chain_holds, channels, platform
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,31 +30,23 @@ class Hold:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChannelNumber:
-    """A channel account and its next sequence number by the books. is_leased: a step has it."""
+    """A channel account and its next sequence number by the books.
+
+    is_leased: a step has it; is_signed: the books have an envelope with that number.
+    """
 
     address: str
     next_sequence: int
     is_leased: bool
+    is_signed: bool
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Standing:
-    """What of ours has landed on an escrow. newest_ledger: 0, nothing has."""
-
-    newest_ledger: int
-    was_frozen_by_us: bool
+    def is_explained(self, used: int) -> bool:
+        """Tell whether the number that the chain has used last is that of a step in flight."""
+        return self.is_leased and self.is_signed and used == self.next_sequence
 
 
 class Landings:
     """Reads what has landed; reads and writes what was found and the hold because of it."""
-
-    async def standing(
-        self, tx: Transaction, *, marketplace_id: uuid.UUID, escrow_id: uuid.UUID
-    ) -> Standing:
-        """Read what of ours has landed on an escrow."""
-        names = {"marketplace": marketplace_id, "escrow": escrow_id}
-        row = await tx.fetchrow(_STANDING, names)
-        return Standing(newest_ledger=row.newest_ledger, was_frozen_by_us=row.was_frozen_by_us)
 
     async def deployed_at(
         self, tx: Transaction, *, marketplace_id: uuid.UUID, escrow_id: uuid.UUID
@@ -184,19 +176,16 @@ _NUMBERS = compiled(
         channels.c.address,
         channels.c.next_sequence,
         channels.c.leased_by.is_not(None).label("is_leased"),
+        sa.exists()
+        .where(
+            attempts.c.source == channels.c.address,
+            attempts.c.sequence == channels.c.next_sequence,
+        )
+        .label("is_signed"),
     )
     .where(channels.c.next_sequence.is_not(None), channels.c.is_retired.is_(False))
     .order_by(channels.c.address)
 )
-_STANDING = """
-select coalesce(max(a.ledger), 0) as newest_ledger,
-       coalesce(bool_or(s.name = 'dispute_escrow' and s.state = 'SUCCEEDED'), false)
-           as was_frozen_by_us
-from commands c
-join steps s on s.marketplace_id = c.marketplace_id and s.command_id = c.id
-left join attempts a on a.step_id = s.id
-where c.marketplace_id = %(marketplace)s and c.escrow_id = %(escrow)s
-"""
 _DEPLOYED_AT = """
 select coalesce(min(a.prepared_at_ledger), 0) from commands c
 join steps s on s.marketplace_id = c.marketplace_id and s.command_id = c.id

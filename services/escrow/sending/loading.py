@@ -83,7 +83,9 @@ class Loader:
                 seller_payout=escrow.seller_payout,
                 buyer_payout=escrow.buyer_payout,
             )
-        books = await self._journal.books(tx, lease)
+        books = await self._journal.books(
+            tx, lease, escrow_id=None if escrow is None else escrow.id
+        )
         return Work(
             lease=lease,
             command=command,
@@ -95,6 +97,8 @@ class Loader:
             target=wallets[0] if escrow is None and wallets else None,
             is_held=books.is_held,
             may_claim=books.has_unclaimed,
+            known_ledger=books.newest_ledger,
+            was_frozen_before=books.was_frozen_by_us,
         )
 
     def _forget(self, marketplace_id: uuid.UUID, wallet_ids: Sequence[uuid.UUID]) -> None:

@@ -28,7 +28,6 @@ from services.escrow.sending.decide import Decider
 from services.escrow.sending.endings import Endings
 from services.escrow.sending.journal import Journal
 from services.escrow.sending.landing import Landing, given_up
-from services.escrow.sending.landings import Landings
 from services.escrow.sending.loading import Loader
 from services.escrow.sending.patience import Patience, StepTooSlow
 from services.escrow.sending.recognise import Recogniser
@@ -49,7 +48,6 @@ class Pipeline:
         database: Database,
         journal: Journal,
         deposits: Deposits,
-        landings: Landings,
         landing: Landing,
         sender: Sender,
         channels: Channels,
@@ -65,7 +63,6 @@ class Pipeline:
         self._database = database
         self._journal = journal
         self._deposits = deposits
-        self._landings = landings
         self._landing = landing
         self._sender = sender
         self._channels = channels
@@ -327,15 +324,10 @@ class Pipeline:
 
         Nodes lag behind each other, and what a step builds on may be in the last ledger.
         """
-        known = [await self._sender.newest_ledger()]
+        newest = await self._sender.newest_ledger()
         async with self._database.statement() as connection:
-            known.append(await self._deposits.known_ledger(connection))
-            if work.command.escrow is not None:
-                standing = await self._landings.standing(
-                    connection, marketplace_id=work.escrow.marketplace_id, escrow_id=work.escrow.id
-                )
-                known.append(standing.newest_ledger)
-        return max(known)
+            read = await self._deposits.known_ledger(connection)
+        return max(newest, read, work.newest_ledger)
 
 
 def _shown(view: EscrowView | None, slot: Slot) -> AccountView | None:

@@ -224,6 +224,8 @@ class Recovery:
 
     async def _settle(self, channel: ChannelNumber, used: int) -> bool:
         """Move an account that is behind to the chain's number; False: the books lack a reason."""
+        if channel.is_explained(used):
+            return True
         async with self._database.transaction() as tx:
             forgotten = await self._landings.forgotten(
                 tx, source=channel.address, first=channel.next_sequence, last=used

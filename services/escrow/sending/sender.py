@@ -7,6 +7,7 @@ closed after the last moment at which it could have landed, and its number is un
 
 import asyncio
 import time
+import uuid
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -28,7 +29,7 @@ from services.escrow.contracts.intents import Intent
 from services.escrow.contracts.steps import Attempt, Step
 from services.escrow.ports import Chain, ChainRefused, ChainUnavailable, EscrowBuilder
 from services.escrow.sending.flow_store import FlowStore
-from services.escrow.sending.flows import FlowClosed, Passage
+from services.escrow.sending.flows import Flow, FlowClosed, Passage
 from services.escrow.sending.journal import Journal
 from services.escrow.sending.landings import Landings
 from services.escrow.sending.work import NotNow, Work, held_up
@@ -144,6 +145,8 @@ class Sender:
         self._keyring = keyring
         self._pace = pace
         self._is_bumping = is_bumping
+        # Flows that had neither a stop nor a limit when they were last checked.
+        self._open: dict[tuple[uuid.UUID, Flow], Checked] = {}
 
     async def realign(self, lease: Lease, step: Step, ahead: ChannelAhead) -> tuple[str, int]:
         """Move the channel account of a step to the number after those that the chain has used.
@@ -212,13 +215,20 @@ class Sender:
         return attempt
 
     async def check_flow(self, passage: Passage | None) -> Checked | None:
-        """Check that a step's flow takes it now. Raises: NotNow."""
+        """Check that a step's flow takes it now, or took another a moment ago. Raises: NotNow."""
         if passage is None:
             return None
+        key = passage.marketplace_id, passage.flow
+        known = self._open.get(key)
+        if known is not None and known.is_recent:
+            return replace(known, passage=passage)
         with _not_now():
             async with self._database.statement() as connection:
                 has_limit = await self._flows.check(connection, passage)
-        return Checked(passage=passage, has_limit=has_limit, at=time.monotonic())
+        checked = Checked(passage=passage, has_limit=has_limit, at=time.monotonic())
+        if not has_limit and passage.is_limited:
+            self._open[key] = checked
+        return checked
 
     async def settle(self, step: Step, attempt: Attempt, *, is_new: bool) -> TransactionOutcome:
         """Send stored bytes until the ledgers show what became of them.

@@ -75,6 +75,7 @@ with held as (
         error_reason = %(reason)s, error_message = %(message)s
     where {_IS_HELD} returning id
 ){_FREE_CHANNEL}{_COUNT}"""
+# Beside the steps of a command, what of ours has landed on its escrow.
 STEPS = """
 select s.id, s.position, s.name, s.terms, s.state, s.source, s.sequence, s.doubt,
        a.hash, a.number, a.source as attempt_source, a.sequence as attempt_sequence,
@@ -82,8 +83,18 @@ select s.id, s.position, s.name, s.terms, s.state, s.source, s.sequence, s.doubt
        a.prepared_at_ledger, a.state as attempt_state, a.ledger, a.code, a.is_burn, a.bump_hash,
        exists (select from chain_holds where confirmed_at is null) as is_held,
        exists (select from findings f where f.has_succeeded
-               and not exists (select from attempts l where l.hash = f.hash)) as has_unclaimed
-from steps s left join attempts a on a.step_id = s.id
+               and not exists (select from attempts l where l.hash = f.hash)) as has_unclaimed,
+       standing.newest_ledger, standing.was_frozen_by_us
+from (
+    select coalesce(max(a.ledger), 0) as newest_ledger,
+           coalesce(bool_or(s.name = 'dispute_escrow' and s.state = 'SUCCEEDED'), false)
+               as was_frozen_by_us
+    from commands c
+    join steps s on s.marketplace_id = c.marketplace_id and s.command_id = c.id
+    left join attempts a on a.step_id = s.id
+    where c.marketplace_id = %(marketplace)s and c.escrow_id = %(escrow)s::uuid
+) standing
+cross join steps s left join attempts a on a.step_id = s.id
 left join envelopes e on e.source = a.source and e.hash = a.hash
 where s.marketplace_id = %(marketplace)s and s.command_id = %(command)s
 order by s.position, a.number

@@ -8,7 +8,7 @@ from chassis.leases import Lease
 from services.escrow.contracts.contract import Parties
 from services.escrow.contracts.evidence import EscrowView
 from services.escrow.contracts.kinds import COUNTED, PAYMENTS, SIDE_BY_SIDE
-from services.escrow.contracts.steps import Attempt, Step, StepState
+from services.escrow.contracts.steps import Attempt, Step, StepName, StepState
 from services.escrow.domain import Command, CommandState, Escrow, Payment, Wallet
 from services.escrow.ports import Signer
 from services.escrow.sending.flows import FLOWS, Passage
@@ -51,7 +51,8 @@ class Work:
 
     wallets: of all who take part; is_held: nothing new may be sent until an operator confirms;
     may_claim: the chain has transactions of ours that no step has claimed; view: the contract as it
-    was read back after the last step, None: it has to be read.
+    was read back after the last step, None: it has to be read; known_ledger, was_frozen_before:
+    what had landed on the escrow when the command was read.
     """
 
     lease: Lease
@@ -64,6 +65,8 @@ class Work:
     target: Wallet | None
     is_held: bool = False
     may_claim: bool = False
+    known_ledger: int = 0
+    was_frozen_before: bool = False
     view: EscrowView | None = None
 
     @property
@@ -159,6 +162,21 @@ class Work:
             minor_units=minor_units,
             is_counted=any(not attempt.is_burn for attempt in step.attempts),
         )
+
+    @property
+    def newest_ledger(self) -> int:
+        """Return the newest ledger in which something of ours has landed on the escrow.
+
+        While a command runs, only its own steps land there.
+        """
+        own = [attempt.ledger or 0 for step in self.steps for attempt in step.attempts]
+        return max([self.known_ledger, *own])
+
+    @property
+    def was_frozen_by_us(self) -> bool:
+        """Tell whether one of our steps has disputed the contract."""
+        own = any(step.name is StepName.DISPUTE and step.landed for step in self.steps)
+        return own or self.was_frozen_before
 
     @property
     def has_changed_the_chain(self) -> bool:

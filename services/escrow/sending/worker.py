@@ -51,9 +51,12 @@ class Worker:
         self._journal = journal
         self._pipeline = pipeline
         self._ends = ends
+        self._bell = bell
         self._capacity = capacity
         # Since when each command is tried again, by the loop's clock.
         self._troubled_since: dict[Lease, float] = {}
+        # The last claim has left commands for which there was no place, or no share of one.
+        self._is_left = False
         self._leases = Leases(
             database=database,
             table=LEASES,
@@ -63,7 +66,7 @@ class Worker:
             troubled=self._troubled,
             bell=bell,
             claim=self._claim,
-            has_shares=True,
+            is_left=lambda: self._is_left,
         )
 
     async def run(self) -> None:
@@ -73,11 +76,14 @@ class Worker:
     async def _claim(self, tx: Transaction, free: int) -> list[Lease]:
         """Take due commands, to each marketplace its share."""
         due = await self._journal.due(tx, limit=free)
+        self._is_left = bool(due)
         if not due:
             return []
-        return await self._journal.claim(
+        claimed = await self._journal.claim(
             tx, shares=self._shares(due, free), seconds=self._capacity.lease_seconds
         )
+        self._is_left = len(claimed) < sum(due.values()) or max(due.values()) >= free
+        return claimed
 
     def _shares(self, due: Mapping[uuid.UUID, int], free: int) -> Mapping[uuid.UUID, int]:
         held = Counter(lease.marketplace_id for lease in self._leases.held)
@@ -88,12 +94,13 @@ class Worker:
         return {owner: size for owner, size in divided(wanted, free=free).items() if size}
 
     async def _carry_out(self, lease: Lease) -> None:
-        try:
-            state = await self._pipeline.carry_out(lease)
-        except LeaseLost:
-            self._troubled_since.pop(lease, None)
-            raise
-        self._left(lease, state)
+        with self._ends.carried_out((lease.marketplace_id, lease.id)):
+            try:
+                state = await self._pipeline.carry_out(lease)
+            except LeaseLost:
+                self._troubled_since.pop(lease, None)
+                raise
+            self._left(lease, state)
 
     async def _troubled(self, lease: Lease, trouble: Exception, _seconds: float) -> bool:
         """Say why a command fails; after a while give its place to others.
@@ -130,5 +137,8 @@ class Worker:
     def _left(self, lease: Lease, state: CommandState) -> None:
         """Note that a command has ended, or rests."""
         self._troubled_since.pop(lease, None)
-        if state is not CommandState.RUNNING:
+        if state is CommandState.RUNNING:
+            # It may have been put off without a rest.
+            self._bell.ring()
+        else:
             self._ends.ended((lease.marketplace_id, lease.id))

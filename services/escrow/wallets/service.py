@@ -16,7 +16,6 @@ from services.escrow.commands.store import CommandStore, Name
 from services.escrow.contracts.intents import Memo
 from services.escrow.contracts.plan import plan_credit, plan_wallet, plan_withdrawal
 from services.escrow.domain import (
-    Command,
     CommandKind,
     Wallet,
     WalletState,
@@ -99,7 +98,7 @@ class WalletService:
             # The chain cannot be asked now: the worker waits for the money.
             held = None
 
-        async def work(tx: Transaction) -> Command:
+        async def work(tx: Transaction) -> Answer:
             wallet = await self.wallets.wallet_of_user(
                 tx, marketplace_id=request.marketplace_id, user_id=user_id
             )
@@ -134,7 +133,7 @@ class WalletService:
         """
         _require_payable(amount)
 
-        async def work(tx: Transaction) -> Command:
+        async def work(tx: Transaction) -> Answer:
             wallet_id = None
             if user_id is not None:
                 wallet = await self.wallets.wallet_of_user(

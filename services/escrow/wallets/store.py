@@ -44,8 +44,19 @@ class WalletStore:
         """Read a user's wallet. Raises: WalletNotFound."""
         found = await self.find_wallet(tx, marketplace_id=marketplace_id, user_id=user_id)
         if found is None:
-            raise WalletNotFound("The user has no wallet", details={"userId": str(user_id)})
+            raise _without_wallet(user_id)
         return found
+
+    async def wallets_of_users(
+        self, tx: Transaction, *, marketplace_id: uuid.UUID, user_ids: Sequence[uuid.UUID]
+    ) -> list[Wallet]:
+        """Read users' wallets, in the order asked for. Raises: WalletNotFound."""
+        names = {"marketplace_id": marketplace_id, "ids": list(user_ids)}
+        found = {row.user_id: to_wallet(row) for row in await tx.fetch(_OF_USERS, names)}
+        for user_id in user_ids:
+            if user_id not in found:
+                raise _without_wallet(user_id)
+        return [found[user_id] for user_id in user_ids]
 
     async def find_wallet(
         self, tx: Transaction, *, marketplace_id: uuid.UUID, user_id: uuid.UUID
@@ -121,6 +132,10 @@ class WalletStore:
         await Outbox().append(tx, [event])
 
 
+def _without_wallet(user_id: uuid.UUID) -> WalletNotFound:
+    return WalletNotFound("The user has no wallet", details={"userId": str(user_id)})
+
+
 def to_wallet(row: Any) -> Wallet:
     """Read a wallet's row."""
     return Wallet(
@@ -144,6 +159,9 @@ _ADD = compiled(
 _USERS = _WALLETS.where(wallets.c.user_id == sa.bindparam("user_id"))
 _OF_USER = compiled(_USERS)
 _LOCK_OF_USER = compiled(_USERS.with_for_update())
+_OF_USERS = compiled(
+    _WALLETS.where(wallets.c.user_id == sa.any_(sa.bindparam("ids", type_=ARRAY(sa.Uuid))))
+)
 _BY_IDS = compiled(
     _WALLETS.where(wallets.c.id == sa.any_(sa.bindparam("ids", type_=ARRAY(sa.Uuid))))
 )

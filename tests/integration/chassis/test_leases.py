@@ -134,7 +134,14 @@ class Process:
     """What carries the work of a table out, as one process does."""
 
     def __init__(
-        self, jobs: Shop, *, seconds: float = SECONDS, most: int = 10, seldom: float = 0.06
+        self,
+        jobs: Shop,
+        *,
+        seconds: float = SECONDS,
+        most: int = 10,
+        seldom: float = 0.06,
+        is_left: Callable[[], bool] | None = None,
+        idle: float = 0.05,
     ) -> None:
         self.begun: list[Lease] = []
         self.claims = 0
@@ -152,8 +159,9 @@ class Process:
             troubled=self._troubled,
             bell=self.bell,
             claim=self._claim,
-            idle_seconds=0.05,
+            idle_seconds=idle,
             seldom_seconds=seldom,
+            is_left=is_left,
         )
         self._jobs, self._seconds = jobs, seconds
         self._task: asyncio.Task[None] | None = None
@@ -342,6 +350,20 @@ async def test_nothing_is_claimed_while_no_work_runs_until_a_bell_rings(
         await until(lambda: bool(process.begun))
     assert [lease.id for lease in process.begun] == [job]
     assert looks == [False]
+
+
+@pytest.mark.parametrize("left", [1, 0])
+async def test_an_end_asks_for_more_work_where_a_claim_has_left_some(jobs: Shop, left: int) -> None:
+    long = 10 * PATIENCE_SECONDS
+    add(jobs, 1)
+    async with Process(jobs, idle=long, seldom=long, is_left=lambda: left > 0) as process:
+        process.do = process.finish
+        await until(lambda: bool(process.begun) and not process.leases.held)
+        if left:
+            await until(lambda: process.claims == 2)
+        else:
+            assert not await process.bell.wait(seconds=0)
+            assert process.claims == 1
 
 
 async def test_a_worker_survives_an_outage_of_the_database(jobs: Shop) -> None:

@@ -13,6 +13,7 @@ from chassis.outbox import INSERT, Event, Outbox, values
 from deploy.local.nats import NatsServer
 from tests.integration.chassis.conftest import Shop
 from tests.integration.chassis.test_relay import (
+    PUBLISHED,
     WAIT_SECONDS,
     an_event,
     append,
@@ -122,6 +123,34 @@ async def test_a_relay_that_nothing_wakes_rests(
         assert looks == [0, 1]
 
     assert versions(await published(nats, marketplace_id)) == [1]
+
+
+async def test_what_was_published_is_noted_by_the_next_look_or_at_the_end(
+    shop: Shop,
+    nats: NatsServer,
+    marketplace_id: uuid.UUID,
+    sleepy: None,
+    looks: list[int],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    del sleepy
+    monkeypatch.setattr(relay, "NOTE_SECONDS", 10 * WAIT_SECONDS)
+    publish, sent = relay._publish, list[int]()
+
+    async def counted(*args: Any) -> list[int]:
+        sent.extend(await publish(*args))
+        return sent[-1:]
+
+    monkeypatch.setattr(relay, "_publish", counted)
+    async with relaying(shop, nats):
+        await until(lambda: looks == [0])
+        for version in (1, 2):
+            await append(shop, an_event(marketplace_id, version=version))
+            await until(lambda: len(sent) == version)  # noqa: B023 - called before the next one
+        assert looks == [0, 1, 1]
+        assert shop.rows(PUBLISHED) == [(1,)]
+
+    assert is_published(shop)()
 
 
 async def test_an_event_that_nobody_told_of_is_found_by_a_look(

@@ -4,10 +4,12 @@ import asyncio
 
 import pytest
 
+from kernel.money import UNIT
 from services.escrow.deposits import watcher as watching
+from services.escrow.domain import CommandKind
 from tests.integration.escrow.strangers import Stranger
 from tests.integration.escrow.test_watcher import make_watcher, told
-from tests.integration.escrow.world import World
+from tests.integration.escrow.world import World, succeeded, usdc
 from tests.patience import PATIENCE_SECONDS, until
 
 
@@ -35,20 +37,26 @@ async def next_ledger(world: World) -> None:
     await until(is_closed)
 
 
-async def test_a_cursor_that_has_passed_nothing_is_saved_rarely_and_with_a_deposit_at_once(
+async def test_a_cursor_that_has_passed_nothing_new_is_saved_rarely_and_with_a_deposit_at_once(
     world: World, stranger: Stranger, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(watching, "KEEP_SECONDS", 10 * PATIENCE_SECONDS)
+    monkeypatch.setattr(watching, "PASSED_SECONDS", 10 * PATIENCE_SECONDS)
     wallet = await world.wallet()
     await world.pause_watcher()
     watcher = await make_watcher(world)
     await watcher.look()
     saved = await cursor(world)
 
+    credit = await world.house.wallets().credit(
+        world.asked(CommandKind.CREDIT_WALLET), user_id=wallet.user_id, amount=usdc(UNIT)
+    )
+    succeeded(await world.ended(credit))
     for _ in range(3):
         await next_ledger(world)
         await watcher.look()
     assert await cursor(world) == saved
+    assert await told(world, wallet, count=0) == []
 
     await stranger.send(stranger.payment(wallet.address, "3.00"))
     async with asyncio.timeout(PATIENCE_SECONDS):

@@ -60,6 +60,20 @@ async def test_nobody_looks_while_nobody_waits() -> None:
     watch.cancel()
 
 
+async def test_nobody_else_is_asked_for_the_end_of_what_is_carried_out_here() -> None:
+    elsewhere = Elsewhere()
+    ends = Ends(elsewhere.among)
+    with ends.registered(1) as event, ends.registered(2):
+        with ends.carried_out(1):
+            assert (ends.is_here(1), ends.is_here(2)) == (True, False)
+            await ends.look()
+            ends.ended(1)
+            assert event.is_set()
+        await ends.look()
+
+    assert [sorted(names) for names in elsewhere.looks] == [[2], [1, 2]]
+
+
 async def test_a_wait_ends_in_its_time() -> None:
     ends = Ends(Elsewhere().among)
 

@@ -162,9 +162,7 @@ def test_what_fees_took_is_made_good_and_more_is_a_contradiction(
         8000 * CENT,
     )
     paid = share - kept * CENT
-    decider = Decider(
-        database=_NONE, landings=_NONE, chain=_NONE, destinations=_NONE, places=_NONE, waking=_NONE
-    )
+    decider = Decider(chain=_NONE, destinations=_NONE, places=_NONE, waking=_NONE)
 
     assert decider.missing(work(steps, paid, payee), last) == last.number("due") - paid
     with pytest.raises(Contradiction, match="more than fees"):
