@@ -153,9 +153,10 @@ class Journal:
         Until the transaction ends nobody else is given one, so that a share is never more than it
         was counted for.
         """
-        await tx.execute(statements.CHANNELS_BY_ONE)
-        rows = await tx.fetch(statements.USE_OF_CHANNELS)
-        counted = {row.owner: row.size for row in rows}
+        async with tx.together() as both:
+            both.add(statements.CHANNELS_BY_ONE)
+            counting = both.add(statements.USE_OF_CHANNELS)
+        counted = {row.owner: row.size for row in counting.rows()}
         return UseOfChannels(free=counted.pop(None, 0), held=counted)
 
     async def lease_channels(

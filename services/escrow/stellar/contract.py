@@ -7,7 +7,7 @@ in the public repositories of its maker.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import singledispatchmethod
+from functools import lru_cache, singledispatchmethod
 
 from stellar_sdk import scval, xdr
 
@@ -283,10 +283,12 @@ def decode_escrow(value: xdr.SCVal) -> StoredEscrow:
         raise ValueError(f"the stored escrow lacks {error}") from error
 
 
+@lru_cache(maxsize=256)
 def as_deployed(stored: bytes) -> bytes:
     """Return a stored value as its deployment made it: what our own steps change is put back.
 
-    Raises: ValueError: it is no escrow.
+    The same value is read after a deployment and before the funding. Raises: ValueError: it is no
+    escrow.
     """
     value = xdr.SCVal.from_xdr_bytes(stored)
     try:
