@@ -100,6 +100,10 @@ def _run(
     stop_signal: signal.Signals,
 ) -> None:
     """Become the program."""
+    # Nobody but the supervisor holds on to the process that forks: it ends with the supervisor,
+    # and so does this one, by the signal below.
+    held: int = forkserver._forkserver._forkserver_alive_fd  # type: ignore[attr-defined] # noqa: SLF001 - only there
+    os.close(held)
     os.setsid()
     # Before the environment is replaced: the title is written over the first one's memory.
     setproctitle(" ".join(("python -m", *argv)))

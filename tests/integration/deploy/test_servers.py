@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import nats
+import psutil
 import psycopg
 import pytest
 
@@ -151,6 +152,37 @@ def test_servers_end_when_their_parent_is_killed(session_folder: Path) -> None:
     wait_for(lambda: not any(answers(port) for port in ports))
     wait_for(lambda: not (folder / "pg" / "data" / "postmaster.pid").exists())
     remove(folder / "pg")
+
+
+def test_forked_programs_end_when_their_supervisor_is_killed(tmp_path: Path) -> None:
+    program = (
+        "import pathlib, sys, time\n"
+        "from deploy.local import forked\n"
+        "from deploy.local.process import Command, Process, python_module\n"
+        "forked._forks.set_forkserver_preload([])\n"
+        "argv = python_module('http.server', '0', '--bind', '127.0.0.1')\n"
+        "web = Command(name='web', argv=argv, environment={}, is_forked=True)\n"
+        "process = Process(web, pathlib.Path(sys.argv[1]))\n"
+        "process.wait_until(lambda: 'Serving' in process.log())\n"
+        "print(process.pid, flush=True); time.sleep(600)\n"
+    )
+    parent = subprocess.Popen(
+        [sys.executable, "-c", program, str(tmp_path / "web.log")],
+        env=child_environment(),
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+    )
+    try:
+        assert parent.stdout is not None
+        forked = psutil.Process(int(parent.stdout.readline()))
+        assert forked.is_running()
+    finally:
+        parent.kill()
+        parent.wait()
+        if parent.stdout is not None:
+            parent.stdout.close()
+
+    forked.wait(timeout=PATIENCE_SECONDS)
 
 
 def test_python_modules_run_with_this_interpreter() -> None:
