@@ -21,6 +21,7 @@ from devnet.rest.faucet import Faucet
 from devnet.rest.issuer import Issuer
 from devnet.rest.pages import Pages
 from devnet.rest.till import Tills
+from devnet.rpc.entrance import Entrance
 from devnet.rpc.nodes import Nodes
 from devnet.settings import Settings, SettingsError
 from devnet.soroban.host import Contracts
@@ -34,7 +35,7 @@ from devnet.trustless_work.api import TrustlessWork
 class Devnet:
     """A devnet whose ledger is not running yet."""
 
-    web: Starlette
+    web: Entrance
     ledger: Ledger
     journal: Journal
 
@@ -74,8 +75,11 @@ def build(settings: Settings, *, base_url: str) -> Devnet:
             " DEVNET_ESCROW_WASM says: name an empty folder"
         )
     faults = Faults()
+    nodes = Nodes(
+        ledger=ledger, identity=identity, faults=faults, friendbot_url=f"{base_url}/friendbot"
+    )
     routes = [
-        *_rpc_routes(ledger, identity, faults, base_url),
+        *_rpc_routes(nodes),
         *_own_routes(ledger, identity, faults),
         *TrustlessWork(
             ledger=ledger,
@@ -89,7 +93,8 @@ def build(settings: Settings, *, base_url: str) -> Devnet:
     anybody = Middleware(
         CORSMiddleware, allow_origins=["*"], allow_methods=["*"], allow_headers=["*"]
     )
-    return Devnet(Starlette(routes=routes, middleware=[anybody]), ledger, journal)
+    web = Entrance(routes=Starlette(routes=routes, middleware=[anybody]), rpc=nodes.usual)
+    return Devnet(web, ledger, journal)
 
 
 def _build(path: Path | None) -> tuple[Profile, Callable[[Contracts], Contracts] | None]:
@@ -112,10 +117,7 @@ def _build(path: Path | None) -> tuple[Profile, Callable[[Contracts], Contracts]
     return profile, partial(wasm.WasmContracts, module)
 
 
-def _rpc_routes(ledger: Ledger, identity: Identity, faults: Faults, base_url: str) -> list[Route]:
-    nodes = Nodes(
-        ledger=ledger, identity=identity, faults=faults, friendbot_url=f"{base_url}/friendbot"
-    )
+def _rpc_routes(nodes: Nodes) -> list[Route]:
     return [
         Route("/rpc", nodes.usual.handle, methods=["POST"]),
         Route("/", nodes.usual.handle, methods=["POST"]),

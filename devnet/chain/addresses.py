@@ -5,6 +5,8 @@ from typing import NamedTuple, TypeVar
 
 from stellar_sdk import Address, StrKey, xdr
 
+from devnet.chain.packed import PackedAddress, PackedValue
+
 T = TypeVar("T")
 
 
@@ -89,13 +91,13 @@ def from_muxed(value: xdr.MuxedAccount) -> Destination:
 @lru_cache(maxsize=16384)
 def sc_address(address: str) -> xdr.SCAddress:
     """Return the XDR contract-side address of G… or C…; callers must not change it."""
-    return Address(address).to_xdr_sc_address()
+    return PackedAddress(Address(address).to_xdr_sc_address())
 
 
 @lru_cache(maxsize=16384)
 def address_value(address: str) -> xdr.SCVal:
     """Return G… or C… as a contract value; callers must not change it."""
-    return xdr.SCVal(xdr.SCValType.SCV_ADDRESS, address=sc_address(address))
+    return PackedValue(xdr.SCVal(xdr.SCValType.SCV_ADDRESS, address=sc_address(address)))
 
 
 def from_sc_address(value: xdr.SCAddress) -> Destination:

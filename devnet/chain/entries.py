@@ -1,10 +1,11 @@
 """Accounts, trustlines, contract data and code: dataclass ↔ `LedgerEntryData` XDR.
 
-Encoded entries are immutable bytes, so decoding is cached by content.
+Encoded entries are immutable bytes, so what they say is kept by content.
 """
 
 from dataclasses import dataclass
 from functools import lru_cache
+from struct import Struct
 
 from stellar_sdk import xdr
 
@@ -18,11 +19,19 @@ from devnet.chain.addresses import (
     sc_address,
 )
 from devnet.chain.assets import AssetRef, from_xdr, trust_line_asset
+from devnet.chain.joining import ABSENT, NO_EXTENSION, array, number
+from devnet.chain.known import Known
 from devnet.chain.state import Entry, Readable, View
 
 AUTHORIZED, MAINTAINS, CLAWBACK = 1, 2, 4
 """The flags of a trustline: authorized; authorized to keep what it owes; clawback enabled."""
 MASTER_KEY_ONLY = b"\x01\x00\x00\x00"
+
+_TWO_LONG = Struct(">qq")
+_EXTENSIONS = number(1) + _TWO_LONG.pack(0, 0) + number(2)
+"""An account's first extension, with the amounts of its offers, and its second."""
+_ED25519 = number(xdr.PublicKeyType.PUBLIC_KEY_TYPE_ED25519)
+"""The kind of the keys of accounts and of their signers."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,7 +74,7 @@ class Trustline:
 def read_account(view: Readable, address: str) -> Account | None:
     """Load an account, or None."""
     entry = view.get(keys.account(address))
-    return None if entry is None else _decode_account(entry.data)
+    return None if entry is None else _accounts.of(entry.data)
 
 
 def write_account(view: View, account: Account, *, sponsor: str | None = None) -> None:
@@ -79,7 +88,7 @@ def write_account(view: View, account: Account, *, sponsor: str | None = None) -
 def read_trustline(view: Readable, address: str, asset: AssetRef) -> Trustline | None:
     """Load an account's trustline to an asset, or None."""
     entry = view.get(keys.trustline(address, asset))
-    return None if entry is None else _decode_trustline(entry.data)
+    return None if entry is None else _trustlines.of(entry.data)
 
 
 def write_trustline(view: View, line: Trustline, *, sponsor: str | None = None) -> None:
@@ -90,7 +99,6 @@ def write_trustline(view: View, line: Trustline, *, sponsor: str | None = None) 
     view.put(key, Entry(encode_trustline(line), sponsor=kept))
 
 
-@lru_cache(maxsize=16384)
 def _decode_account(data: bytes) -> Account:
     raw = present(xdr.LedgerEntryData.from_xdr_bytes(data).account)
     counts = present(present(raw.ext.v1).ext.v2)
@@ -111,39 +119,38 @@ def _decode_account(data: bytes) -> Account:
     )
 
 
+_accounts = Known(_decode_account, most=16384)
+
+
 def _encode_account(account: Account) -> bytes:
-    counts = xdr.AccountEntryExtensionV2(
-        num_sponsored=xdr.Uint32(account.sponsored),
-        num_sponsoring=xdr.Uint32(account.sponsoring),
-        signer_sponsoring_i_ds=[xdr.SponsorshipDescriptor(None) for _ in account.signers],
-        ext=xdr.AccountEntryExtensionV2Ext(0),
+    signers = [_account_id(address) + number(weight) for address, weight in account.signers]
+    name = account.home_domain
+    data = b"".join(
+        (
+            number(xdr.LedgerEntryType.ACCOUNT),
+            _account_id(account.address),
+            _TWO_LONG.pack(account.balance, account.sequence),
+            number(account.sub_entries),
+            # No account to which inflation is paid.
+            ABSENT,
+            number(account.flags),
+            number(len(name)) + name + bytes(-len(name) % 4),
+            account.thresholds,
+            array(signers),
+            _EXTENSIONS,
+            number(account.sponsored),
+            number(account.sponsoring),
+            # Nobody pays the reserves of the signers.
+            array([ABSENT] * len(signers)),
+            NO_EXTENSION,
+        )
     )
-    liabilities = xdr.Liabilities(buying=xdr.Int64(0), selling=xdr.Int64(0))
-    extension = xdr.AccountEntryExtensionV1(
-        liabilities, xdr.AccountEntryExtensionV1Ext(2, v2=counts)
-    )
-    raw = xdr.AccountEntry(
-        account_id=account_id(account.address),
-        balance=xdr.Int64(account.balance),
-        seq_num=xdr.SequenceNumber(xdr.Int64(account.sequence)),
-        num_sub_entries=xdr.Uint32(account.sub_entries),
-        inflation_dest=None,
-        flags=xdr.Uint32(account.flags),
-        home_domain=xdr.String32(account.home_domain),
-        thresholds=xdr.Thresholds(account.thresholds),
-        signers=[
-            xdr.Signer(signer_key(address), xdr.Uint32(weight))
-            for address, weight in account.signers
-        ],
-        ext=xdr.AccountEntryExt(1, v1=extension),
-    )
-    return xdr.LedgerEntryData(xdr.LedgerEntryType.ACCOUNT, account=raw).to_xdr_bytes()
+    _accounts.note(data, account)
+    return data
 
 
-def signer_key(address: str) -> xdr.SignerKey:
-    """Return a public key as a signer of an account."""
-    raw = xdr.Uint256(account_raw(address))
-    return xdr.SignerKey(xdr.SignerKeyType.SIGNER_KEY_TYPE_ED25519, ed25519=raw)
+def _account_id(address: str) -> bytes:
+    return _ED25519 + account_raw(address)
 
 
 def encode_data(*, owner: str, name: bytes, value: bytes) -> bytes:
@@ -154,7 +161,6 @@ def encode_data(*, owner: str, name: bytes, value: bytes) -> bytes:
     return xdr.LedgerEntryData(xdr.LedgerEntryType.DATA, data=raw).to_xdr_bytes()
 
 
-@lru_cache(maxsize=16384)
 def _decode_trustline(data: bytes) -> Trustline:
     raw = present(xdr.LedgerEntryData.from_xdr_bytes(data).trust_line)
     return Trustline(
@@ -168,38 +174,59 @@ def _decode_trustline(data: bytes) -> Trustline:
     )
 
 
+_trustlines = Known(_decode_trustline, most=16384)
+
+
 def encode_trustline(line: Trustline) -> bytes:
     """Return the trustline's `LedgerEntryData` XDR."""
     flags = AUTHORIZED * line.authorized | MAINTAINS * line.maintains | CLAWBACK * line.clawback
-    raw = xdr.TrustLineEntry(
-        account_id=account_id(line.address),
-        asset=trust_line_asset(line.asset),
-        balance=xdr.Int64(line.balance),
-        limit=xdr.Int64(line.limit),
-        flags=xdr.Uint32(flags),
-        ext=xdr.TrustLineEntryExt(0),
+    data = b"".join(
+        (
+            number(xdr.LedgerEntryType.TRUSTLINE),
+            _account_id(line.address),
+            _asset(line.asset),
+            _TWO_LONG.pack(line.balance, line.limit),
+            number(flags),
+            NO_EXTENSION,
+        )
     )
-    return xdr.LedgerEntryData(xdr.LedgerEntryType.TRUSTLINE, trust_line=raw).to_xdr_bytes()
+    _trustlines.note(data, line)
+    return data
 
 
-@lru_cache(maxsize=16384)
+@lru_cache(maxsize=1024)
+def _asset(asset: AssetRef) -> bytes:
+    return trust_line_asset(asset).to_xdr_bytes()
+
+
 def decode_contract_data(data: bytes) -> xdr.SCVal:
     """Return the value of a contract data entry; callers must not change it."""
+    return _values.of(data)
+
+
+def _decode_value(data: bytes) -> xdr.SCVal:
     return present(xdr.LedgerEntryData.from_xdr_bytes(data).contract_data).val
+
+
+_values = Known(_decode_value, most=512)
 
 
 def encode_contract_data(
     *, contract: str, key: xdr.SCVal, durability: xdr.ContractDataDurability, value: xdr.SCVal
 ) -> bytes:
-    """Return a contract data entry's `LedgerEntryData` XDR."""
-    raw = xdr.ContractDataEntry(
-        ext=xdr.ExtensionPoint(0),
-        contract=sc_address(contract),
-        key=key,
-        durability=durability,
-        val=value,
+    """Return a contract data entry's `LedgerEntryData` XDR; nobody may change the value later."""
+    data = b"".join(
+        (
+            number(xdr.LedgerEntryType.CONTRACT_DATA),
+            NO_EXTENSION,
+            sc_address(contract).to_xdr_bytes(),
+            key.to_xdr_bytes(),
+            number(durability),
+            value.to_xdr_bytes(),
+        )
     )
-    return xdr.LedgerEntryData(xdr.LedgerEntryType.CONTRACT_DATA, contract_data=raw).to_xdr_bytes()
+    _values.note(data, value)
+    return data
 
 
 def encode_code(*, wasm_hash: bytes, wasm: bytes) -> bytes:

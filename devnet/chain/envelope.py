@@ -7,13 +7,15 @@ import binascii
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 
 from nacl.exceptions import BadSignatureError
 from nacl.signing import VerifyKey
 from stellar_sdk import xdr
 
 from devnet.chain.addresses import account_raw, from_muxed, present
+from devnet.chain.joining import array, number
+from devnet.chain.reading import read_envelope
 
 NAMES = {
     xdr.OperationType.EXTEND_FOOTPRINT_TTL: "extend_footprint_ttl",
@@ -142,16 +144,18 @@ def parse(text: str, *, network_id: bytes) -> Envelope:
     Raises: InvalidEnvelopeError: not XDR, or an envelope of another kind.
     """
     try:
-        raw = xdr.TransactionEnvelope.from_xdr_bytes(base64.b64decode(text, validate=True))
-        return _read(text, raw, network_id)
+        given = base64.b64decode(text, validate=True)
+        raw = read_envelope(given)
+        return _read(text, given, raw, network_id)
     except (ValueError, EOFError, IndexError, binascii.Error, RecursionError) as error:
         raise InvalidEnvelopeError(str(error)) from error
 
 
-def _read(text: str, raw: xdr.TransactionEnvelope, network_id: bytes) -> Envelope:
+def _read(text: str, given: bytes, raw: xdr.TransactionEnvelope, network_id: bytes) -> Envelope:
     if raw.type == xdr.EnvelopeType.ENVELOPE_TYPE_TX:
         v1 = present(raw.v1)
-        return Envelope(text, v1.tx, _tx_hash(v1.tx, network_id), v1.signatures, None)
+        tx = _unsigned(given, v1.signatures)
+        return Envelope(text, v1.tx, _hash_of(raw.type, tx, network_id), v1.signatures, None)
     if raw.type != xdr.EnvelopeType.ENVELOPE_TYPE_TX_FEE_BUMP:
         raise InvalidEnvelopeError(f"unsupported envelope {raw.type.name}")
     outer = present(raw.fee_bump)
@@ -159,30 +163,30 @@ def _read(text: str, raw: xdr.TransactionEnvelope, network_id: bytes) -> Envelop
     bump = FeeBump(
         source=from_muxed(outer.tx.fee_source).account,
         fee=outer.tx.fee.int64,
-        hash=_bump_hash(outer.tx, network_id),
+        hash=_hash_of(raw.type, _unsigned(given, outer.signatures), network_id),
         signatures=outer.signatures,
     )
-    return Envelope(text, inner.tx, _tx_hash(inner.tx, network_id), inner.signatures, bump)
+    kind, tx = xdr.EnvelopeType.ENVELOPE_TYPE_TX, inner.tx.to_xdr_bytes()
+    return Envelope(text, inner.tx, _hash_of(kind, tx, network_id), inner.signatures, bump)
 
 
-def _tx_hash(tx: xdr.Transaction, network_id: bytes) -> bytes:
-    tagged = xdr.TransactionSignaturePayloadTaggedTransaction(
-        xdr.EnvelopeType.ENVELOPE_TYPE_TX, tx=tx
-    )
-    payload = xdr.TransactionSignaturePayload(xdr.Hash(network_id), tagged)
-    return hashlib.sha256(payload.to_xdr_bytes()).digest()
+def _unsigned(given: bytes, signatures: Sequence[xdr.DecoratedSignature]) -> bytes:
+    """Return what stands between an envelope's kind and its signatures, which end it."""
+    size = len(array([item.to_xdr_bytes() for item in signatures]))
+    return given[ENVELOPE_TAG_BYTES : len(given) - size]
 
 
-def _bump_hash(tx: xdr.FeeBumpTransaction, network_id: bytes) -> bytes:
-    tagged = xdr.TransactionSignaturePayloadTaggedTransaction(
-        xdr.EnvelopeType.ENVELOPE_TYPE_TX_FEE_BUMP, fee_bump=tx
-    )
-    payload = xdr.TransactionSignaturePayload(xdr.Hash(network_id), tagged)
-    return hashlib.sha256(payload.to_xdr_bytes()).digest()
+def _hash_of(kind: xdr.EnvelopeType, tx: bytes, network_id: bytes) -> bytes:
+    """Return the hash that is signed: of `TransactionSignaturePayload`."""
+    return hashlib.sha256(network_id + number(kind) + tx).digest()
 
 
+@lru_cache(maxsize=16384)
 def verify(address: str, *, message: bytes, signature: bytes) -> bool:
-    """Check an ed25519 signature of `address` over `message`."""
+    """Check an ed25519 signature of `address` over `message`.
+
+    It is checked once, although a transaction's are asked for again when its ledger closes.
+    """
     try:
         VerifyKey(account_raw(address)).verify(message, signature)
     except (BadSignatureError, ValueError):

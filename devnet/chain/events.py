@@ -1,11 +1,11 @@
 """Asset events: the events of payments, mints and fees (CAP-67, SEP-41)."""
 
-from functools import lru_cache
-
 from stellar_sdk import scval, xdr
 
-from devnet.chain.addresses import address_value, contract_raw
+from devnet.chain.addresses import address_value, contract_raw, present
 from devnet.chain.assets import NATIVE, AssetRef, contract_id
+from devnet.chain.joining import ABSENT, NO_EXTENSION, PRESENT, array, number
+from devnet.chain.values import struct, symbol, text
 
 MuxedTag = xdr.SCVal
 
@@ -17,6 +17,21 @@ def contract_event(*, contract: str, topics: list[xdr.SCVal], data: xdr.SCVal) -
         contract_id=xdr.ContractID(xdr.Hash(contract_raw(contract))),
         type=xdr.ContractEventType.CONTRACT,
         body=xdr.ContractEventBody(0, xdr.ContractEventV0(topics, data)),
+    )
+
+
+def encoded(event: xdr.ContractEvent) -> bytes:
+    """Return an event as XDR, joined from its topics and its data, which may be packed."""
+    body = present(event.body.v0)
+    return b"".join(
+        (
+            NO_EXTENSION,
+            ABSENT if event.contract_id is None else PRESENT + event.contract_id.to_xdr_bytes(),
+            number(event.type),
+            number(event.body.v),
+            array([topic.to_xdr_bytes() for topic in body.topics]),
+            body.data.to_xdr_bytes(),
+        )
     )
 
 
@@ -33,15 +48,15 @@ def movement(
 
     amount: minor units. tag: the receiver's multiplexed id, or the transaction's memo.
     """
-    name = scval.to_string(asset.name)
+    name = text(asset.name)
     if sender == asset.issuer and receiver != asset.issuer:
-        topics = [_symbol("mint"), address_value(receiver), name]
+        topics = [symbol("mint"), address_value(receiver), name]
     elif receiver == asset.issuer and sender != asset.issuer:
-        topics = [_symbol("burn"), address_value(sender), name]
+        topics = [symbol("burn"), address_value(sender), name]
         tag = None
     else:
         topics = [
-            _symbol("transfer"),
+            symbol("transfer"),
             address_value(sender),
             address_value(receiver),
             name,
@@ -55,7 +70,7 @@ def of_asset(
     *, passphrase: str, asset: AssetRef, name: str, about: xdr.SCVal, data: xdr.SCVal
 ) -> xdr.ContractEvent:
     """Build an asset's event about one holder, such as a clawback."""
-    topics = [_symbol(name), about, scval.to_string(asset.name)]
+    topics = [symbol(name), about, text(asset.name)]
     return contract_event(contract=contract_id(asset, passphrase), topics=topics, data=data)
 
 
@@ -63,7 +78,7 @@ def fee(*, passphrase: str, payer: str, amount: int) -> xdr.ContractEvent:
     """Build the event of a fee taken in stroops of XLM."""
     return contract_event(
         contract=contract_id(NATIVE, passphrase),
-        topics=[_symbol("fee"), address_value(payer)],
+        topics=[symbol("fee"), address_value(payer)],
         data=scval.to_int128(amount),
     )
 
@@ -81,9 +96,4 @@ def memo_tag(memo: xdr.Memo) -> MuxedTag | None:
 def _amount(amount: int, tag: MuxedTag | None) -> xdr.SCVal:
     if tag is None:
         return scval.to_int128(amount)
-    return scval.to_struct({"amount": scval.to_int128(amount), "to_muxed_id": tag})
-
-
-@lru_cache(maxsize=64)
-def _symbol(text: str) -> xdr.SCVal:
-    return scval.to_symbol(text)
+    return struct({"amount": scval.to_int128(amount), "to_muxed_id": tag})

@@ -6,6 +6,8 @@ from stellar_sdk import scval, xdr
 
 from devnet.chain.addresses import account_id, address_value, from_account_id, present, sc_address
 from devnet.chain.assets import AssetRef, trust_line_asset
+from devnet.chain.joining import number
+from devnet.chain.packed import PackedKey
 
 Key = bytes
 
@@ -15,7 +17,7 @@ TEMPORARY = xdr.ContractDataDurability.TEMPORARY
 # A key's XDR begins with its type; the key of contract data ends with its durability.
 _DATA = xdr.LedgerEntryType.CONTRACT_DATA.to_xdr_bytes()
 _CODE = xdr.LedgerEntryType.CONTRACT_CODE.to_xdr_bytes()
-_PERSISTENT = PERSISTENT.to_xdr_bytes()
+_PERSISTENT = number(PERSISTENT)
 
 
 @lru_cache(maxsize=16384)
@@ -34,8 +36,8 @@ def trustline(address: str, asset: AssetRef) -> Key:
 
 def contract_data(contract: str, key: xdr.SCVal, durability: xdr.ContractDataDurability) -> Key:
     """Return the key of one value a contract stores."""
-    data = xdr.LedgerKeyContractData(sc_address(contract), key, durability)
-    return xdr.LedgerKey(xdr.LedgerEntryType.CONTRACT_DATA, contract_data=data).to_xdr_bytes()
+    place = sc_address(contract).to_xdr_bytes() + key.to_xdr_bytes()
+    return _DATA + place + number(durability)
 
 
 @lru_cache(maxsize=16384)
@@ -72,9 +74,10 @@ def code(wasm_hash: bytes) -> Key:
     return xdr.LedgerKey(xdr.LedgerEntryType.CONTRACT_CODE, contract_code=key).to_xdr_bytes()
 
 
+@lru_cache(maxsize=4096)
 def parse(key: Key) -> xdr.LedgerKey:
-    """Read a key back into its XDR object."""
-    return xdr.LedgerKey.from_xdr_bytes(key)
+    """Read a key back into its XDR object; callers must not change it."""
+    return PackedKey(xdr.LedgerKey.from_xdr_bytes(key))
 
 
 def is_code(key: Key) -> bool:

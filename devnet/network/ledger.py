@@ -5,6 +5,7 @@ as on the public network: the hash is then unknown and the same envelope may be 
 """
 
 import asyncio
+import contextlib
 import hashlib
 import time
 from collections.abc import Callable, Sequence
@@ -392,7 +393,6 @@ def _same_sequence_bump(rival: Envelope, envelope: Envelope) -> bool:
 
 
 async def _wait(stopping: asyncio.Event, seconds: float) -> None:
-    try:
-        await asyncio.wait_for(stopping.wait(), timeout=max(seconds, 0))
-    except TimeoutError:
-        return
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(max(seconds, 0)):
+            await stopping.wait()

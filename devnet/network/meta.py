@@ -8,9 +8,10 @@ from collections.abc import Sequence
 
 from stellar_sdk import xdr
 
+from devnet.chain.events import encoded
+from devnet.chain.joining import ABSENT, NO_EXTENSION, PRESENT, array, number
+
 _VERSION = 4
-_NO_EXTENSION = b"\0\0\0\0"
-_ABSENT, _PRESENT = b"\0\0\0\0", b"\0\0\0\1"
 
 Changes = Sequence[xdr.LedgerEntryChange]
 
@@ -33,23 +34,23 @@ def transaction_meta(
     """
     nothing: Sequence[Changes] = [()] * len(operation_events)
     operations = [
-        _NO_EXTENSION + _array(_encoded(changes)) + _array(emitted)
+        NO_EXTENSION + array(_encoded(changes)) + array(emitted)
         for emitted, changes in zip(operation_events, operation_changes or nothing, strict=True)
     ]
-    contract_meta = _ABSENT
+    contract_meta = ABSENT
     if bill is not None:
-        returned = _ABSENT if value is None else _PRESENT + value
-        contract_meta = _PRESENT + bill.to_xdr_bytes() + returned
+        returned = ABSENT if value is None else PRESENT + value
+        contract_meta = PRESENT + bill.to_xdr_bytes() + returned
     return b"".join(
         (
-            _number(_VERSION),
-            _NO_EXTENSION,
-            _array(_encoded(fee_changes)),
-            _array(operations),
-            _array(_encoded(refund_changes)),
+            number(_VERSION),
+            NO_EXTENSION,
+            array(_encoded(fee_changes)),
+            array(operations),
+            array(_encoded(refund_changes)),
             contract_meta,
-            _array(transaction_events),
-            _array(diagnostics),
+            array(transaction_events),
+            array(diagnostics),
         )
     )
 
@@ -63,25 +64,13 @@ def transaction_events(
         (stages.TRANSACTION_EVENT_STAGE_BEFORE_ALL_TXS, fee_event),
         (stages.TRANSACTION_EVENT_STAGE_AFTER_ALL_TXS, refund_event),
     )
-    return [
-        xdr.TransactionEvent(stage, event).to_xdr_bytes()
-        for stage, event in found
-        if event is not None
-    ]
+    return [number(stage) + encoded(event) for stage, event in found if event is not None]
 
 
 def success_preimage(value: bytes, emitted: Sequence[bytes]) -> bytes:
     """Join `InvokeHostFunctionSuccessPreImage`: the answer, and the events with their count."""
-    return value + _array(emitted)
+    return value + array(emitted)
 
 
 def _encoded(changes: Changes) -> list[bytes]:
     return [change.to_xdr_bytes() for change in changes]
-
-
-def _array(items: Sequence[bytes]) -> bytes:
-    return _number(len(items)) + b"".join(items)
-
-
-def _number(value: int) -> bytes:
-    return value.to_bytes(4, "big")

@@ -8,6 +8,7 @@ from stellar_sdk import xdr
 
 from devnet.chain import fees
 from devnet.chain.envelope import Envelope
+from devnet.chain.events import encoded as encoded_event
 from devnet.network.meta import transaction_events, transaction_meta
 
 
@@ -104,4 +105,4 @@ class Outcome:
 
 def encoded(events: Sequence[xdr.ContractEvent]) -> list[bytes]:
     """Return events as XDR."""
-    return [event.to_xdr_bytes() for event in events]
+    return [encoded_event(event) for event in events]

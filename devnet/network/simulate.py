@@ -8,6 +8,8 @@ from stellar_sdk import xdr
 from devnet.chain import fees, keys
 from devnet.chain.addresses import contract_text, present
 from devnet.chain.envelope import Envelope, operation_source
+from devnet.chain.events import encoded
+from devnet.chain.joining import number
 from devnet.chain.state import Readable, View
 from devnet.chain.validity import SOROBAN
 from devnet.network.contracts import change_lifetimes, disk_bytes, rent_of
@@ -17,8 +19,8 @@ from devnet.soroban.invoke import Environment, Invocation, enforce, record
 INSTRUCTIONS = 2_000_000
 """What every call declares: nothing is metered here."""
 TRANSACTION_BYTES_RESERVE = 500
-FLAG_BYTES = 4
-"""Whether the call succeeded, before a diagnostic event's event."""
+SUCCEEDS = number(1)
+"""Stands before the event in a diagnostic event."""
 
 
 class SimulationError(ValueError):
@@ -85,8 +87,8 @@ def simulate(
 
 def _failed(done: Invocation) -> Simulation:
     lines = [f"HostError: {done.error}", "", "Event log (newest first):"]
-    for number, item in enumerate(reversed(done.diagnostics)):
-        lines.append(f"   {number}: {_describe(item.event)}")
+    for place, item in enumerate(reversed(done.diagnostics)):
+        lines.append(f"   {place}: {_describe(item.event)}")
     text = "\n".join(lines) + "\n"
     events = [event.to_xdr_bytes() for event in done.diagnostics]
     return Simulation(error=text, failure=done.error, events=events)
@@ -120,8 +122,9 @@ def _succeeded(
         extension = xdr.SorobanResourcesExtV0(places)
         data.ext = xdr.SorobanTransactionDataExt(1, resource_ext=extension)
     answer = present(done.value).to_xdr_bytes()
-    events = [xdr.DiagnosticEvent(True, event).to_xdr_bytes() for event in done.events]
-    told = len(answer) + sum(len(event) - FLAG_BYTES for event in events)
+    # Each as a diagnostic event of a call that succeeds.
+    events = [SUCCEEDS + encoded(event) for event in done.events]
+    told = len(answer) + sum(len(event) - len(SUCCEEDS) for event in events)
     fee = _price(
         data,
         envelope,

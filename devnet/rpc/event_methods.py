@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any
 
 from stellar_sdk import StrKey, xdr
@@ -195,10 +196,18 @@ def _check_topic(topic: object, number: int) -> None:
 
 
 def _check_segment(segment: object, number: int) -> None:
+    if not _is_value(str(segment)):
+        raise errors.invalid(f"filter {number} invalid: segment is not an ScVal")
+
+
+@lru_cache(maxsize=1024)
+def _is_value(segment: str) -> bool:
+    """Tell whether a text is a contract value; clients ask with the same ones again and again."""
     try:
-        xdr.SCVal.from_xdr(str(segment))
-    except (ValueError, EOFError) as error:
-        raise errors.invalid(f"filter {number} invalid: segment is not an ScVal") from error
+        xdr.SCVal.from_xdr(segment)
+    except (ValueError, EOFError):
+        return False
+    return True
 
 
 def _topic_matches(pattern: Sequence[str], topics: Sequence[str]) -> bool:

@@ -1,14 +1,13 @@
 """Methods about closed ledgers as a whole: the last one, and pages of them."""
 
-from collections.abc import Sequence
+from base64 import b64encode
+from dataclasses import dataclass
 from typing import Any
-
-from stellar_sdk import xdr
 
 from devnet.chain import rules
 from devnet.network.headers import close_meta, history_entry, rebuilt
 from devnet.network.node import Node
-from devnet.network.records import Header, TransactionRecord
+from devnet.network.records import Header
 from devnet.rpc import errors
 from devnet.rpc.errors import Params, RpcError
 from devnet.rpc.server import Method
@@ -16,12 +15,22 @@ from devnet.rpc.server import Method
 PAGE_DEFAULT, PAGE_MAX = 50, 200
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Content:
+    """A ledger by its hash. In base64: its header, that beside its hash, all of its content."""
+
+    hash: str
+    header: str
+    entry: str
+    content: str
+
+
 class LedgerMethods:
     """Closed ledgers. Source: stellar-rpc, methods/get_ledgers.go and get_latest_ledger.go."""
 
     def __init__(self, *, ledger: Node) -> None:
         self._ledger = ledger
-        self._last: tuple[str, str, str] = ("", "", "")
+        self._last = _Content(hash="", header="", entry="", content="")
 
     def table(self) -> dict[str, Method]:
         """Return the methods by their JSON-RPC names."""
@@ -34,20 +43,16 @@ class LedgerMethods:
         the last ledger often; `getLedgers` has every ledger's content.
         """
         newest = self._ledger.newest
-        if self._last[0] != newest.hash:
-            entry = history_entry(newest, self._built(newest))
-            transactions: Sequence[TransactionRecord] = ()
-            if self._ledger.environment.has_full_meta:
-                transactions = self._ledger.journal.transactions_of(newest.sequence)
-            content = close_meta(entry, transactions)
-            self._last = (newest.hash, entry.header.to_xdr(), content.to_xdr())
+        if self._last.hash != newest.hash:
+            is_whole = self._ledger.environment.has_full_meta
+            self._last = self._content(newest, is_whole=is_whole)
         return {
             "id": newest.hash,
             "protocolVersion": rules.PROTOCOL_VERSION,
             "sequence": newest.sequence,
             "closeTime": str(newest.close_time),
-            "headerXdr": self._last[1],
-            "metadataXdr": self._last[2],
+            "headerXdr": self._last.header,
+            "metadataXdr": self._last.content,
         }
 
     async def get_ledgers(self, params: Params) -> dict[str, Any]:
@@ -84,21 +89,32 @@ class LedgerMethods:
             "cursor": str(last),
         }
 
-    def _built(self, header: Header) -> xdr.LedgerHeader:
+    def _content(self, header: Header, *, is_whole: bool) -> _Content:
         journal = self._ledger.journal
-        return rebuilt(
-            header,
-            previous=journal.header_before(header.sequence),
-            transactions=journal.transactions_of(header.sequence),
+        previous = journal.header_before(header.sequence)
+        transactions = journal.transactions_of(header.sequence)
+        built = rebuilt(header, previous=previous, transactions=transactions)
+        entry = history_entry(header, built)
+        content = close_meta(
+            entry, previous=previous, transactions=transactions if is_whole else ()
+        )
+        return _Content(
+            hash=header.hash,
+            header=_base64(built),
+            entry=_base64(entry),
+            content=_base64(content),
         )
 
     def _shown(self, header: Header) -> dict[str, Any]:
-        entry = history_entry(header, self._built(header))
-        content = close_meta(entry, self._ledger.journal.transactions_of(header.sequence))
+        found = self._content(header, is_whole=True)
         return {
             "hash": header.hash,
             "sequence": header.sequence,
             "ledgerCloseTime": str(header.close_time),
-            "headerXdr": entry.to_xdr(),
-            "metadataXdr": content.to_xdr(),
+            "headerXdr": found.entry,
+            "metadataXdr": found.content,
         }
+
+
+def _base64(raw: bytes) -> str:
+    return b64encode(raw).decode()

@@ -137,7 +137,7 @@ def _parse_keys(given: Sequence[object]) -> list[xdr.LedgerKey]:
     parsed = []
     for number, item in enumerate(given):
         try:
-            parsed.append(xdr.LedgerKey.from_xdr(str(item)))
+            parsed.append(keys.parse(base64.b64decode(str(item).encode())))
         except (ValueError, EOFError, TypeError) as error:
             message = f"cannot unmarshal key value {item} at index {number}"
             raise errors.invalid(message) from error

@@ -15,6 +15,8 @@ from devnet.chain.addresses import address_value, from_sc_address, is_contract, 
 from devnet.chain.assets import AssetRef
 from devnet.chain.entries import read_account, read_trustline, write_trustline
 from devnet.chain.instances import DECIMALS
+from devnet.chain.packed import PackedValue
+from devnet.chain.values import struct, symbol
 from devnet.soroban.errors import Code, HostError, Kind, contract_error, host_error
 from devnet.soroban.host import Host
 
@@ -218,7 +220,7 @@ class AssetContract:
 
 @lru_cache(maxsize=16384)
 def _balance_key(address: str) -> xdr.SCVal:
-    return scval.to_vec([scval.to_symbol("Balance"), address_value(address)])
+    return PackedValue(scval.to_vec([symbol("Balance"), address_value(address)]))
 
 
 def _held(host: Host, address: str) -> Held | None:
@@ -232,7 +234,7 @@ def _held(host: Host, address: str) -> Held | None:
 
 def _hold(host: Host, address: str, amount: int, *, authorized: bool = True) -> None:
     """Store a contract's balance; one that moves is authorized."""
-    value = scval.to_struct(
+    value = struct(
         {
             "amount": scval.to_int128(amount),
             "authorized": scval.to_bool(authorized),

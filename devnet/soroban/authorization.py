@@ -16,12 +16,15 @@ from devnet.chain import keys, rules
 from devnet.chain.addresses import account_raw, from_sc_address, present, sc_address
 from devnet.chain.entries import Account, encode_contract_data, read_account
 from devnet.chain.envelope import verify
+from devnet.chain.joining import array, number
 from devnet.chain.state import Entry
 from devnet.chain.validity import MASTER, MEDIUM
 from devnet.soroban.errors import Code, HostError, Kind, host_error
 from devnet.soroban.host import Frame, Host
 
 Credentials = xdr.SorobanCredentialsType
+_UNBOUND = xdr.EnvelopeType.ENVELOPE_TYPE_SOROBAN_AUTHORIZATION
+_BOUND = xdr.EnvelopeType.ENVELOPE_TYPE_SOROBAN_AUTHORIZATION_WITH_ADDRESS
 
 
 def _refusal(note: str, code: xdr.SCErrorCode = Code.SCEC_INVALID_ACTION) -> HostError:
@@ -104,6 +107,10 @@ class _Node:
     calls: list["_Node"]
     used: bool = False
 
+    def encoded(self) -> bytes:
+        """Return the XDR of the invocation: the call, and those below it."""
+        return self.function + array([call.encoded() for call in self.calls])
+
 
 @dataclass(slots=True)
 class _Tracker:
@@ -171,7 +178,7 @@ class Enforcer:
         account = read_account(host.view, tracker.address)
         if account is None:
             raise _refusal("account does not exist", Code.SCEC_MISSING_VALUE)
-        digest = signature_digest(tracker.entry, network_id=self._network_id)
+        digest = _digest(tracker, network_id=self._network_id)
         _check_signatures(credentials.signature, account, digest)
         _spend_nonce(host, tracker.address, credentials.nonce.int64, expiration)
 
@@ -199,31 +206,19 @@ def address_credentials(
     return present(credentials.address or credentials.address_v2)
 
 
-def signature_digest(entry: xdr.SorobanAuthorizationEntry, *, network_id: bytes) -> bytes:
+def _digest(tracker: _Tracker, *, network_id: bytes) -> bytes:
     """Return the 32 bytes that sign an entry; the newer kind also binds the address (CAP-71)."""
-    credentials = present(address_credentials(entry))
-    if entry.credentials.address is not None:
-        preimage = xdr.HashIDPreimage(
-            xdr.EnvelopeType.ENVELOPE_TYPE_SOROBAN_AUTHORIZATION,
-            soroban_authorization=xdr.HashIDPreimageSorobanAuthorization(
-                network_id=xdr.Hash(network_id),
-                nonce=credentials.nonce,
-                signature_expiration_ledger=credentials.signature_expiration_ledger,
-                invocation=entry.root_invocation,
-            ),
-        )
-    else:
-        preimage = xdr.HashIDPreimage(
-            xdr.EnvelopeType.ENVELOPE_TYPE_SOROBAN_AUTHORIZATION_WITH_ADDRESS,
-            soroban_authorization_with_address=xdr.HashIDPreimageSorobanAuthorizationWithAddress(
-                network_id=xdr.Hash(network_id),
-                nonce=credentials.nonce,
-                signature_expiration_ledger=credentials.signature_expiration_ledger,
-                address=credentials.address,
-                invocation=entry.root_invocation,
-            ),
-        )
-    return hashlib.sha256(preimage.to_xdr_bytes()).digest()
+    credentials = present(address_credentials(tracker.entry))
+    is_bound = tracker.entry.credentials.address is None
+    preimage = (
+        number(_BOUND if is_bound else _UNBOUND),
+        network_id,
+        credentials.nonce.to_xdr_bytes(),
+        credentials.signature_expiration_ledger.to_xdr_bytes(),
+        credentials.address.to_xdr_bytes() if is_bound else b"",
+        tracker.root.encoded(),
+    )
+    return hashlib.sha256(b"".join(preimage)).digest()
 
 
 def _check_signatures(value: xdr.SCVal, account: Account, digest: bytes) -> None:

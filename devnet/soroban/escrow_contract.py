@@ -9,6 +9,7 @@ from dataclasses import replace
 
 from stellar_sdk import scval, xdr
 
+from devnet.chain.values import struct, symbol
 from devnet.soroban import escrow_value, milestones, payouts, settlement
 from devnet.soroban.deploy import deploy_escrow
 from devnet.soroban.errors import Code, Kind, contract_error, host_error
@@ -74,7 +75,7 @@ def _initialize(storage: EscrowStorage, args: Sequence[xdr.SCVal]) -> xdr.SCVal:
     if _any_flag(escrow) or _any_approved(escrow):
         raise contract_error(Refusal.FLAGS_MUST_BE_FALSE)
     value = storage.save(escrow)
-    storage.host.emit([scval.to_symbol("tw_init")], scval.to_vec([value]))
+    storage.host.emit([symbol("tw_init")], scval.to_vec([value]))
     return value
 
 
@@ -128,7 +129,7 @@ def _get_balances(storage: EscrowStorage, args: Sequence[xdr.SCVal]) -> xdr.SCVa
             "balance": scval.to_int128(balance),
             "trustline_decimals": scval.to_uint32(decimals),
         }
-        found.append(scval.to_struct(fields))
+        found.append(struct(fields))
     return scval.to_vec(found)
 
 
@@ -146,7 +147,7 @@ def _fund(storage: EscrowStorage, args: Sequence[xdr.SCVal]) -> xdr.SCVal:
         raise contract_error(Refusal.INSUFFICIENT_FUNDS_FOR_FUNDING)
     storage.host.require_auth(signer)
     storage.transfer(escrow.token, sender=signer, receiver=storage.host.contract, amount=amount)
-    storage.host.emit([scval.to_symbol("tw_fund")], scval.to_vec([args[0], args[2]]))
+    storage.host.emit([symbol("tw_fund")], scval.to_vec([args[0], args[2]]))
     return scval.to_void()
 
 
@@ -173,7 +174,7 @@ def _update(storage: EscrowStorage, args: Sequence[xdr.SCVal]) -> xdr.SCVal:
     storage.host.require_auth(platform)
     value = storage.save(wanted)
     data = scval.to_vec([args[0], scval.to_string(wanted.engagement_id), value])
-    storage.host.emit([scval.to_symbol("tw_update")], data)
+    storage.host.emit([symbol("tw_update")], data)
     return value
 
 
@@ -194,5 +195,5 @@ def _extend_ttl(storage: EscrowStorage, args: Sequence[xdr.SCVal]) -> xdr.SCVal:
         raise contract_error(Refusal.ONLY_PLATFORM)
     storage.host.require_auth(platform)
     storage.extend(ledgers)
-    storage.host.emit([scval.to_symbol("tw_ttl_extend")], scval.to_vec([args[0], args[1]]))
+    storage.host.emit([symbol("tw_ttl_extend")], scval.to_vec([args[0], args[1]]))
     return scval.to_void()

@@ -3,6 +3,8 @@
 from stellar_sdk import scval, xdr
 
 from devnet.chain.addresses import address_value
+from devnet.chain.packed import PackedValue
+from devnet.chain.values import symbol
 from devnet.soroban import escrow_value
 from devnet.soroban.errors import contract_error
 from devnet.soroban.escrow_codes import Refusal
@@ -15,7 +17,7 @@ THRESHOLD_LEDGERS = 17_280
 EXTEND_TO_LEDGERS = 31_536_000
 """The lifetime that the contract requests on every write; the network caps it."""
 
-KEY = scval.to_vec([scval.to_symbol("Escrow")])
+KEY = PackedValue(scval.to_vec([symbol("Escrow")]))
 
 
 class EscrowStorage:

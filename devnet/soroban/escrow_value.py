@@ -2,10 +2,13 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 
 from stellar_sdk import scval, xdr
 
 from devnet.chain.addresses import address_value, from_sc_address, present
+from devnet.chain.packed import PackedValue
+from devnet.chain.values import struct
 from devnet.soroban.errors import Code, Kind, host_error
 from devnet.soroban.profiles import Profile
 
@@ -69,10 +72,23 @@ class Escrow:
 
 
 def decode(value: xdr.SCVal, *, profile: Profile) -> Escrow:
-    """Read an escrow, field by field in their order.
+    """Read an escrow, field by field in their order. The same value is read once.
 
     Raises: HostError: a field is missing or unknown; ValueError: one is of another type.
     """
+    known = _known(value.to_xdr_bytes(), profile)
+    if not known:
+        known.append(_decode(value, profile))
+    return known[0]
+
+
+@lru_cache(maxsize=4096)
+def _known(_encoded: bytes, _profile: Profile) -> list[Escrow]:
+    """Return where an escrow is kept once it was read."""
+    return []
+
+
+def _decode(value: xdr.SCVal, profile: Profile) -> Escrow:
     fields = _struct(
         value,
         "amount description engagement_id flags milestones platform_fee receiver_memo roles "
@@ -92,15 +108,16 @@ def decode(value: xdr.SCVal, *, profile: Profile) -> Escrow:
     )
 
 
+@lru_cache(maxsize=512)
 def encode(escrow: Escrow, *, profile: Profile) -> xdr.SCVal:
-    """Write an escrow; a struct is a map with its symbols sorted."""
+    """Write an escrow; a struct is a map with its symbols sorted. Callers must not change it."""
     flags, roles = escrow.flags, escrow.roles
-    return scval.to_struct(
+    value = struct(
         {
             "amount": scval.to_int128(escrow.amount),
             "description": scval.to_string(escrow.description),
             "engagement_id": scval.to_string(escrow.engagement_id),
-            "flags": scval.to_struct(
+            "flags": struct(
                 {
                     "disputed": scval.to_bool(flags.disputed),
                     "released": scval.to_bool(flags.released),
@@ -110,7 +127,7 @@ def encode(escrow: Escrow, *, profile: Profile) -> xdr.SCVal:
             "milestones": scval.to_vec([_encode_milestone(item) for item in escrow.milestones]),
             "platform_fee": scval.to_uint32(escrow.platform_fee),
             "receiver_memo": scval.to_uint32(escrow.receiver_memo),
-            "roles": scval.to_struct(
+            "roles": struct(
                 {
                     "approver": address_value(roles.approver),
                     "dispute_resolver": address_value(roles.dispute_resolver),
@@ -121,9 +138,10 @@ def encode(escrow: Escrow, *, profile: Profile) -> xdr.SCVal:
                 }
             ),
             "title": scval.to_string(escrow.title),
-            "trustline": scval.to_struct({"address": address_value(escrow.token)}),
+            "trustline": struct({"address": address_value(escrow.token)}),
         }
     )
+    return PackedValue(value)
 
 
 def address(value: xdr.SCVal) -> str:
@@ -182,7 +200,7 @@ def _milestone(value: xdr.SCVal) -> Milestone:
 
 
 def _encode_milestone(milestone: Milestone) -> xdr.SCVal:
-    return scval.to_struct(
+    return struct(
         {
             "approved": scval.to_bool(milestone.approved),
             "description": scval.to_string(milestone.description),

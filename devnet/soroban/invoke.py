@@ -1,5 +1,6 @@
 """One contract operation, simulated or applied: the bridge from operations to the host."""
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -151,18 +152,28 @@ def _check_maps(value: xdr.SCVal) -> None:
             _check_maps(item)
     if value.map is None:
         return
+    if not (_is_struct(value.map.sc_map) or _is_ordered(value)):
+        note = "map keys are not unique and sorted"
+        raise host_error(Kind.SCE_OBJECT, Code.SCEC_INVALID_INPUT, note)
+    for entry in value.map.sc_map:
+        _check_maps(entry.val)
+
+
+def _is_struct(entries: Sequence[xdr.SCMapEntry]) -> bool:
+    """Tell whether the keys of a map are symbols, each after the one before."""
+    names = [entry.key.sym.sc_symbol for entry in entries if entry.key.sym is not None]
+    rising = all(before < after for before, after in itertools.pairwise(names))
+    return rising and len(names) == len(entries)
+
+
+def _is_ordered(value: xdr.SCVal) -> bool:
     try:
         pairs = scval.from_map(value)
     except TypeError as error:
         note = "devnet: maps with vectors as keys are not supported"
         raise host_error(Kind.SCE_OBJECT, Code.SCEC_INVALID_INPUT, note) from error
-    given = [entry.key for entry in value.map.sc_map]
-    ordered = [entry.key for entry in present(scval.to_map(pairs).map).sc_map]
-    if given != ordered:
-        note = "map keys are not unique and sorted"
-        raise host_error(Kind.SCE_OBJECT, Code.SCEC_INVALID_INPUT, note)
-    for item in pairs.values():
-        _check_maps(item)
+    given = [entry.key for entry in present(value.map).sc_map]
+    return given == [entry.key for entry in present(scval.to_map(pairs).map).sc_map]
 
 
 def _declared(data: xdr.SorobanTransactionData) -> Declared:

@@ -5,6 +5,7 @@ from dataclasses import replace
 
 from stellar_sdk import scval, xdr
 
+from devnet.chain.values import symbol
 from devnet.soroban.errors import contract_error
 from devnet.soroban.escrow_codes import Refusal
 from devnet.soroban.escrow_storage import EscrowStorage
@@ -58,7 +59,7 @@ def _save(
 ) -> None:
     changed = (*escrow.milestones[:index], milestone, *escrow.milestones[index + 1 :])
     value = storage.save(replace(escrow, milestones=changed))
-    storage.host.emit([scval.to_symbol(event)], scval.to_vec([value]))
+    storage.host.emit([symbol(event)], scval.to_vec([value]))
 
 
 def _optional_text(value: xdr.SCVal) -> bytes | None:

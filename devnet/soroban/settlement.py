@@ -5,6 +5,7 @@ from dataclasses import replace
 
 from stellar_sdk import scval, xdr
 
+from devnet.chain.values import symbol
 from devnet.soroban import payouts
 from devnet.soroban.errors import contract_error
 from devnet.soroban.escrow_codes import Refusal
@@ -38,7 +39,7 @@ def release(storage: EscrowStorage, args: Sequence[xdr.SCVal]) -> xdr.SCVal:
         raise contract_error(Refusal.BALANCE_NOT_ENOUGH_TO_RELEASE)
     fees, rest = payouts.released(escrow.amount, platform_bps=escrow.platform_fee)
     _pay(storage, escrow, fees, {escrow.roles.receiver: rest}, args[1:])
-    storage.host.emit([scval.to_symbol("tw_release")], args[0])
+    storage.host.emit([symbol("tw_release")], args[0])
     return scval.to_void()
 
 
@@ -56,7 +57,7 @@ def dispute(storage: EscrowStorage, args: Sequence[xdr.SCVal]) -> xdr.SCVal:
         raise contract_error(Refusal.RESOLVER_CANNOT_DISPUTE)
     storage.host.require_auth(signer)
     value = storage.save(replace(escrow, flags=replace(escrow.flags, disputed=True)))
-    storage.host.emit([scval.to_symbol("tw_dispute")], scval.to_vec([value]))
+    storage.host.emit([symbol("tw_dispute")], scval.to_vec([value]))
     return scval.to_void()
 
 
@@ -81,7 +82,7 @@ def resolve(storage: EscrowStorage, args: Sequence[xdr.SCVal]) -> xdr.SCVal:
     value = storage.save(replace(escrow, flags=flags))
     fees, paid = payouts.distributed(shares, platform_bps=escrow.platform_fee)
     _pay(storage, escrow, fees, paid, args[2:])
-    storage.host.emit([scval.to_symbol("tw_disp_resolve")], scval.to_vec([value]))
+    storage.host.emit([symbol("tw_disp_resolve")], scval.to_vec([value]))
     return scval.to_void()
 
 

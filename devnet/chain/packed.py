@@ -1,0 +1,39 @@
+"""Values, addresses and keys with their XDR beside them: encoded once, however often they are used.
+
+The SDK's objects encode themselves anew, part by part, wherever they are a part of something.
+Nobody may change an object of these.
+"""
+
+from stellar_sdk import xdr
+from xdrlib3 import Packer
+
+
+class _Packed:
+    """Takes the place of the SDK's encoding."""
+
+    encoded: bytes
+
+    def __init__(
+        self, original: xdr.SCVal | xdr.SCAddress | xdr.LedgerKey, *, encoded: bytes | None = None
+    ) -> None:
+        """Take over an object. encoded: its XDR, where that is known."""
+        vars(self).update(vars(original))
+        self.encoded = original.to_xdr_bytes() if encoded is None else encoded
+
+    def pack(self, packer: Packer) -> None:
+        packer.pack_fopaque(len(self.encoded), self.encoded)
+
+    def to_xdr_bytes(self) -> bytes:
+        return self.encoded
+
+
+class PackedValue(_Packed, xdr.SCVal):
+    """A contract value."""
+
+
+class PackedAddress(_Packed, xdr.SCAddress):
+    """An address as contracts have it."""
+
+
+class PackedKey(_Packed, xdr.LedgerKey):
+    """The key of an entry of the ledger."""
