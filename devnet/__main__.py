@@ -21,6 +21,8 @@ from devnet.settings import Settings, SettingsError
 WRONG_SETTING = 2
 GRACE_SECONDS = 5
 TICK_SECONDS = 1
+# Longer than clients keep an idle connection, so that none is closed as its next request is sent.
+IDLE_SECONDS = 30
 
 # The signals that stop the process.
 ENDING = (signal.SIGTERM, signal.SIGINT)
@@ -103,6 +105,7 @@ async def _serve(devnet: Devnet, listener: socket.socket, port: int) -> int:
         access_log=False,
         log_level="error",
         timeout_graceful_shutdown=GRACE_SECONDS,
+        timeout_keep_alive=IDLE_SECONDS,
     )
     server = _QuietServer(config, stopping)
     loop = asyncio.get_running_loop()
