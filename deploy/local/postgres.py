@@ -72,8 +72,6 @@ class PostgresServer:
             # A development server needs no idle helper processes.
             "io_method=sync",
             "max_logical_replication_workers=0",
-            # Each look at all tables takes as much as half a minute of an idle stack's statements.
-            "autovacuum_naptime=3min",
             *self.options,
         )
         arguments = [part for setting in settings for part in ("-c", setting)]
