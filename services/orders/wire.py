@@ -30,7 +30,7 @@ from services.orders.peers.ports import TimelineItem
 from services.orders.people.users import User, UserType
 from services.orders.reconciliation.holdings import Found, Reconciliation, Waiting
 
-# The instants of an order that may not have come yet, but for the first two.
+# The instants of an order. The first two are always set.
 _INSTANTS = (
     "created_at",
     "updated_at",

@@ -66,6 +66,7 @@ def test_the_date_of_answers_goes_on(stack: RunningStack) -> None:
 
     first = date()
     wait_for(lambda: date() != first)
+    assert date() != first
 
 
 def make(target: str, run_dir: Path, *words: str) -> subprocess.CompletedProcess[str]:

@@ -52,7 +52,7 @@ async def pay(prepared: Prepared, *, payer: Signer, fee: int) -> Prepared:
     """Let an account pay for a signed envelope: a fee bump around it, with a fee of its own.
 
     The transaction inside keeps its hash, its sequence number and its time limit. It can land only
-    once, whoever pays its fee.
+    once, no matter which account pays its fee.
     Raises: EnvelopeRefused: as `sign`.
     """
     bump = bumped(decoded(prepared.envelope_xdr), payer=payer.address, fee=fee)

@@ -17,7 +17,7 @@ from services.escrow import wire
 from services.escrow.commands.acceptance import Request
 from services.escrow.commands.store import CommandStore
 from services.escrow.contracts.destinations import Flaw
-from services.escrow.domain import Command, CommandKind, CommandState, PayeeRole
+from services.escrow.domain import Command, CommandKind, CommandState, Escrow, PayeeRole
 from services.escrow.operating.by_rule import Asked, RedirectsByRule
 from services.escrow.operating.rulings import Ruling
 from tests.integration.escrow.strangers import Stranger
@@ -325,14 +325,16 @@ async def test_a_payment_that_ends_between_two_looks_is_not_in_motion(
     order = await world.funded()
     await freeze(world, order.seller.address)
     stopped = await refused_by_the_chain(world, CommandKind.RELEASE, order)
-    store, read = CommandStore(), CommandStore().command
+    store, look = CommandStore(), CommandStore().unfinished
 
-    async def ended_before(tx: Transaction, **names: Any) -> Command:
+    async def ended_since(tx: Transaction, escrow: Escrow) -> Command | None:
+        found = await look(tx, escrow)
+        names = {"marketplace_id": world.marketplace_id, "command_id": stopped.command_id}
         await world.house.rulings().abandon(**names, ruling=Ruling(by="anna", why="It waits"))
-        await world.ended(stopped)
-        return await read(tx, **names)
+        assert (await world.ended(stopped)).finished_at is not None
+        return found
 
-    async with replaced(store, "command", ended_before):
+    async with replaced(store, "unfinished", ended_since):
         use = replace(world.house.by_rule(), store=store)
         answer = await ask(world, order, outside.address, use=use)
 

@@ -32,7 +32,7 @@ from orders.operations where order_id = %s
 
 
 def by(statement: str) -> Change:
-    """Make a change that one statement makes, whoever executes it."""
+    """Make a change that one statement makes."""
 
     async def change(_: Shop, order: orders_pb2.Order, admin: str) -> None:
         with psycopg.connect(admin, autocommit=True) as connection:
