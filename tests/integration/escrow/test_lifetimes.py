@@ -1,6 +1,8 @@
 """The keeper extends the code, the factory and orders' entries before the network archives them."""
 
+import asyncio
 from collections.abc import AsyncIterator, Callable
+from dataclasses import replace
 
 import pytest
 from prometheus_client import REGISTRY
@@ -13,6 +15,7 @@ from services.escrow.sending.lifetimes import LEDGERS_A_DAY
 from tests.conftest import RunningDevnet, TestDatabase
 from tests.integration.escrow.conftest import running
 from tests.integration.escrow.world import AMOUNT, World
+from tests.patience import until
 
 DAYS = 30
 
@@ -68,6 +71,23 @@ async def test_entries_that_live_for_too_short_are_extended_once(kept: World) ->
     assert (told("orchestrator_escrow_lifetime_days", {"what": "order"}) or 0) > DAYS - 1
     fees = {"step": "extend_lifetimes"}
     assert (told("orchestrator_escrow_fee_lumens_total", fees) or 0) > 0
+
+
+async def test_entries_are_extended_while_the_service_runs(kept: World) -> None:
+    order = await kept.funded()
+    escrow = await kept.queries.escrow(marketplace_id=kept.marketplace_id, order_id=order.id)
+    assert await days_left(kept, escrow.contract_id) < 7
+    bootstrap = kept.house.bootstrap()
+    bootstrap._plan = replace(bootstrap._plan, renew_seconds=0)
+
+    async def is_extended() -> bool:
+        return await days_left(kept, escrow.contract_id) == DAYS - 1
+
+    keeping = asyncio.create_task(bootstrap.keep())
+    await until(is_extended)
+
+    keeping.cancel()
+    await asyncio.gather(keeping, return_exceptions=True)
 
 
 async def test_the_contract_of_an_order_that_has_ended_is_not_kept(kept: World) -> None:
