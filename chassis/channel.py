@@ -1,7 +1,8 @@
 """Calls out: channels with round_robin and retry, and `call`, which adds identity and deadline.
 
-Every mutating RPC carries a request id or deterministic ids, so each may be repeated; a retry
-happens on UNAVAILABLE only, within a budget.
+Every mutating RPC carries a request id or deterministic ids, so each may be repeated. A call is
+retried only if the service is away (UNAVAILABLE, or CANCELLED by a server that stops), within a
+budget.
 """
 
 import json
@@ -36,7 +37,10 @@ SERVICE_CONFIG = json.dumps(
                     "initialBackoff": "0.05s",
                     "maxBackoff": "1s",
                     "backoffMultiplier": 3,
-                    "retryableStatusCodes": ["UNAVAILABLE"],
+                    # A server that stops cancels the calls that no handler has taken yet. Source:
+                    # https://github.com/grpc/grpc/issues/41785. A call that its own caller cancels
+                    # is never retried.
+                    "retryableStatusCodes": ["UNAVAILABLE", "CANCELLED"],
                 },
             }
         ],

@@ -73,7 +73,7 @@ class Steady:
                 self._load.seconds.append((self._load.phase, time.monotonic() - began))
                 return
             phases.add(self._load.phase)
-            self._load.again[" / ".join(sorted(phases)), why] += 1
+            self._load.again[" / ".join(sorted(phases)), f"{name}: {why}"] += 1
             if time.monotonic() - began > PATIENCE_SECONDS:
                 self._load.failed.append(f"{name}: {why}")
                 return
@@ -85,9 +85,9 @@ class Steady:
             answer = await ask()
         except httpx.TransportError as error:
             return type(error).__name__
-        if answer.status_code in AWAY:
-            return str(answer.status_code)
         body: Any = answer.json()
+        if answer.status_code in AWAY:
+            return f"{answer.status_code} {_code(body)}: {body.get('error', {}).get('message', '')}"
         if answer.status_code == IN_PROGRESS and _code(body) == "IDEMPOTENCY_KEY_IN_PROGRESS":
             return "in progress"
         if answer.is_success:

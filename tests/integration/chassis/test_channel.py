@@ -1,9 +1,11 @@
 """Calls out: tried again when a service is away, never longer than there is time."""
 
 import asyncio
+import time
 import uuid
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import Any
 
 import pytest
@@ -121,7 +123,54 @@ async def test_a_final_refusal_is_not_retried() -> None:
     assert servicer.calls == 1
 
 
-async def test_only_unavailable_is_retried() -> None:
+async def test_no_call_fails_when_one_of_two_replicas_stops() -> None:
+    async def change(_request: Any, _context: Any) -> Any:
+        return disputes_pb2.Dispute(id="done")
+
+    async with (
+        served(scripted(change=change)) as (stopping, first),
+        served(scripted(change=change)) as (_, second),
+        open_channel(f"ipv4:{first},{second}") as channel,
+    ):
+        stub = disputes_pb2_grpc.DisputesServiceStub(channel)
+
+        def many() -> list[asyncio.Task[disputes_pb2.Dispute]]:
+            make = partial(CALLER.call, stub.CompleteDispute, who=WHO)
+            return [asyncio.create_task(make(changing())) for _ in range(100)]
+
+        await asyncio.gather(*many())
+        calls = many()
+        # The calls are sent in two turns of this loop, and arrive while it is busy: no handler has
+        # taken them when the replica stops.
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        time.sleep(0.05)  # noqa: ASYNC251 - a busy loop is what the test is about
+        await stopping.stop(grace_seconds=PATIENCE_SECONDS)
+
+        assert [answer.id for answer in await asyncio.gather(*calls)] == ["done"] * 100
+
+
+async def test_a_call_that_its_caller_cancels_is_not_retried() -> None:
+    may_end = asyncio.Event()
+
+    async def slow(_request: Any, _context: Any) -> Any:
+        await may_end.wait()
+        return disputes_pb2.Dispute()
+
+    servicer = scripted(change=slow)
+    async with calling(servicer) as stub:
+        call = asyncio.create_task(CALLER.call(stub.CompleteDispute, changing(), who=WHO))
+        await asyncio.wait_for(servicer.called.wait(), PATIENCE_SECONDS)
+        call.cancel()
+        await asyncio.wait([call])
+        may_end.set()
+        await CALLER.call(stub.CompleteDispute, changing(), who=WHO)
+
+    assert call.cancelled()
+    assert servicer.calls == 2
+
+
+async def test_a_refusal_for_another_reason_is_not_retried() -> None:
     servicer = scripted(change=refusing(Aborted("in motion"), times=1))
 
     async with calling(servicer) as stub:
