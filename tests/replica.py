@@ -54,10 +54,15 @@ def running(*programs: Program) -> Iterator[None]:
     with contextlib.ExitStack() as opened:
         for program in programs:
             program.start()
-            opened.callback(program.process.stop, timeout_seconds=60)
+            opened.callback(_stop, program)
         for program in programs:
             program.wait_ready()
         yield
+
+
+def _stop(program: Program) -> None:
+    """Stop the process that runs now: the program may have been started again."""
+    program.process.stop(timeout_seconds=60)
 
 
 @contextlib.contextmanager
