@@ -106,6 +106,7 @@ async def _serve(devnet: Devnet, listener: socket.socket, port: int) -> int:
         log_level="error",
         timeout_graceful_shutdown=GRACE_SECONDS,
         timeout_keep_alive=IDLE_SECONDS,
+        ws="none",
     )
     server = _QuietServer(config, stopping)
     loop = asyncio.get_running_loop()

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from types import FrameType
 from typing import Any
 
-from deploy.local import settings, state
+from deploy.local import lean, settings, state  # noqa: F401 - lean is for its effect
 from deploy.local.ports import PortTakenError
 from deploy.local.process import NotReadyError
 from deploy.local.settings import StackSettings

@@ -24,15 +24,18 @@ from deploy.local.settings import environment_of, replace_environment
 
 # Imported before the first fork, so that every fork has it.
 CODE = (
+    "deploy.local.loading",
     "services.orders.app",
     "services.ledger.app",
     "services.escrow.app",
     "services.disputes.app",
     "services.webhooks.app",
     "gateway.app",
+    "gateway.server",
     "gateway.keytool",
     "chassis.migrations.__main__",
     "devnet.app",
+    "deploy.local.forked",
     "deploy.local.loaded",
 )
 _forks = multiprocessing.get_context("forkserver")
