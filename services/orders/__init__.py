@@ -1,5 +1,5 @@
 """Orders: the marketplace order, its two parties, and the operations that move its money.
 
-Owns the order's state and nothing of the money itself: the ledger books, the escrow moves, and
-this context makes them agree, whatever crashes in between.
+This context owns the order's state. The ledger books the money and the escrow service moves it on
+chain. This context brings both into agreement with the order, also after a crash.
 """

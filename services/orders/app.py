@@ -1,4 +1,4 @@
-"""Composition root of orders: the only file that knows every other file."""
+"""Composition root of orders: the only module that imports every other one."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -73,7 +73,7 @@ _BINDING = partial(
 
 
 async def build(settings: OrdersSettings) -> App:
-    """Assemble the service; nothing has been connected yet."""
+    """Assemble the service without opening a connection."""
     database = Database.open(
         url=settings.database_url,
         schema="orders",
@@ -181,7 +181,7 @@ def _app(
 def _rehearsal(
     methods: Callable[..., OrdersServicer], parts: "Parts", peers: CheckingPeers, *, hours: int
 ) -> Rehearsal:
-    """Make what one preview is made with. methods: makes a servicer over use cases."""
+    """Make the servicer and the peers of one preview. methods: makes a servicer."""
     rehearsed = parts.rehearsed(peers)
     saga = rehearsed.saga()
     twin = methods(
@@ -200,7 +200,7 @@ async def _every(seconds: float, work: Callable[[], Awaitable[object]]) -> None:
 
 
 class Parts:
-    """The parts that several others are made of."""
+    """The shared parts of the service, and the methods that make the others from them."""
 
     engine: type[Saga] = Saga
     runner: type[CommandRunner] = CommandRunner
@@ -217,10 +217,10 @@ class Parts:
         platform_fee_bps: Mapping[Origin, int],
         wallet_wait_seconds: int,
     ) -> None:
-        """Take what differs between the service and a test of it: database, peers, rules."""
+        """Take the parts that differ between the service and its tests: database, peers, rules."""
         self.clock: Clock = SystemClock()
         self.outbox = Outbox()
-        # Rings when an order was written.
+        # Rung after an order is written.
         self.new_words = Bell()
         self._stores()
         self._database = database
@@ -233,7 +233,7 @@ class Parts:
         self.withdrawal_rows, self.trail = WithdrawalStore(self.outbox), Trail()
 
     def service(self, saga: Saga) -> OrderService:
-        """Make the commands' use cases."""
+        """Make the use cases of commands."""
         return OrderService(
             database=self._database,
             orders=self.orders,
@@ -253,7 +253,7 @@ class Parts:
         )
 
     def offers(self, saga: Saga, *, hours: int) -> OfferService:
-        """Make the offers' use cases."""
+        """Make the use cases of offers."""
         return OfferService(
             database=self._database,
             orders=self.orders,
@@ -266,7 +266,7 @@ class Parts:
         )
 
     def saga(self) -> Saga:
-        """Make the engine with its steps."""
+        """Make the saga with its steps."""
         steps = Steps(
             ledger=self._ledger, escrow=self._escrow, disputes=self._disputes, clock=self.clock
         )
@@ -282,11 +282,11 @@ class Parts:
         )
 
     def holds(self) -> Holds:
-        """Make what gives holds back."""
+        """Make the use case that gives holds back."""
         return Holds(database=self._database, orders=self.orders, ledger=self._ledger)
 
     def queries(self) -> OrderQueries:
-        """Make creation and reading."""
+        """Make the use cases of creation and reading."""
         return OrderQueries(
             database=self._database,
             outbox=self.outbox,
@@ -300,7 +300,7 @@ class Parts:
         )
 
     def chosen(self) -> Chosen:
-        """Make the settings of marketplaces, and the clocks of test marketplaces."""
+        """Make the use cases of marketplaces' settings and of test clocks."""
         return Chosen(
             database=self._database,
             idempotency=self.idempotency,
@@ -309,7 +309,7 @@ class Parts:
         )
 
     def registry(self) -> UserRegistry:
-        """Make the users."""
+        """Make the use cases of users."""
         return UserRegistry(
             database=self._database,
             outbox=self.outbox,
@@ -322,7 +322,7 @@ class Parts:
         )
 
     def crediting(self) -> CreditService:
-        """Make manual credits."""
+        """Make the use case of manual credits."""
         return self.paying(
             database=self._database,
             users=UserStore(self.outbox),
@@ -334,7 +334,7 @@ class Parts:
         )
 
     def carrier(self) -> Carrier:
-        """Make what carries withdrawals out."""
+        """Make the carrier, which carries out withdrawals."""
         return self.carrying(
             database=self._database,
             store=self.withdrawal_rows,
@@ -385,7 +385,7 @@ class Parts:
 
 
 class RehearsedParts(Parts):
-    """Parts that read and keep nothing, of one preview."""
+    """The parts of one preview. They read and write nothing."""
 
     engine = rehearsal.RehearsedSaga
     runner = rehearsal.RehearsedCommands

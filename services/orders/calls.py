@@ -1,4 +1,4 @@
-"""What every method reads of its call, and how it marks its answer."""
+"""What every RPC reads from its call, and how it marks a replayed answer."""
 
 import uuid
 from typing import Any
@@ -15,8 +15,8 @@ from services.orders.operations.commands import Request
 from services.orders.order.domain import Party
 
 Context = grpc.aio.ServicerContext[Any, Any]
-# How long a command waits where its caller names no time, and how much of the caller's deadline is
-# kept for the answer.
+# How long a command waits if its caller names no time, and the part of the caller's deadline that
+# is kept for sending the answer.
 WAIT_SECONDS = 30.0
 ANSWER_SECONDS = 0.3
 
@@ -27,23 +27,23 @@ def marketplace() -> uuid.UUID:
 
 
 def user() -> uuid.UUID | None:
-    """Return the person who calls; None: a marketplace, which acts for all of its users."""
+    """Return the person who calls; None: a marketplace, which acts for all its users."""
     return identity.current().user_id
 
 
 def reader() -> uuid.UUID | None:
-    """Return the person who reads and must be a side of the order; None: an admin, or no person."""
+    """Return the person who must be a side of the order to read it; None: an admin or a key."""
     who = identity.current()
     return None if who.role == ROLE_ADMIN else who.user_id
 
 
 def party(value: int, field: str) -> Party:
-    """Decode who asks; UNSPECIFIED: the buyer. Raises: InvalidArgument."""
+    """Decode the party that asks; UNSPECIFIED means the buyer. Raises: InvalidArgument."""
     return wire.enum_from_proto(Party, common_pb2.Party, value, field=field, default=Party.BUYER)
 
 
 def request(message: Any) -> Request:
-    """Read what every command on an order carries."""
+    """Decode the fields that every command on an order has, and how long it may wait."""
     left = deadline.remaining(at_most=WAIT_SECONDS + ANSWER_SECONDS) - ANSWER_SECONDS
     wait = left
     if "wait_seconds" in message.DESCRIPTOR.fields_by_name and message.HasField("wait_seconds"):
@@ -58,12 +58,12 @@ def request(message: Any) -> Request:
 
 
 def order(context: Context, answer: Answer) -> orders_pb2.Order:
-    """Give an answer that is an order."""
+    """Decode an answer that is an order, and mark it if it is replayed."""
     mark(context, answer)
     return orders_pb2.Order.FromString(answer.body)
 
 
 def mark(context: Context, answer: Answer) -> None:
-    """Tell the caller where an answer was given before."""
+    """Mark a replayed answer in the call's trailing metadata."""
     if answer.replayed:
         context.set_trailing_metadata(((REPLAYED_KEY, "true"),))

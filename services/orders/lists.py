@@ -1,4 +1,4 @@
-"""Lists of orders and users on the wire: requests to filters, and places to tokens and back."""
+"""Lists of orders and users on the wire: decode filters and page tokens, encode pages."""
 
 import uuid
 from collections.abc import Sequence
@@ -21,7 +21,7 @@ from services.orders.people.users import User
 
 
 def chosen(request: orders_pb2.ListOrdersRequest) -> Filter:
-    """Decode the filters. Raises: InvalidArgument: an amount is in another asset; no instant."""
+    """Decode the filters. Raises: InvalidArgument: an amount in another asset, or no instant."""
     state = orders_pb2.OrderState.Name(request.state).removeprefix("ORDER_STATE_")
     return Filter(
         state=State(state) if request.state else None,
@@ -38,14 +38,14 @@ def chosen(request: orders_pb2.ListOrdersRequest) -> Filter:
 
 
 def sort(request: orders_pb2.ListOrdersRequest) -> Sort:
-    """Decode the sort; newest first where none is given."""
+    """Decode the sort; the default is newest first."""
     return wire.enum_from_proto(
         Sort, orders_pb2.OrderSort, request.sort, field="sort", default=Sort.NEWEST
     )
 
 
 def after(request: orders_pb2.ListOrdersRequest) -> Place | None:
-    """Decode the place that the page begins after; None: the first. Raises: InvalidArgument."""
+    """Decode the place after which the page begins; None: first page. Raises: InvalidArgument."""
     place = place_from_token(request.page.page_token, request)
     if place is None:
         return None
@@ -56,7 +56,7 @@ def after(request: orders_pb2.ListOrdersRequest) -> Place | None:
 def page(
     request: orders_pb2.ListOrdersRequest, found: Page, *, limit: int
 ) -> orders_pb2.ListOrdersResponse:
-    """Encode a page, with a token where more orders may follow. found: one more than the limit."""
+    """Encode a page, with a token if more orders may follow. found: up to `limit` + 1 orders."""
     orders, looked_to = found.orders, found.looked_to
     messages = (wire.order_to_proto(one, found.operations.get(one.id)) for one in orders)
     shown = fitting(messages, limit)
@@ -71,7 +71,7 @@ def page(
 
 
 def user_after(request: orders_pb2.ListUsersRequest) -> uuid.UUID | None:
-    """Decode the user whom the page begins after; None: the first page. Raises: InvalidArgument."""
+    """Decode the user after whom the page begins; None: first page. Raises: InvalidArgument."""
     place = place_from_token(request.page.page_token, request)
     return None if place is None else uuid_of_place(place)
 
@@ -79,7 +79,7 @@ def user_after(request: orders_pb2.ListUsersRequest) -> uuid.UUID | None:
 def users(
     request: orders_pb2.ListUsersRequest, found: Sequence[User], *, limit: int
 ) -> orders_pb2.ListUsersResponse:
-    """Encode a page; a full one has a token to go on with. found: one more than the limit."""
+    """Encode a page, with a token if more users follow. found: up to `limit` + 1 users."""
     is_cut = len(found) > limit
     return orders_pb2.ListUsersResponse(
         users=[wire.user_to_proto(user) for user in found[:limit]],

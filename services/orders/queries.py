@@ -1,4 +1,4 @@
-"""The use cases of orders that need no operation: creation, and everything that only reads."""
+"""The use cases of orders that need no operation: creation and all reads."""
 
 import time
 import uuid
@@ -65,8 +65,8 @@ class OrderQueries:
     ) -> None:
         """Take the parts.
 
-        platform_fee_bps: basis points a marketplace takes, by origin. new_words: is rung when an
-        order was written, for the indexer.
+        platform_fee_bps: the default platform fee in basis points, by origin. new_words: rung after
+        a new order is written, to wake the indexer.
         """
         self._database = database
         self._orders = OrderStore(outbox)
@@ -107,7 +107,7 @@ class OrderQueries:
             return await self._create(key, with_version(order, facts), facts)
 
     async def _create(self, key: RequestKey, order: Order, facts: Sequence[Fact]) -> Answer:
-        """Write order, event and answer in one statement; or give the answer kept before."""
+        """Write order, event and answer in one statement, or return the answer stored earlier."""
         body = self._encode(order, None)
         try:
             async with self._database.statement() as connection:
@@ -133,7 +133,10 @@ class OrderQueries:
             return known
 
     async def _ref_taken(self, order: Order) -> ClientOrderRefTaken:
-        """Name the order that has a reference, so that a client that lost an answer finds it."""
+        """Make the refusal of a used reference. It names the order that has the reference.
+
+        A client that lost the answer to its first request can thus find the order.
+        """
         found = await self.list_orders(
             marketplace_id=order.marketplace_id,
             chosen=Filter(client_order_ref=order.client_order_ref),
@@ -149,7 +152,7 @@ class OrderQueries:
     async def _terms(
         self, marketplace_id: uuid.UUID, new: NewOrder
     ) -> tuple[UserName, UserName, int]:
-        """Return buyer, seller and the platform's rate in basis points. Raises: UserNotFound."""
+        """Return buyer, seller and the platform fee in basis points. Raises: UserNotFound."""
         buyer = await self._name(marketplace_id, new.buyer)
         seller = await self._name(marketplace_id, new.seller)
         known = self._rules.get(marketplace_id)
@@ -163,7 +166,7 @@ class OrderQueries:
     async def get_order(
         self, *, marketplace_id: uuid.UUID, order_id: uuid.UUID
     ) -> tuple[Order, Operation | None]:
-        """Read an order and the operation that runs on it, at one moment. Raises: OrderNotFound."""
+        """Read an order and its running operation in one snapshot. Raises: OrderNotFound."""
         async with self._database.statement() as connection:
             return await hot.read(connection, marketplace_id=marketplace_id, order_id=order_id)
 
@@ -176,9 +179,9 @@ class OrderQueries:
         after: Place | None,
         limit: int,
     ) -> Page:
-        """List orders in the order of the sort, and the operations that run on them, at one moment.
+        """List orders and their running operations, sorted by `sort`, in one snapshot.
 
-        Every filter given must hold; an unknown user has no orders.
+        An order must match every given filter; an unknown user has no orders.
         """
         sides: dict[str, uuid.UUID | None] = {"buyer_id": None, "seller_id": None}
         for column, ref in (("buyer_id", chosen.buyer), ("seller_id", chosen.seller)):
@@ -199,8 +202,8 @@ class OrderQueries:
             )
 
     async def _name(self, marketplace_id: uuid.UUID, ref: str) -> UserName:
-        """Find the user that a text names. Raises: UserNotFound."""
-        # A text that names a user never names another one.
+        """Find the user that a reference names. Raises: UserNotFound."""
+        # The names are kept without expiry: a reference never changes to another user.
         known = self._names.get((marketplace_id, ref))
         if known is None:
             async with self._database.statement() as connection:
@@ -220,7 +223,7 @@ class OrderQueries:
         offset: int,
         limit: int,
     ) -> tuple[list[Order], int]:
-        """List one side's orders newest first, with the total of the filter."""
+        """List the orders of one side, newest first, and count all orders that match the filter."""
         async with self._database.transaction() as tx:
             return await PartyStore().page(
                 tx,
@@ -252,7 +255,7 @@ class OrderQueries:
     async def receipt(
         self, *, marketplace_id: uuid.UUID, order_id: uuid.UUID, reader: uuid.UUID | None
     ) -> tuple[uuid.UUID, Order]:
-        """Return a completed order and its receipt's id; reader: the user who asks, None: any.
+        """Return a completed order and the id of its receipt. reader: the user who asks; None: any.
 
         Raises: OrderNotFound; NotParty; ReceiptNotFound.
         """
@@ -265,7 +268,7 @@ class OrderQueries:
 
 
 def _with_names(item: TimelineItem, order: Order) -> TimelineItem:
-    """Call the accounts of the order and of its parties by their public ids."""
+    """Name the accounts of the order and of its parties by public ids."""
     names = {f"user:{user.id}": f"user:{user.public_id}" for user in (order.buyer, order.seller)}
     names[f"escrow:{order.id}"] = f"escrow:{order.public_id}"
     details = {

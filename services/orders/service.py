@@ -1,7 +1,7 @@
-"""The commands on orders, by name: each binds its use case to the order, and runs it.
+"""The commands on orders. Each method runs one use case of order/use_cases.py on an order.
 
-use_cases.py says what each needs and decides. Any of them may be refused with
-AmountDiffersFromOrder, where its caller names another amount than the order's.
+order/use_cases.py has the preconditions and decisions. Each command raises AmountDiffersFromOrder
+if its caller names an amount other than the order's.
 """
 
 import uuid
@@ -54,7 +54,7 @@ class OrderService:
         )
 
     async def fund_escrow(self, request: Request, *, order_id: uuid.UUID) -> Answer:
-        """Lock the money on chain; waits for a contract that is still being deployed.
+        """Lock the money on chain. Waits while the contract is being deployed.
 
         Raises: OrderNotFound; OrderInWrongState; EscrowNotReady; ProviderError.
         """
@@ -73,7 +73,7 @@ class OrderService:
         delta_score_tenths: int | None = None,
         is_forced: bool = False,
     ) -> Answer:
-        """Pay the seller. is_forced: although milestones are not completed.
+        """Pay the seller. is_forced: pay even if milestones are not completed.
 
         Raises: OrderNotFound; OrderInWrongState; MilestonesIncomplete.
         """
@@ -122,7 +122,9 @@ class OrderService:
         reason: str,
         user_id: uuid.UUID | None,
     ) -> Answer:
-        """Close an order that has no escrow. by: on whose behalf; a person acts on their own.
+        """Close an order that has no escrow.
+
+        by: the party on whose behalf a marketplace acts; a person always acts as the buyer.
 
         Raises: OrderNotFound; NotPersonal; OrderInWrongState.
         """
@@ -218,7 +220,7 @@ class OrderService:
         refund: int | None,
         note: str,
     ) -> Answer:
-        """Pay a decision out and close the order; amounts in minor units, for SPLIT only.
+        """Pay out a decision and close the order. release, refund: minor units, for SPLIT only.
 
         Raises: DisputeNotFound; DisputeIsOwn; OrderInWrongState; SplitAmountsMismatch;
             DecisionAlreadyMade.
@@ -280,7 +282,7 @@ class OrderService:
     async def pay(
         self, request: Request, *, order_id: uuid.UUID, user_id: uuid.UUID | None
     ) -> Answer:
-        """Reserve, create and fund in one operation.
+        """Reserve the money, create the escrow and fund it, in one operation.
 
         Raises: OrderNotFound; NotPersonal; OrderInWrongState; InsufficientFunds; ProviderError.
         """

@@ -1,4 +1,4 @@
-"""OrdersServicer: decode, call one use case, encode. No business here."""
+"""OrdersServicer: decode, call one use case, encode. It contains no business rule."""
 
 import uuid
 from collections.abc import Callable
@@ -36,10 +36,10 @@ from services.orders.withdrawals.servicer import WithdrawalMethods
 
 Context = grpc.aio.ServicerContext[Any, Any]
 
-# Marketplaces and people. That a person is a side of the order, or asks for their own data, is
-# checked here or in the use case (order/parties.py).
+# Marketplaces and people. The method or its use case checks that a person is a side of the order,
+# or asks for their own data (order/parties.py).
 WITH_PEOPLE = MARKETPLACE | PEOPLE
-# People of support read the orders of their marketplace, and decide its disputes.
+# Marketplaces and people of support, who read their marketplace's orders and decide its disputes.
 WITH_STAFF = MARKETPLACE | STAFF
 ACCESS = {
     "RegisterUser": allow("gateway", scope="write", roles=WITH_PEOPLE),
@@ -80,7 +80,7 @@ class OrdersServicer(
     PreviewMethods,
     orders_pb2_grpc.OrdersServiceServicer,
 ):
-    """The contract's methods; those of offers, withdrawals and previews are in their rooms."""
+    """The RPCs of orders. Offers, withdrawals, settings and previews have mixins in their rooms."""
 
     access = ACCESS
 

@@ -1,7 +1,7 @@
-"""The tables of orders, as statements are built from them; migrations/ makes them.
+"""The tables of orders, from which statements are built; migrations/ creates them.
 
-Columns stand in the order in which rows are read. Constraints, defaults and indexes are in the
-migrations alone.
+Columns are in the order in which rows are read. Only the migrations have the constraints, defaults
+and indexes.
 """
 
 from typing import Any

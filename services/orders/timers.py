@@ -1,7 +1,8 @@
-"""What happens by the clock: deadlines of orders are met, and counts are folded.
+"""Work that starts at a time: act on the deadlines of orders, and fold the parties' counts.
 
-When an order began to rest is an instant in the database, against the database's clock, so that it
-survives restarts and no machine's wrong clock moves money. Moving on resets it.
+The database stores when an order entered its state, or was delivered, and compares that time with
+its own clock. Deadlines therefore survive restarts, and another machine's wrong clock moves no
+money.
 """
 
 from dataclasses import replace
@@ -28,7 +29,7 @@ log = logger()
 
 
 class Timers:
-    """The loops of the clock."""
+    """The work of the background loops."""
 
     def __init__(
         self, *, database: Database, orders: OrderStore, service: OrderService, clock: Clock
@@ -45,8 +46,8 @@ class Timers:
     async def meet_deadlines(self) -> int:
         """Warn of the deadlines that are near, then act on those that have passed.
 
-        Each order has its warning before its deadline is acted on. Where an operator has abandoned
-        its payout, the clock moves no money of it. Returns how many deadlines have passed.
+        An order is always warned before its deadline is acted on. If an operator has abandoned a
+        payout of the order, the deadline moves no money. Returns how many deadlines have passed.
         """
         met = 0
         for rule in RULES:
@@ -65,7 +66,7 @@ class Timers:
         return met
 
     async def fold_totals(self) -> None:
-        """Fold the parties' counts once; one process at a time, the others leave it."""
+        """Fold the parties' counts into totals, unless another process is doing so."""
         async with self._database.statement() as connection:
             if not await self._parties.has_changes(connection):
                 return
@@ -73,7 +74,7 @@ class Timers:
             await self._parties.fold_totals(tx)
 
     async def _tell(self, due: Due, rule: Rule, *, is_over: bool) -> None:
-        """Publish a warning, or that a deadline has passed, if the order still rests."""
+        """Publish a warning, or that a deadline has passed, if the order has not changed."""
         try:
             async with self._database.transaction() as tx:
                 names = {"marketplace_id": due.marketplace_id, "order_id": due.order_id}
@@ -91,13 +92,13 @@ class Timers:
                 change = _told(after, rule, is_over=is_over)
                 await self._trail.record(tx, change, marketplace_id=due.marketplace_id)
         except (DomainError, OrderMovedOn) as error:
-            # The next turn looks again.
+            # The next pass tries again.
             log.info("deadline.not_told", order_id=str(due.order_id), error=type(error).__name__)
 
     async def _begin(self, due: Due, rule: Rule) -> None:
-        """Begin the operation that a caller's command would begin, once for this rest."""
+        """Begin the operation of the default action, once for this version of the order."""
         own = identity.system(caller="orders", marketplace_id=due.marketplace_id)
-        # The operation keeps for whom it was begun.
+        # The operation stores the principal that began it: the clock.
         identity.bind(replace(own, principal=CLOCK))
         key = RequestKey(
             marketplace_id=due.marketplace_id,
@@ -115,7 +116,7 @@ class Timers:
                     request, order_id=order_id, version=version, reason=rule.why
                 )
         except DomainError as error:
-            # It moved on meanwhile, or a peer is unavailable: the next turn looks again.
+            # The order has changed, or a peer is unavailable: the next pass tries again.
             log.info("deadline.not_met", order_id=str(order_id), error=error.reason)
 
 

@@ -1,4 +1,4 @@
-"""Protobuf ↔ orders' domain, both ways, total. A missing enum value is refused here."""
+"""Translate between Protobuf and the domain of orders. A missing enum value is refused here."""
 
 import datetime as dt
 import json
@@ -47,7 +47,7 @@ EnumT = TypeVar("EnumT", Party, DisputeReason, Decision, Origin, UserType, State
 def enum_from_proto(
     kind: type[EnumT], descriptor: Any, value: int, *, field: str, default: EnumT | None = None
 ) -> EnumT:
-    """Decode an enum by its name without the prefix; UNSPECIFIED gives `default`.
+    """Decode an enum by its name without the prefix. UNSPECIFIED returns `default`.
 
     Raises: InvalidArgument: UNSPECIFIED without a default.
     """
@@ -71,7 +71,7 @@ def optional_amount(message: Any, field: str) -> int | None:
 
 
 def named_amount(message: Any) -> int | None:
-    """Decode the amount that a command on an order names; None: it names none.
+    """Decode the amount that a command on an order names, in minor units; None: no amount.
 
     Raises: InvalidArgument.
     """
@@ -80,7 +80,7 @@ def named_amount(message: Any) -> int | None:
 
 
 def remarks(message: Any) -> dict[str, str]:
-    """Decode who asks for a command and why, where the request has the fields.
+    """Decode who asks for a command and why, if the request has these fields.
 
     Raises: InvalidArgument: there is no such party.
     """
@@ -94,7 +94,7 @@ def remarks(message: Any) -> dict[str, str]:
 
 
 def new_order(request: orders_pb2.CreateOrderRequest) -> NewOrder:
-    """Decode what a caller asks for."""
+    """Decode a request to create an order."""
     return NewOrder(
         buyer=request.buyer,
         seller=request.seller,
@@ -136,12 +136,12 @@ def user_to_proto(user: User) -> orders_pb2.User:
 
 
 def encode_user(user: User) -> bytes:
-    """Encode a user as the bytes that are kept for a replay."""
+    """Encode a user as the bytes of a stored answer."""
     return user_to_proto(user).SerializeToString(deterministic=True)
 
 
 def encode_credit(credit: Credit) -> bytes:
-    """Encode a credit as bytes."""
+    """Encode a credit as the bytes of a stored answer."""
     message = orders_pb2.Credit(
         id=str(credit.id),
         user=_user_name(credit.user),
@@ -157,14 +157,14 @@ def encode_credit(credit: Credit) -> bytes:
 
 
 def encode_order(order: Order, operation: Operation | None) -> bytes:
-    """Encode an order as the bytes that are kept for a replay."""
+    """Encode an order as the bytes of a stored answer."""
     return order_to_proto(order, operation).SerializeToString(deterministic=True)
 
 
 def order_to_proto(order: Order, operation: Operation | None = None) -> orders_pb2.Order:
-    """Encode an order, with the operation that runs on it.
+    """Encode an order with its running operation, if any.
 
-    Parts are filled in where they are: a message given to another one is copied by its bytes.
+    Nested messages are filled in place, because Protobuf copies a message that is passed in.
     """
     final = "UNSPECIFIED" if order.final_status is None else order.final_status.value
     message = orders_pb2.Order(
@@ -263,7 +263,7 @@ def timeline_to_proto(items: Sequence[TimelineItem]) -> orders_pb2.Timeline:
 
 def receipt_to_proto(receipt_id: uuid.UUID, order: Order) -> orders_pb2.Receipt:
     """Encode the receipt of a completed order."""
-    # Only the buyer's own confirmation counts as satisfied.
+    # Only a confirmation by the buyer, without a refund, counts as satisfied.
     is_confirmed = order.ended_by is Party.BUYER and order.refunded_at is None
     signal = "satisfied" if is_confirmed else "neutral"
     if order.dispute is not None:
@@ -317,7 +317,7 @@ def _user_name(name: UserName) -> common_pb2.UserRef:
 def reconciliation(
     known: Reconciliation, found: Sequence[Found], waiting: Waiting
 ) -> orders_pb2.Reconciliation:
-    """Encode what the comparison of ledger and chain has found."""
+    """Encode the result of reconciliation: the differences, and the work that waits."""
     return orders_pb2.Reconciliation(
         looked_at=instant_to_proto(known.looked_at) if known.looked_at else None,
         round_finished_at=(

@@ -1,1 +1,1 @@
-"""Operations: the work on an order that needs another service, from the command to its end."""
+"""Operations: actions on an order that need another service, from the command to the end."""

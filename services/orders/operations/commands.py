@@ -1,6 +1,6 @@
-"""Commands on an order: recorded in a first transaction, carried out by the saga, answered once.
+"""Commands on an order: recorded in one transaction, carried out by the saga, answered once.
 
-The work goes on when the caller stops waiting for the answer.
+The saga continues the work after the caller stops waiting for the answer.
 """
 
 import time
@@ -23,11 +23,11 @@ from services.orders.order.domain import Order, wrong_state
 from services.orders.order.store import OrderStore, with_version
 from services.orders.order.use_cases import Accepted, AtOnce, Kind, Work
 
-# A command waits so long for another operation to end, even where its caller would not wait at all.
+# The least time that a command waits for another operation, even if its caller does not wait.
 LEAST_WAIT_SECONDS = 1.0
-# A use case, with the id of the operation that would follow.
+# A use case. Its second argument is the id of the operation that may follow.
 Accept = Callable[[Order, uuid.UUID], Accepted]
-# One that reads and writes rows beside the order's, in the transaction that records the command.
+# A use case that also reads and writes other rows, in the transaction that records the command.
 AcceptWithin = Callable[[Transaction, Order, uuid.UUID], Awaitable[Accepted]]
 
 
@@ -39,10 +39,10 @@ class EscrowNotReady(FailedPrecondition):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
-    """What every command carries: whose it is, its key, and how long its caller waits.
+    """The fields that every command has: marketplace, request key, and the caller's wait.
 
-    amount: what the caller takes the order's amount to be, in minor units; None: not said.
-    remarks: who asks (`by`) and why (`reason`), as far as they are said; kept with the operation.
+    amount: the amount that the caller expects of the order, in minor units; None: not given.
+    remarks: who asks (`by`) and why (`reason`), if given; stored with the operation.
     """
 
     marketplace_id: uuid.UUID
@@ -56,7 +56,7 @@ class Request:
 class Command:
     """A use case on an order, for a request. at_once: as in `CommandRunner.run`.
 
-    decide: the same use case, where it needs the order alone; None: `accept` writes more.
+    decide: the same use case, if it needs only the order; None: `accept` also writes other rows.
     """
 
     request: Request
@@ -67,7 +67,7 @@ class Command:
 
 
 class _BusyError(Exception):
-    """Another operation must end first. work: what the command would begin."""
+    """Another operation must end first. work: the operation that the command would begin."""
 
     def __init__(self, *, running: Operation, order: Order, work: Work | None) -> None:
         super().__init__(running.id)
@@ -77,7 +77,7 @@ class _BusyError(Exception):
 
 
 class CommandRunner:
-    """Begins commands and answers them."""
+    """Records commands, starts their operations and returns their answers."""
 
     def __init__(
         self,
@@ -106,9 +106,9 @@ class CommandRunner:
         *,
         at_once: AtOnce | None = None,
     ) -> Answer:
-        """Record the command, drive it, answer. An operation that runs is waited for first.
+        """Wait for a running operation to end, record the command, carry it out, and answer.
 
-        at_once: the same use case, where the table of transitions decides it alone.
+        at_once: the same use case, if only the table of transitions decides it.
         Raises: what `accept` raises; AmountDiffersFromOrder; OrderInWrongState; EscrowNotReady.
         """
 
@@ -124,7 +124,7 @@ class CommandRunner:
     async def run_within(
         self, request: Request, order_id: uuid.UUID, accept: AcceptWithin
     ) -> Answer:
-        """Do as `run`; what `accept` writes is undone where the command cannot begin yet."""
+        """Do as `run`. The writes of `accept` are rolled back if the command cannot begin yet."""
         return await self._run(Command(request=request, order_id=order_id, accept=accept))
 
     async def _run(self, command: Command) -> Answer:
@@ -152,9 +152,9 @@ class CommandRunner:
     async def find(
         self, request: Request, look: Callable[[Transaction], Awaitable[uuid.UUID]]
     ) -> uuid.UUID | Answer:
-        """Find the order that a command is about, unless the request has its answer already.
+        """Find the order of a command, or return the stored answer of its request.
 
-        Raises: what `look` raises, kept for the request's key; as Idempotency.known.
+        Raises: what `look` raises, stored for the request's key; as Idempotency.known.
         """
         async with (
             self._idempotency.keeping_refusals(self._database, request.key),
@@ -164,7 +164,7 @@ class CommandRunner:
             return known if known is not None else await look(tx)
 
     async def _begin(self, command: Command) -> Answer | tuple[Operation, Order]:
-        """Record a command: its operation and the order, or the answer that it has already."""
+        """Record a command and return its operation and order, or return its stored answer."""
         request = command.request
         if (begun := await self.begin_at_once(command)) is not None:
             return begun
@@ -176,7 +176,7 @@ class CommandRunner:
             accepted = await command.accept(tx, before, operation_id)
             domain.require_amount(before, request.amount)
             if running is None and accepted.work is None:
-                # It has no operation, so the unique index of running ones does not stop it.
+                # Without an operation, the unique index of running operations cannot stop it.
                 running = await self._operations.running(
                     tx, marketplace_id=request.marketplace_id, order_id=command.order_id
                 )
@@ -202,9 +202,10 @@ class CommandRunner:
             return operation, after
 
     async def begin_at_once(self, command: Command) -> tuple[Operation, Order] | None:
-        """Record a command without a transaction that locks first what it decides on.
+        """Record a command without locking the order before the decision.
 
-        None: a condition does not hold, and nothing was written; find out which.
+        Returns None if a condition does not hold: nothing was written, and the caller must find
+        out which condition it is.
         Raises: _BusyError; as Idempotency.known.
         """
         try:
@@ -221,7 +222,7 @@ class CommandRunner:
     async def _by_state(
         self, connection: Connection, command: Command, at_once: AtOnce
     ) -> tuple[Operation, Order] | None:
-        """Record a command that the order's state decides, in one statement."""
+        """Record a command that only the order's state decides, in one statement."""
         request = command.request
         operation = self._operation(command, new_id(), at_once.work)
         order = await hot.begin(
@@ -237,7 +238,7 @@ class CommandRunner:
     async def _as_read(
         self, connection: Connection, command: Command, decide: Accept
     ) -> tuple[Operation, Order] | None:
-        """Decide on the order as it is read, and record that if it is so still.
+        """Decide on the order without a lock; record the decision if the order has not changed.
 
         Raises: _BusyError; as Idempotency.known.
         """
@@ -249,7 +250,7 @@ class CommandRunner:
             accepted = decide(before, operation_id)
             domain.require_amount(before, request.amount)
         except DomainError:
-            # Its key may have an answer, which goes first.
+            # The request's key may have a stored answer, which takes precedence.
             return None
         if accepted.work is None or accepted.order is before:
             return None
@@ -271,7 +272,7 @@ class CommandRunner:
         return (operation, after) if is_begun else None
 
     async def claim_and_lock(self, tx: Transaction, command: Command) -> Answer | hot.Begun:
-        """Take the request's key and lock the order; or give the answer that the key has.
+        """Claim the request's key and lock the order, or return the key's stored answer.
 
         Raises: OrderNotFound; as Idempotency.claim.
         """
@@ -286,7 +287,7 @@ class CommandRunner:
             return begun
         known = await self._idempotency.claim(tx, request.key)
         if known is None:
-            # Its time was over just now; the next attempt takes it.
+            # The key expired between the two statements; the next attempt can claim it.
             raise IdempotencyKeyInProgress("The idempotency key has just expired; retry")
         return known
 
@@ -309,7 +310,7 @@ class CommandRunner:
 
 
 def _refusal(busy: _BusyError) -> FailedPrecondition:
-    """Say which operation is in the way."""
+    """Make the refusal that names the running operation."""
     order, kind = busy.order, busy.running.kind
     message = f"Another operation is in progress on this order: {kind.value}"
     refusal = wrong_state(order, message, allowed=[order.state.value], operation=kind.value)

@@ -1,6 +1,6 @@
-"""Starting a command of escrow for an operation, and waiting for its end.
+"""Start a command of the escrow service for an operation, and wait until it ends.
 
-Commands have ids derived from their operation: one that is started again is the same command.
+A command's id is derived from its operation, so a repeated start returns the same command.
 """
 
 import uuid
@@ -12,18 +12,18 @@ from services.orders.operations.operation import Operation
 from services.orders.operations.saga import NotYet, Run, Stuck
 from services.orders.peers.ports import Command, EscrowPort
 
-# How long one question to the escrow service waits for a command's end.
+# How long one call to the escrow service waits for a command's end.
 COMMAND_WAIT_SECONDS = 20
-# Refusals that pass when the command that is being carried out has ended.
+# Temporary refusals: they end when the contract's running command has ended.
 PASSING = frozenset({"ESCROW_NOT_READY", "COMMAND_IN_MOTION"})
 
 
 class ContractFrozen(Exception):
-    """The contract is disputed, so that it neither releases nor can be frozen again."""
+    """The contract is disputed: it cannot release, and it cannot be frozen again."""
 
 
 class EscrowCommands:
-    """Commands of operations."""
+    """Starts and awaits the escrow commands of operations."""
 
     def __init__(self, escrow: EscrowPort) -> None:
         self._escrow = escrow
@@ -35,7 +35,7 @@ class EscrowCommands:
         *,
         purpose: str = "",
     ) -> Command:
-        """Start a command while the lease is held, and wait for its end.
+        """Check that the operation's lease is held, start a command, and wait until it ends.
 
         Raises: NotYet: another command must end first; ContractFrozen; LeaseLost.
         """
@@ -51,7 +51,7 @@ class EscrowCommands:
         return await self.wait(command)
 
     async def wait(self, command: Command) -> Command:
-        """Ask until the command has ended; a quarantined one has not, but must be looked at."""
+        """Poll until the command no longer runs: it has ended, or it is quarantined."""
         while True:
             current = await self._escrow.command(
                 command_id=command.id, wait_seconds=COMMAND_WAIT_SECONDS
@@ -61,12 +61,12 @@ class EscrowCommands:
 
 
 def command_id(operation: Operation, purpose: str = "") -> uuid.UUID:
-    """Return the id of an operation's command. purpose: of operations that have several."""
+    """Return the id of an operation's command. purpose: tells several commands apart."""
     return derived_id(operation.id, "escrow", purpose)
 
 
 def require_success(command: Command) -> None:
-    """Check how a command ended. Raises: Stuck: it failed or is quarantined."""
+    """Check that a command succeeded. Raises: Stuck: it failed or is quarantined."""
     if command.state != "SUCCEEDED":
         raise Stuck(
             f"escrow command {command.id} is {command.state}:"

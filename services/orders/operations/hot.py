@@ -1,8 +1,7 @@
-"""The hot statements of orders: each does in one turn what the stores do in several.
+"""The hot path of orders: single SQL statements that do what the stores do in several.
 
-Reading and creating an order, beginning an operation and its steps are most of the load; a
-statement waited for costs more than what it does. The parts are the chassis' own statements, put
-together.
+Most of the load is reading and creating orders, and beginning operations and their steps. A round
+trip costs more than the work of a statement. The statements combine those of stores and chassis.
 """
 
 import uuid
@@ -26,7 +25,7 @@ from services.orders.tables import orders
 async def read(
     connection: Connection, *, marketplace_id: uuid.UUID, order_id: uuid.UUID
 ) -> tuple[Order, Operation | None]:
-    """Read an order and the operation that runs on it, at one moment. Raises: OrderNotFound."""
+    """Read an order and its running operation in one snapshot. Raises: OrderNotFound."""
     row = await connection.fetchrow(_READ, {"marketplace_id": marketplace_id, "id": order_id})
     if row is None:
         raise OrderNotFound("Order not found")
@@ -42,7 +41,7 @@ async def create(
     change: Change,
     request_id: str,
 ) -> bool:
-    """Write a new order, its events, its line, its answer; False: the key was used before.
+    """Insert a new order with its events, audit line and answer; False: the key was used before.
 
     answer: Idempotency.values of the key and the body. Raises: UniqueViolation: orders_client_ref.
     """
@@ -63,10 +62,10 @@ async def begin(
     states: Sequence[str],
     amount: int | None,
 ) -> Order | None:
-    """Record an operation on an order that is in one of the states, and on which none runs.
+    """Record an operation on an order that is in one of the states and has no running operation.
 
-    amount: what the order's must be, None: any. Returns None where one of the conditions does not
-    hold, or the key was used before; nothing was written, and `claim_and_lock` finds the reason.
+    amount: the order's required amount in minor units; None: any. Returns None if a condition does
+    not hold or the key was used before: nothing was written, and `claim_and_lock` finds the reason.
     Raises: UniqueViolation: operations_one_running.
     """
     conditions = {"order_states": list(states), "order_amount": amount}
@@ -78,7 +77,7 @@ async def begin(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Begun:
-    """What a command finds: the order, locked, and the operation that runs on it."""
+    """What a command finds: the locked order and its running operation, if any."""
 
     order: Order
     operation: Operation | None
@@ -87,10 +86,12 @@ class Begun:
 async def claim_and_lock(
     tx: Transaction, *, answer: dict[str, object], marketplace_id: uuid.UUID, order_id: uuid.UUID
 ) -> Begun | None:
-    """Claim a key, then lock the order; None: the key was used before, and nothing is locked.
+    """Claim a key and lock the order; None: the key was used before, and nothing is locked.
 
-    The running operation is read as of the statement's begin. One that was recorded since then
-    violates the unique index when this command records its own. Raises: OrderNotFound.
+    The running operation is read in the statement's snapshot. If another command records an
+    operation after that, this command violates the unique index when it records its own.
+
+    Raises: OrderNotFound.
     """
     values = answer | {"marketplace_id": marketplace_id, "id": order_id}
     row = await tx.fetchrow(_CLAIM_AND_LOCK, values)
@@ -111,10 +112,10 @@ async def record(
     answer: dict[str, object],
     change: Change,
 ) -> bool:
-    """Record an operation, and what its command makes of an order that was read without a lock.
+    """Record an operation and the changed order, which was read without a lock.
 
-    Returns False where the order is not as it was read, an operation runs on it, or the key was
-    used before; nothing was written, and `claim_and_lock` finds the reason.
+    Returns False if the order has changed since, an operation runs on it, or the key was used
+    before: nothing was written, and `claim_and_lock` finds the reason.
     Raises: UniqueViolation: operations_one_running.
     """
     values = store.values_of(after) | answer | operation_store.values_of(operation)
@@ -136,11 +137,12 @@ async def advance(
     answer: dict[str, object] | None,
     ends: bool,
 ) -> None:
-    """Write an operation's order, its events and its answer, all or nothing.
+    """Write the order of an operation, its events and its answer in one statement.
 
-    answer: Idempotency.values of the key and the body; None: not answered by this. ends: the
+    answer: Idempotency.values of the key and the body; None: no answer yet. ends: whether the
     operation has succeeded.
-    Raises: LeaseLost; OrderMovedOn: the order is not as it was read; nothing was written.
+
+    Raises: LeaseLost; OrderMovedOn: the order has changed since it was read. Nothing was written.
     """
     values = store.values_of(after) | (answer or {})
     values |= {
@@ -158,23 +160,23 @@ async def advance(
 
 
 def running_of(row: Any) -> Operation | None:
-    """Read the running operation of a row that has its columns; None: none runs."""
+    """Decode the running operation from a row that has its columns; None: none runs."""
     return None if row.running_id is None else operation_of(row, prefix="running_")
 
 
 def columns_of(table: str) -> str:
-    """List an order's columns, as a table of the statement has them."""
+    """List the columns of orders, qualified by the name of a table in the statement."""
     return ", ".join(f"{table}.{column.name}" for column in orders.c)
 
 
 def joined(marketplace_id: str, order_id: str) -> str:
-    """Join the operation that runs on an order; there is one at most."""
+    """Return the join with an order's running operation; an order has one at most."""
     return f"""left join operations as running on running.marketplace_id = {marketplace_id}
     and running.order_id = {order_id} and running.state = 'running'"""
 
 
-# Statements are put together from constants alone. Columns are named: a prepared statement does not
-# outlive a change of its result.
+# Statements consist of constants only. They name the columns, because a prepared statement fails
+# when the columns of its result change.
 _COLUMNS = ", ".join(column.name for column in orders.c)
 _CREATE = f"""
 with claimed as ({idempotency.CLAIM}),
@@ -183,7 +185,7 @@ told as ({outbox.INSERT} where exists (select from made)),
 noted as ({audit.INSERT} where exists (select from made))
 select count(*) from made
 """  # noqa: S608
-# The key, where the order was found and no operation runs on it.
+# Claims the key if the order was found and no operation runs on it.
 _CLAIMED = f"""claimed as (
     {idempotency.CLAIM_SELECT} where exists (select from locked) and not exists (
         select from operations where marketplace_id = %(op_marketplace)s
@@ -204,7 +206,8 @@ begun as ({operation_store.INSERT_SELECT} where exists (select from claimed) ret
 noted as ({audit.INSERT} where exists (select from begun))
 select {_COLUMNS} from locked where exists (select from begun)
 """  # noqa: S608
-# An escrow's address changes an order, and not its version: no event tells it.
+# The statement also compares updated_at: storing an escrow's address changes the order without an
+# event, and so without a new version.
 _RECORD = f"""
 with locked as (
     select from orders
@@ -239,7 +242,7 @@ _ENDED = """ended as (
     where id = %(operation_id)s and exists (select from moved)
 ),"""
 _ANSWERED = f"answered as ({idempotency.ANSWER} and exists (select from moved)),"
-# By whether it answers, and whether it ends the operation.
+# The keys: whether the statement stores the answer, and whether it ends the operation.
 _ADVANCE = {
     (answers, ends): f"""
 with held as (

@@ -1,4 +1,4 @@
-"""What the audit trail says of commands on orders. No I/O."""
+"""The lines of the audit trail about commands on orders. No I/O."""
 
 import uuid
 from collections.abc import Mapping
@@ -10,14 +10,14 @@ from services.orders.operations.operation import Operation
 from services.orders.order.domain import Order
 from services.orders.order.use_cases import AtOnce, Work
 
-# What is said of a command beside its order's states: who asked, which milestone or offer, what was
-# decided. Free texts are not repeated.
+# The fields of a command that its line repeats: who asked, which milestone or offer, what was
+# decided. Free texts are left out.
 _SAID = ("by", "ref", "offer", "decision")
 _AMOUNTS = {"release": "releaseAmount", "refund": "refundAmount"}
 
 
 def created(order: Order) -> Change:
-    """Say that an order was made."""
+    """Return the line of a new order."""
     return Change(
         action="order.create",
         target_type="order",
@@ -27,7 +27,7 @@ def created(order: Order) -> Change:
 
 
 def accepted(before: Order, after: Order, work: Work | None, remarks: Mapping[str, str]) -> Change:
-    """Say that a command was accepted. work: what follows; None: a delivery, which is done."""
+    """Return the line of an accepted command. work: its operation; None: a delivery."""
     kind = "DELIVER" if work is None else work.kind.value
     return Change(
         action=f"order.{kind.lower()}",
@@ -39,7 +39,7 @@ def accepted(before: Order, after: Order, work: Work | None, remarks: Mapping[st
 
 
 def accepted_at_once(order_id: uuid.UUID, at_once: AtOnce, remarks: Mapping[str, str]) -> Change:
-    """Say that a command was accepted which changes nothing at first."""
+    """Return the line of an accepted command that leaves the order unchanged."""
     kind, states = at_once.work.kind.value, at_once.states
     state = {"state": states[0]} if len(states) == 1 else {}
     return Change(
@@ -52,7 +52,7 @@ def accepted_at_once(order_id: uuid.UUID, at_once: AtOnce, remarks: Mapping[str,
 
 
 def failed(operation: Operation, error: str) -> Change:
-    """Say that the operation of an accepted command ended as failed."""
+    """Return the line of an operation that ended as failed after its command was accepted."""
     kind = operation.kind.value
     return Change(
         action=f"order.{kind.lower()}_failed",

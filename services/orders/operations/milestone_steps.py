@@ -1,4 +1,4 @@
-"""What completing a milestone does: both marks on chain, then the order. No money moves."""
+"""The step that completes a milestone: both marks on chain, then the order. No money moves."""
 
 import uuid
 from collections.abc import Awaitable, Callable, Mapping
@@ -16,7 +16,7 @@ from services.orders.peers.ports import Command, EscrowPort, ProviderError
 
 
 class MilestoneSteps:
-    """The step of a milestone, over the escrow's port."""
+    """The step of completing a milestone."""
 
     def __init__(self, *, escrow: EscrowPort, clock: Clock) -> None:
         self._escrow = escrow
@@ -24,13 +24,13 @@ class MilestoneSteps:
         self._clock = clock
 
     def table(self) -> Mapping[Kind, Callable[[Run], Awaitable[None]]]:
-        """Return the step of the kind of operation."""
+        """Return the step by its kind of operation."""
         return {Kind.COMPLETE_MILESTONE: self.complete}
 
     async def complete(self, run: Run) -> None:
         """Mark the milestone on chain for both sides, then in the order.
 
-        Where the chain refuses for good, or an operator gives up, the order stays as it was.
+        If the chain refuses for good, or an operator abandons the command, the order is unchanged.
         """
         order, fields = await run.order(), run.operation.context
 

@@ -18,17 +18,17 @@ from services.orders.order.use_cases import Kind
 from services.orders.peers.ports import TimelineItem
 from services.orders.tables import operations
 
-# The lease that ran out first is claimed first.
+# The lease that expired first is claimed first.
 LEASES = LeaseTable("operations", running="state = 'running'", age="lease_until")
 
 
 class OperationStore:
-    """The operations of the schema."""
+    """Reads and writes the operations of all marketplaces."""
 
     async def insert(self, tx: Transaction, operation: Operation) -> None:
         """Record a command as running, leased to this process.
 
-        Raises: AnotherRuns: one was recorded since this transaction looked.
+        Raises: AnotherRuns: another operation was recorded for the order in the meantime.
         """
         try:
             await tx.run(INSERT_SELECT, values_of(operation))
@@ -40,7 +40,7 @@ class OperationStore:
     async def running(
         self, tx: Transaction, *, marketplace_id: uuid.UUID, order_id: uuid.UUID
     ) -> Operation | None:
-        """Find the operation that runs on an order; None where none does."""
+        """Find the operation that runs on an order; None: none runs."""
         values = {"marketplace_id": marketplace_id, "order_id": order_id}
         row = await tx.fetchrow(_RUNNING, values)
         return None if row is None else operation_of(row)
@@ -48,7 +48,7 @@ class OperationStore:
     async def failed(
         self, tx: Transaction, *, marketplace_id: uuid.UUID, order_id: uuid.UUID
     ) -> list[TimelineItem]:
-        """List which commands on an order were refused after they had been accepted, and why."""
+        """List the operations on an order that failed after their command was accepted, and why."""
         values = {"marketplace_id": marketplace_id, "order_id": order_id}
         return [
             TimelineItem(
@@ -67,12 +67,12 @@ class OperationStore:
     async def ended_among(
         self, tx: Transaction, operation_ids: Collection[uuid.UUID]
     ) -> list[uuid.UUID]:
-        """Tell which of some operations have ended."""
+        """Return the ids of the given operations that have ended."""
         rows = await tx.fetch(_ENDED_AMONG, {"ids": list(operation_ids)})
         return [row.id for row in rows]
 
     async def under(self, tx: Transaction, lease: Lease) -> Operation | None:
-        """Read the operation that runs under a lease; None: the lease is lost."""
+        """Read the operation of a lease; None: the lease is lost."""
         row = await tx.fetchrow(_UNDER, {"id": lease.id, "epoch": lease.epoch})
         return None if row is None else operation_of(row)
 
@@ -84,7 +84,7 @@ class OperationStore:
     async def end(
         self, tx: Transaction, operation: Operation, *, state: str, error: str = ""
     ) -> None:
-        """End an operation this process holds: succeeded or failed. Raises: LeaseLost."""
+        """End an operation whose lease is held. state: succeeded or failed. Raises: LeaseLost."""
         values = {"id": operation.id, "epoch": operation.epoch}
         if await tx.run(_END, values | {"ended": state, "error": error[:1000]}) != 1:
             raise LeaseLost(operation.id)
@@ -120,7 +120,7 @@ def values_of(operation: Operation) -> dict[str, object]:
 
 
 def operation_of(row: Any, *, prefix: str = "") -> Operation:
-    """Read an operation from a row that has its columns, under their names or with a prefix."""
+    """Decode an operation from a row. prefix: of the names of its columns."""
     column = {name: getattr(row, prefix + name) for name in OPERATION_COLUMNS}
     return Operation(
         **{name: column[name] for name in _SAME},
@@ -131,11 +131,11 @@ def operation_of(row: Any, *, prefix: str = "") -> Operation:
 
 
 def lease_of(operation: Operation) -> Lease:
-    """Return the lease that an operation was recorded or claimed with."""
+    """Return the lease under which an operation was recorded or claimed."""
     return Lease(marketplace_id=operation.marketplace_id, id=operation.id, epoch=operation.epoch)
 
 
-# Columns that an Operation has under the same name and as the same value.
+# Columns whose name and value are the same in an Operation.
 _SAME = (
     "id",
     "marketplace_id",
@@ -153,7 +153,7 @@ _COLUMNS = [operations.c[name] for name in OPERATION_COLUMNS]
 _IS_THIS = operations.c.id == sa.bindparam("id")
 _RUNS = operations.c.state == sa.literal("running")
 _HELD = sa.and_(_IS_THIS, operations.c.lease_epoch == sa.bindparam("epoch"), _RUNS)
-# For a statement that does more at once: append a condition.
+# Part of larger statements, which append a condition.
 INSERT_SELECT = """
 insert into operations (id, marketplace_id, order_id, kind, state, scope, key, fingerprint,
                         context, actor, request_id, lease_until, lease_epoch, started_at)

@@ -1,4 +1,4 @@
-"""Each movement of an order's money as ledger transfers. Pure; docs/money.md shows them in figures.
+"""The ledger transfers of each movement of an order's money. Pure; docs/money.md shows examples.
 
 Ids are derived from the order and the purpose, so a repeated step posts the same transfer.
 """
@@ -15,9 +15,9 @@ from services.orders.order.settlement import Settlement
 from services.orders.peers.ports import Payment, Posted, Transfer
 
 PARTIES = frozenset({"SELLER", "BUYER"})
-# The reason that a statement prints for a reimbursed fee.
+# The reason in a statement for a reimbursed fee.
 MADE_GOOD = "fee made good"
-# The reason that a statement prints where a party was paid at another address than their wallet.
+# The reason in a statement for a payment to another address than the party's wallet.
 REDIRECTED = "paid to another address"
 
 
@@ -28,12 +28,12 @@ class InsufficientFunds(FailedPrecondition):
 
 
 def hold_id(order_id: uuid.UUID) -> uuid.UUID:
-    """Return the id of the order's one hold."""
+    """Return the id of the order's hold; an order has only one."""
     return derived_id(order_id, "hold")
 
 
 def hold(order: Order) -> list[Transfer]:
-    """Reserve: pending, from the buyer to the order's escrow account."""
+    """Reserve: a pending transfer from the buyer to the order's escrow account."""
     return [
         Transfer(
             id=hold_id(order.id),
@@ -49,10 +49,10 @@ def hold(order: Order) -> list[Transfer]:
 
 
 def void(order: Order, *, reason: str) -> list[Transfer]:
-    """Cancel: the hold is given back; one that was never made is barred.
+    """Cancel: void the hold, or leave a tombstone if the hold was never made.
 
-    A replica that was paused in a reservation may still post its hold after the cancellation. The
-    ledger then refuses it.
+    A replica that was paused in a reservation may post its hold after the cancellation. The ledger
+    refuses that hold.
     """
     (held,) = hold(order)
     return [
@@ -69,7 +69,7 @@ def void(order: Order, *, reason: str) -> list[Transfer]:
 
 
 def post(order: Order, *, payments: Sequence[Payment]) -> list[Transfer]:
-    """Fund: the hold becomes what the contract holds, when the chain has confirmed it."""
+    """Fund: post the hold, after the chain has confirmed the payment into the contract."""
     return [
         Transfer(
             id=derived_id(order.id, "post"),
@@ -85,12 +85,12 @@ def post(order: Order, *, payments: Sequence[Payment]) -> list[Transfer]:
 def payout(
     order: Order, *, payments: Sequence[Payment], is_dispute: bool, reason: str = ""
 ) -> list[Transfer]:
-    """Release, refund or split: what the chain reports as paid, line by line.
+    """Release, refund or split: one transfer for each payment that the chain reports.
 
-    reason: why, in the words of who asked; it stands in the statements of the two parties.
+    reason: the requester's words, which the statements of both parties show.
 
-    More than the order's amount leaves a contract that third parties have paid into. That surplus
-    came from outside, and is booked as such first.
+    If third parties have paid into the contract, more than the order's amount leaves it. That
+    surplus is first booked as money from outside.
     """
     targets = {
         "SELLER": f"user:{order.seller.id}",
@@ -98,7 +98,7 @@ def payout(
         "PLATFORM": "fees:platform",
         "PROVIDER": "fees:provider",
     }
-    # A reimbursed fee has the code of the payment: it is known by the account it came from.
+    # A reimbursed fee has the code of its payment; its debit account tells it apart.
     codes = {
         "SELLER": "DISPUTE_RELEASE" if is_dispute else "RELEASE",
         "BUYER": "DISPUTE_REFUND" if is_dispute else "REFUND",
@@ -125,7 +125,8 @@ def payout(
             continue
         transfers.append(replace(line, reason=why))
         if payment.is_redirected:
-            # It is theirs, and it has left: their wallet never had it.
+            # The amount belongs to the party but was paid to another address, so it is credited
+            # and debited in the same batch.
             left = _line(order, f"left:{index}", "WITHDRAWAL", target, "external:stellar")
             left = replace(left, amount=payment.amount, reason=REDIRECTED)
             transfers.append(replace(left, transaction_hash=payment.transaction_hash))
@@ -133,7 +134,7 @@ def payout(
 
 
 def settlement(payments: Sequence[Payment], *, share: int) -> Settlement:
-    """Sum up what was paid. share: the part of the order's amount that was to be released."""
+    """Sum the payments. share: the part of the order's amount that was released, before fees."""
     return Settlement(
         share=share,
         to_seller=total(payments, "SELLER"),
@@ -149,7 +150,7 @@ def total(payments: Sequence[Payment], payee: str) -> int:
 
 
 def insufficient(order: Order, posted: Posted) -> InsufficientFunds:
-    """Refuse a hold with the balance that the ledger found."""
+    """Make the refusal of a hold, with the balance that the ledger reported."""
     return InsufficientFunds(
         "The buyer's available balance is less than the order's amount",
         details={

@@ -1,6 +1,6 @@
 """The saga engine: carries operations to their end, whether or not a caller waits.
 
-A timeout or an unavailable peer never ends an operation: the step is tried again with the same ids
+A timeout or an unavailable peer never ends an operation: the step is retried with the same ids
 until the ledger or the chain gives evidence. steps.py has the steps, chassis/leases.py the leases.
 """
 
@@ -28,9 +28,9 @@ from services.orders.order.use_cases import Kind
 
 TAKE_OVER_SECONDS = 2.0
 TAKE_OVER_BATCH = 32
-# So many operations of a process: it claims none beyond.
+# A process that runs this many operations claims no more.
 RUNS_MAX = 10_000
-# A peer is busy for a few ledgers at most; beyond this an operator should know.
+# Another command occupies a peer for a few ledgers at most; after this time an operator is told.
 LONG_SECONDS = 60.0
 Encode = Callable[[Order, Operation | None], bytes]
 Decide = Callable[[Order], Decided]
@@ -38,21 +38,21 @@ log = logger()
 
 
 class NotYet(Exception):
-    """Another command of a peer must end first; try the step again soon."""
+    """Another command of a peer must end first. The step is retried soon."""
 
 
 class Stuck(Exception):
-    """Evidence contradicts the plan; an operator must look. Nothing is undone or repeated."""
+    """Evidence contradicts the operation's plan. An operator must act; no step is undone."""
 
 
 class Run:
-    """One operation that this process carries out: what its steps may do."""
+    """One operation that this process carries out, with the methods that its steps call."""
 
     def __init__(self, saga: "Saga", operation: Operation, order: Order | None = None) -> None:
-        """Take the operation and, where it was begun here, the order as it was then.
+        """Take the operation and, if this process began it, the order as it was then.
 
-        While an operation runs, nothing else changes its order, so the order as it was read holds.
-        The guarded update finds out where it does not.
+        While an operation runs, nothing else changes its order, so the order in memory is current.
+        Each update checks this by the order's version.
         """
         self._saga = saga
         self._order = order
@@ -62,18 +62,18 @@ class Run:
         self.trouble: DomainError | None = None
         self.is_ended = False
         self.is_lost = False
-        # Set when the caller can be told something.
+        # Set when there is an answer or a refusal for the caller.
         self.settled = asyncio.Event()
 
     async def hold(self) -> None:
-        """Make sure that the lease is held, right before something is asked of a peer.
+        """Check that the lease is held, right before a call to a peer.
 
         Raises: LeaseLost; Unavailable.
         """
         await self._saga.leases.hold(self.lease)
 
     async def order(self) -> Order:
-        """Return the order as it is now."""
+        """Return the current order."""
         if self._order is None:
             saga, operation = self._saga, self.operation
             async with saga.database.statement() as connection:
@@ -83,14 +83,14 @@ class Run:
         return self._order
 
     async def rules(self) -> MarketplaceRules:
-        """Return the rules of the order's marketplace as they are now."""
+        """Return the current rules of the order's marketplace."""
         async with self._saga.database.statement() as connection:
             return await marketplace_rules(connection, self.operation.marketplace_id)
 
     async def advance(self, decide: Decide, *, answers: bool = False, ends: bool = False) -> Order:
-        """Decide on the locked order and save it with its events, in one transaction.
+        """Decide on the order and save it with its events, all or nothing.
 
-        answers: the order as saved is the caller's answer, and is kept for its key. ends: the
+        answers: the saved order is the caller's answer, and is stored for its key. ends: the
         operation has succeeded. Raises: LeaseLost; what `decide` raises.
         """
         saga, operation = self._saga, self.operation
@@ -114,7 +114,7 @@ class Run:
     async def _advanced(
         self, before: Order, decided: Decided, *, answers: bool, ends: bool
     ) -> tuple[Order, Answer | None]:
-        """Save what was decided on the order as it was read, in one statement."""
+        """Save a decision on the order in memory, in one statement that checks its version."""
         saga, operation = self._saga, self.operation
         after = with_version(*decided)
         answer = Answer(body=saga.encode(after, None)) if answers else None
@@ -146,10 +146,10 @@ class Run:
     async def refuse(
         self, error: DomainError, *, decide: Decide | None = None, note: str = ""
     ) -> None:
-        """End the operation as failed, with the refusal its caller gets. note: why, for its row.
+        """End the operation as failed, with the caller's refusal. note: the reason in its row.
 
-        A refusal that belongs to the request is kept for its key; a failure of the provider
-        frees the key, so that the request may be tried again.
+        A refusal of the request is stored for its key. A failure of the provider frees the key,
+        so that the request can be repeated.
         """
         saga, operation = self._saga, self.operation
         known, self._order = self._order, None
@@ -176,7 +176,7 @@ class Run:
         trouble: DomainError | None = None,
         ends: bool = False,
     ) -> None:
-        """Wake the caller that waits for this operation, where there is something to tell."""
+        """Wake the caller that waits, if there is an answer or a refusal, or the operation ends."""
         self.answer = self.answer or answer
         self.trouble = trouble
         self.is_ended = self.is_ended or ends
@@ -188,7 +188,7 @@ Step = Callable[[Run], Awaitable[None]]
 
 
 class Saga:
-    """Carries operations out: those begun here, and those that a dead process has left."""
+    """Carries out operations: those begun here, and those taken over from dead processes."""
 
     def __init__(
         self,
@@ -224,38 +224,38 @@ class Saga:
 
     @property
     def is_stopping(self) -> bool:
-        """Tell whether the process is about to stop, so that no caller waits any longer."""
+        """Tell whether the process is about to stop; callers must not wait any longer."""
         return self._ends.is_over
 
     def start(self, operation: Operation, order: Order | None = None, *, asked_at: float) -> Run:
-        """Carry out an operation that this process holds, in a task of its own.
+        """Carry out an operation that this process holds, in a new task.
 
-        order: as it was when the operation began, where that was here. asked_at: when the lease
-        was asked for, by the monotonic clock.
+        order: the order when this process began the operation. asked_at: when the lease was
+        asked for, by the monotonic clock.
         """
         run = Run(self, operation, order)
         self._keep(run, self.leases.begin(run.lease, asked_at=asked_at))
         return run
 
     async def answer(self, run: Run, *, timeout_seconds: float) -> Answer:
-        """Wait for an operation's answer; without one in time, the order as it is now.
+        """Wait for an operation's answer. If the time is over, return the current order.
 
-        Raises: the refusal it ended with; Unavailable, DeadlineExceeded: a peer is unavailable, and
-            the operation goes on when it is back.
+        Raises: the refusal it ended with; Unavailable, DeadlineExceeded: a peer is unavailable;
+            the operation continues when the peer is back.
         """
         await self._ends.for_ring(run.settled, seconds=timeout_seconds)
         if run.answer is not None:
             return run.answer
         if run.trouble is not None and not run.is_lost:
-            # A channel that asked again would be told that its own request is in progress.
+            # The channel must not retry: its own request is still in progress.
             run.trouble.is_final = True
             raise run.trouble
         return await self._found(run)
 
     async def _found(self, run: Run) -> Answer:
-        """Read an operation's answer from the database, or the order as it is now.
+        """Read an operation's stored answer from the database, or else the current order.
 
-        Raises: the refusal that was kept for its key.
+        Raises: the refusal that is stored for its key.
         """
         operation = run.operation
         async with _first_heard(), self.database.transaction() as tx:
@@ -270,25 +270,25 @@ class Saga:
         return run.answer or Answer(body=self.encode(order, operation if is_running else None))
 
     async def for_end(self, operation_id: uuid.UUID, *, seconds: float) -> None:
-        """Wait until an operation has ended, in any process. Raises: Unavailable."""
+        """Wait until an operation has ended in any process. Raises: Unavailable."""
         await self._ends.for_end(operation_id, seconds=seconds)
 
     async def watch(self) -> None:
-        """Look for ends in other processes while somebody waits, until cancelled."""
+        """Poll for operations that other processes end, while a caller waits; until cancelled."""
         await self._ends.watch()
 
     async def stop_waiting(self) -> None:
-        """Answer everybody who waits with the order as it is: the process is about to stop."""
+        """Answer all waiting callers with the current order: the process is about to stop."""
         await self._ends.stop()
         for run in list(self._runs.values()):
             run.settled.set()
 
     async def run(self) -> None:
-        """Take over what dead processes have left, and renew leases, until cancelled."""
+        """Take over operations of dead processes, and renew leases, until cancelled."""
         await self.leases.run()
 
     async def close(self) -> None:
-        """Stop what was begun here; it is taken over by the next process."""
+        """Stop the operations of this process. Another process takes them over."""
         for task in list(self._tasks):
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -301,7 +301,7 @@ class Saga:
             return await self.operations.ended_among(connection, operation_ids)
 
     async def _carry_out(self, lease: Lease) -> None:
-        """Try an operation's step. Raises: LeaseLost; NotYet; what the step raises."""
+        """Carry out an operation's step. Raises: LeaseLost; NotYet; what the step raises."""
         run = self._runs.get(lease) or await self._claimed(lease)
         operation = run.operation
         who = identity.system(caller="orders", marketplace_id=operation.marketplace_id)
@@ -316,7 +316,7 @@ class Saga:
             raise NotYet
 
     async def _claimed(self, lease: Lease) -> Run:
-        """Begin with an operation that another process left. Raises: LeaseLost."""
+        """Start the run of an operation that was taken over. Raises: LeaseLost."""
         async with self.database.statement() as connection:
             operation = await self.operations.under(connection, lease)
         if operation is None:
@@ -328,9 +328,9 @@ class Saga:
         return run
 
     async def _troubled(self, lease: Lease, error: Exception, waited: float) -> bool:
-        """Find out whether the operation is still this process's; True: it is not.
+        """Return whether the lease is lost; if it is held, record why the step failed.
 
-        It may have been ended by a commit whose answer did not arrive, or taken over.
+        A lease is also lost when the operation was ended by a commit whose answer did not arrive.
         """
         run = self._runs.get(lease)
         if run is None:
@@ -349,14 +349,14 @@ class Saga:
         return False
 
     def _keep(self, run: Run, task: asyncio.Task[None]) -> None:
-        """Know a run and its task until it is done."""
+        """Register a run and its task until the task is done."""
         self._runs[run.lease] = run
         self._tasks.add(task)
 
         def done(task: asyncio.Task[None]) -> None:
             self._tasks.discard(task)
             self._runs.pop(run.lease, None)
-            # Cancelled: its lease was lost, or the process stops.
+            # A task is cancelled when its lease was lost, or when the process stops.
             run.is_lost = run.is_lost or task.cancelled()
             run.tell(trouble=run.trouble, ends=True)
             self._ends.ended(run.operation.id)
@@ -364,10 +364,10 @@ class Saga:
         task.add_done_callback(done)
 
     async def _note(self, run: Run, error: Exception, *, waited: float) -> None:
-        """Record what holds an operation up; tells its caller where a peer is unavailable.
+        """Record why an operation waits; tell its caller if a peer is unavailable.
 
-        waited: seconds since it was begun or taken over. A peer that is busy is worth a note only
-        when it has been for long.
+        waited: seconds since the operation was begun or taken over. A busy peer is recorded only
+        after LONG_SECONDS.
         """
         is_busy = isinstance(error, (NotYet, Aborted))
         if is_busy and waited < LONG_SECONDS:
@@ -392,7 +392,7 @@ class Saga:
 
 @asynccontextmanager
 async def _first_heard() -> AsyncIterator[None]:
-    """Raise a kept refusal as new: its caller has not been told before."""
+    """Raise a stored refusal as new, not as a replay: its caller gets it for the first time."""
     try:
         yield
     except DomainError as refusal:

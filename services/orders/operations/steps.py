@@ -1,7 +1,7 @@
-"""What each kind of operation does, step by step. Every step may be repeated from the start.
+"""The steps of each kind of operation. Every step can be repeated from its start.
 
-Ids of transfers and commands are derived from the order and the operation, so a repeated step
-finds what it did before.
+The ids of transfers and commands are derived from the order and the operation, so a repeated step
+finds its earlier transfers and commands.
 """
 
 import uuid
@@ -32,13 +32,13 @@ from services.orders.peers.ports import (
     Transfer,
 )
 
-# Escrow's error reason for a command that an operator has ended; kept with the operation.
+# Escrow's error reason for a command that an operator abandoned. The operation stores it, too.
 ABANDONED = "ABANDONED"
 log = logger()
 
 
 class Steps:
-    """The steps, over the ports of the peers."""
+    """The steps, which call the peers through their ports."""
 
     def __init__(
         self, *, ledger: LedgerPort, escrow: EscrowPort, disputes: DisputesPort, clock: Clock
@@ -65,12 +65,12 @@ class Steps:
         }
 
     async def reserve(self, run: Run) -> None:
-        """Hold the buyer's money, then write the order."""
+        """Hold the buyer's money, then save the order."""
         order = await run.order()
         await self._reserve(run, order, last=True)
 
     async def cancel(self, run: Run) -> None:
-        """Give the hold back, or bar one that was never made; then close the order."""
+        """Void the hold, or leave a tombstone if it was never made; then close the order."""
         order = await run.order()
         fields = run.operation.context
         void = postings.void(order, reason=fields["reason"])
@@ -85,15 +85,15 @@ class Steps:
         )
 
     async def create_escrow(self, run: Run) -> None:
-        """Deploy the contract; the caller is answered when its address is known."""
+        """Deploy the contract. The caller is answered when the contract's address is known."""
         await self._create(run, await run.order(), last=True)
 
     async def fund_escrow(self, run: Run) -> None:
-        """Move the money on chain, then in the ledger, then write the order."""
+        """Move the money on chain, then in the ledger, then save the order."""
         await self._fund(run, await run.order())
 
     async def pay(self, run: Run) -> None:
-        """Reserve, create and fund, beginning with the order's state."""
+        """Reserve, create and fund, starting from the order's present state."""
         order = await run.order()
         if order.state is State.ORDER_CREATED:
             reserved = await self._reserve(run, order, last=False)
@@ -116,7 +116,7 @@ class Steps:
         await self._fund(run, order)
 
     async def release(self, run: Run) -> None:
-        """Pay the seller on chain, book what the chain paid, close the order."""
+        """Pay the seller on chain, book the payments, and close the order."""
         order = await run.order()
         command = await self._payout(
             run, lambda i: self._escrow.release(command_id=i, order_id=order.id)
@@ -137,7 +137,7 @@ class Steps:
         )
 
     async def refund(self, run: Run) -> None:
-        """Pay the buyer back on chain, book what the chain paid, close the order."""
+        """Pay the buyer back on chain, book the payments, and close the order."""
         order = await run.order()
         command = await self._payout(
             run, lambda i: self._escrow.refund(command_id=i, order_id=order.id)
@@ -158,9 +158,9 @@ class Steps:
         )
 
     async def open_dispute(self, run: Run) -> None:
-        """Open the case, answer, then freeze the contract.
+        """Open the case, answer the caller, then freeze the contract.
 
-        A freeze may fail: resolving freezes the contract itself where it is not frozen yet.
+        The freeze may fail: a contract that is not frozen is frozen again when it is resolved.
         """
         order = await run.order()
         if order.dispute is None:
@@ -180,10 +180,10 @@ class Steps:
                 run, lambda i: self._escrow.freeze(command_id=i, order_id=order.id)
             )
         except ContractFrozen:
-            # An abandoned refund left it so.
+            # An abandoned refund has left the contract frozen.
             command = await self._escrow.existing(order.id)
         if command.state == "QUARANTINED":
-            # Whether the contract is frozen is unknown: what is decided waits until it is known.
+            # It is unknown whether the contract is frozen. A decision must wait until it is known.
             require_success(command)
         if command.state != "SUCCEEDED":
             log.error("escrow.freeze_failed", order_id=str(order.id), reason=command.error_reason)
@@ -202,9 +202,9 @@ class Steps:
         )
 
     async def divide(self, run: Run) -> None:
-        """Pay a decision or an agreement on chain, book what the chain paid, close the order.
+        """Pay out a decision or an agreement on chain, book the payments, and close the order.
 
-        The case of a disputed order gets the decision first, and is closed with the order.
+        For a disputed order, the decision is first recorded in the case; the case is closed, too.
         """
         order, operation = await run.order(), run.operation
         dispute, request_id = order.dispute, f"op:{operation.id}"
@@ -220,7 +220,7 @@ class Steps:
                     fields=operation.context,
                 )
             except (FailedPrecondition, NotFound) as refusal:
-                # Another decision stands: nothing has moved, and this one never will.
+                # The case has another decision. No money moved, and this decision is never paid.
                 await run.refuse(refusal)
                 return
         to_seller, to_buyer = int(operation.context["release"]), int(operation.context["refund"])
@@ -257,7 +257,7 @@ class Steps:
         await run.advance(decide, answers=True, ends=True)
 
     async def _reserve(self, run: Run, order: Order, *, last: bool) -> Order | None:
-        """Hold the money; None: refused, and the operation has ended."""
+        """Hold the money; None: the ledger refused, and the operation has ended."""
         posted = await self._post_of_buyer(run, order, postings.hold(order))
         if posted.is_refused and posted.reason == "INSUFFICIENT_FUNDS":
             await run.refuse(postings.insufficient(order, posted))
@@ -272,7 +272,7 @@ class Steps:
         )
 
     async def _create(self, run: Run, order: Order, *, last: bool) -> Order | None:
-        """Deploy; None: the chain refused, and the operation has ended."""
+        """Deploy the contract; None: the chain refused, and the operation has ended."""
         command = await self._started_escrow(run, order)
         await run.advance(lambda o: (self._known(o, command, "CREATING"), ()), answers=last)
         if command.state == "RUNNING":
@@ -297,7 +297,7 @@ class Steps:
             raise NotYet from None
         except FailedPrecondition as refusal:
             if refusal.reason == "ESCROW_ALREADY_EXISTS":
-                # Funding failed once: the contract stands, and is used.
+                # An earlier funding failed; its contract exists and is used again.
                 return await self._escrow.existing(order.id)
             raise
 
@@ -333,9 +333,9 @@ class Steps:
     async def _payout(
         self, run: Run, start: Callable[[uuid.UUID], Awaitable[Command]]
     ) -> Command | None:
-        """Pay the contract out; None: the payout was abandoned, and the operation has ended.
+        """Pay out the contract; None: the payout was abandoned, and the operation has ended.
 
-        Raises: Stuck: the command is quarantined, or failed otherwise.
+        Raises: Stuck: the command is quarantined, or failed for another reason.
         """
         try:
             command = await self._commands.ended(run, start)
@@ -351,7 +351,7 @@ class Steps:
         return command
 
     async def _abandon_payout(self, run: Run, *, status: str, reason: str) -> None:
-        """End a payout that never lands; the order goes back, and can be decided otherwise."""
+        """End a payout that can never land. The order returns to its state before the payout."""
         order, at = await run.order(), self._clock.now()
         if order.dispute is not None and order.state is State.DISPUTED:
             await run.hold()
@@ -367,7 +367,7 @@ class Steps:
         )
 
     async def _post_of_buyer(self, run: Run, order: Order, transfers: Sequence[Transfer]) -> Posted:
-        """Post one transfer of the buyer's account; opens the account if it does not exist."""
+        """Post one transfer of the buyer's account; open the account if it does not exist."""
         await run.hold()
         (posted,) = await self._ledger.post(transfers)
         if posted.is_refused and posted.reason == "ACCOUNT_NOT_FOUND":
@@ -376,7 +376,7 @@ class Steps:
         return posted
 
     async def _post(self, run: Run, transfers: Sequence[Transfer]) -> None:
-        """Post transfers that must be possible. Raises: Stuck: the ledger refused one."""
+        """Post transfers that the ledger must accept. Raises: Stuck: the ledger refused one."""
         await run.hold()
         for transfer, posted in zip(transfers, await self._ledger.post(transfers), strict=True):
             if posted.is_refused:

@@ -1,4 +1,4 @@
 """The order itself: its rules, its use cases, and its rows.
 
-A rule stands here and nowhere else; what another service must do for it is in `operations/`.
+Every rule about an order is in this room. The calls to other services are in `operations/`.
 """

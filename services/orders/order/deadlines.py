@@ -1,7 +1,7 @@
 """Deadlines: how long an order may rest in a state with money in it, and what happens then. Pure.
 
-RULES is the whole table. Before a deadline its parties are warned; the default action is taken
-when it has passed. A marketplace chooses the days (order/marketplace_rules.py).
+RULES lists every deadline. The parties are warned before a deadline, and the default action is
+taken after it. A marketplace chooses the days (order/marketplace_rules.py).
 """
 
 import datetime as dt
@@ -24,10 +24,10 @@ class Action(enum.Enum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rule:
-    """One deadline. is_delivered: whether the work must be delivered; None: it does not matter.
+    """One deadline. is_delivered: whether the work must be delivered; None: both cases.
 
-    setting: the name of the marketplace's setting. days: its default. why: the reason that an
-    order is canceled for.
+    setting: the name of the marketplace's setting. days: the setting's default. why: the reason
+    that is recorded when the order is canceled.
     """
 
     name: str
@@ -39,7 +39,7 @@ class Rule:
     why: str = ""
 
     def covers(self, state: State, *, is_delivered: bool) -> bool:
-        """Tell whether an order in a state rests under this rule."""
+        """Tell whether the rule applies to an order in this state."""
         return state is self.state and self.is_delivered in {None, is_delivered}
 
 
@@ -88,28 +88,28 @@ RULES: Sequence[Rule] = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SupportTime:
-    """How many hours support may take over a dispute; None: as many as it likes.
+    """The hours that support has to answer and to decide a dispute; None: no limit.
 
-    Nothing happens to the order when they are over: disputes tells support.
+    The order does not change when the hours are over. The disputes service tells support.
     """
 
     answer_hours: int | None = 24
     decision_hours: int | None = 168
 
 
-# How long before a deadline its warning comes, unless the marketplace chooses otherwise.
+# The default number of hours between the warning and the deadline.
 WARNING_HOURS = 24
 
 
 def warned(order: Order, rule: Rule, *, due_at: dt.datetime, at: dt.datetime) -> Decided:
-    """The deadline is near."""
+    """Publish that a deadline is near."""
     payload = {**_named(order, rule), "dueAt": to_milliseconds_text(due_at)}
     after = replace(order, updated_at=at)
     return after, (Fact(event_type="order.deadline_warning", payload=payload),)
 
 
 def passed(order: Order, rule: Rule, *, at: dt.datetime) -> Decided:
-    """The deadline has passed, and its action is that the parties and support are told."""
+    """Publish that a deadline has passed, to tell the parties and support."""
     after = replace(order, updated_at=at)
     return after, (Fact(event_type="order.deadline_passed", payload=_named(order, rule)),)
 

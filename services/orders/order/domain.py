@@ -1,7 +1,7 @@
-"""The order: its states, the table of what may happen in each, and what follows. Pure.
+"""The order: its states, the table of transitions between them, and the decisions. Pure.
 
-Everything that moves an order stands in TRANSITIONS; what is absent is refused. Each decision
-returns the order as it is afterwards and its events, in order.
+TRANSITIONS lists every allowed change of state; a change that is not listed is refused. Each
+decision returns the changed order and its events, in order.
 """
 
 import datetime as dt
@@ -95,8 +95,8 @@ class Decision(enum.Enum):
     SPLIT = "SPLIT"
 
 
-# The documented edges, the failure edges back to FUNDS_RESERVED (reference §3), the way back from a
-# payout that an operator has proven never to land, and the end of an escrow that nobody funded.
+# The documented transitions, the failures that lead back to FUNDS_RESERVED (reference §3), the
+# return from a payout that an operator abandoned, and the expiry of an escrow without funds.
 TRANSITIONS: Mapping[tuple[State, Trigger], State] = {
     (State.ORDER_CREATED, Trigger.RESERVE): State.FUNDS_RESERVED,
     (State.ORDER_CREATED, Trigger.CANCEL): State.CLOSED,
@@ -157,7 +157,7 @@ class AmountDiffersFromOrder(InvalidArgument):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fact:
-    """An event that a decision leads to: its type, and its payload by documented names."""
+    """An event that a decision produces: its type, and its payload by documented field names."""
 
     event_type: str
     payload: Mapping[str, object]
@@ -173,7 +173,7 @@ class UserName:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Milestone:
-    """A part of the work; amount in minor units. completed_at: None, it is not completed."""
+    """A part of the work; amount in minor units. completed_at: None until it is completed."""
 
     ref: str
     title: str
@@ -184,7 +184,7 @@ class Milestone:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EscrowInfo:
-    """The escrow as the order knows it. contract_id: C… address, empty until it is known."""
+    """The order's copy of its escrow. contract_id: the C… address, empty until it is known."""
 
     id: uuid.UUID
     contract_id: str = ""
@@ -195,7 +195,7 @@ class EscrowInfo:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DisputeInfo:
-    """The dispute as the order knows it."""
+    """The order's copy of its dispute."""
 
     id: uuid.UUID
     opened_by: Party
@@ -216,10 +216,10 @@ class Delivery:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Order:
-    """One order. Amounts in minor units of `asset`; version counts its events so far.
+    """One order. Amounts are in minor units of `asset`. version: the number of its events so far.
 
-    released_share: what of the amount was released, before fees. charged_fee: what the platform
-    took of it; platform_fee is what it would take of the whole.
+    released_share: the part of the amount that was released, before fees. charged_fee: the
+    platform fee taken from that part. platform_fee: the fee for the whole amount.
     """
 
     id: uuid.UUID
@@ -265,7 +265,7 @@ class Order:
 
     @property
     def public_id(self) -> str:
-        """The order's ord_ spelling."""
+        """The order's public id (`ord_…`)."""
         return to_public("ord", self.id)
 
 
@@ -273,7 +273,7 @@ Decided = tuple[Order, tuple[Fact, ...]]
 
 
 def allowed_states(trigger: Trigger) -> list[str]:
-    """List the states in which something may happen, by public name."""
+    """List the public names of the states in which a trigger is allowed."""
     return [state.value for state, allowed in TRANSITIONS if allowed is trigger]
 
 
@@ -289,13 +289,13 @@ def require(order: Order, trigger: Trigger) -> State:
 def wrong_state(
     order: Order, message: str, *, allowed: list[str], **details: str
 ) -> OrderInWrongState:
-    """Refuse a command in the order's state. allowed: the states in which it is possible."""
+    """Make the refusal of a command. allowed: the states in which the command is possible."""
     facts = {"orderId": order.public_id, "currentState": order.state.value}
     return OrderInWrongState(message, details={**facts, "allowedStates": allowed, **details})
 
 
 def move(order: Order, trigger: Trigger, *, at: dt.datetime, **changes: object) -> Order:
-    """Return the order after `trigger`, with other fields changed too. Raises: as `require`."""
+    """Return the order after `trigger`, with `changes` applied. Raises: OrderInWrongState."""
     after = require(order, trigger)
     return replace(order, state=after, updated_at=at, **changes)  # type: ignore[arg-type] # by name
 
@@ -313,7 +313,7 @@ def created(order: Order) -> Decided:
 
 
 def require_amount(order: Order, amount: int | None) -> None:
-    """Check the amount a caller names. Raises: AmountDiffersFromOrder."""
+    """Check the amount that a caller names, if any. Raises: AmountDiffersFromOrder."""
     if amount is not None and amount != order.amount:
         raise AmountDiffersFromOrder(
             "The amount must be the order's amount",
@@ -322,7 +322,7 @@ def require_amount(order: Order, amount: int | None) -> None:
 
 
 def reserved(order: Order, *, reserved_balance: int, at: dt.datetime) -> Decided:
-    """The ledger holds the buyer's money."""
+    """Record that the ledger holds the buyer's money. Raises: OrderInWrongState."""
     payload = {
         "orderId": order.public_id,
         "amount": to_text(order.amount),
@@ -334,7 +334,7 @@ def reserved(order: Order, *, reserved_balance: int, at: dt.datetime) -> Decided
 
 
 def escrow_creating(order: Order, *, escrow_id: uuid.UUID, at: dt.datetime) -> Decided:
-    """The contract is going to be deployed. Raises: EscrowAlreadyExists; OrderInWrongState."""
+    """Record that deployment begins. Raises: EscrowAlreadyExists; OrderInWrongState."""
     has_contract = order.escrow is not None and order.state not in {
         State.ORDER_CREATED,
         State.FUNDS_RESERVED,
@@ -350,13 +350,13 @@ def escrow_creating(order: Order, *, escrow_id: uuid.UUID, at: dt.datetime) -> D
 
 
 def escrow_known(order: Order, *, contract_id: str, status: str, at: dt.datetime) -> Order:
-    """The contract's address, or its status, became known; no state changes."""
+    """Record the contract's address and status. The order's state does not change."""
     escrow = replace(_escrow(order), contract_id=contract_id, status=status)
     return replace(order, escrow=escrow, updated_at=at)
 
 
 def escrow_failed(order: Order, *, reason: str, at: dt.datetime) -> Decided:
-    """The chain refused: the money is still reserved, and the command may be tried again."""
+    """Record that the chain refused. The money stays reserved, and the command can be retried."""
     escrow = replace(_escrow(order), status="FAILED", last_error=reason)
     names = {"orderId": order.public_id, "escrowId": to_public("esc", escrow.id)}
     payload = {**names, "reason": reason}
@@ -365,7 +365,7 @@ def escrow_failed(order: Order, *, reason: str, at: dt.datetime) -> Decided:
 
 
 def escrow_funding(order: Order, *, at: dt.datetime) -> Decided:
-    """The buyer's money is going to be sent to the contract."""
+    """Record that the payment of the buyer's money into the contract begins."""
     escrow = replace(_escrow(order), status="FUNDING") if order.escrow else None
     payload = {
         "orderId": order.public_id,
@@ -377,7 +377,7 @@ def escrow_funding(order: Order, *, at: dt.datetime) -> Decided:
 
 
 def escrow_funded(order: Order, *, at: dt.datetime) -> Decided:
-    """The chain holds the money: two states, two facts, one moment."""
+    """Record that the contract holds the money. The order passes two states; each has an event."""
     escrow = replace(_escrow(order), status="FUNDED", funded_at=at)
     funded = move(order, Trigger.FUNDED, at=at, escrow=escrow, funded_at=at)
     payload = {

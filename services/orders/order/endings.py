@@ -1,6 +1,6 @@
-"""How an order ends: delivery, release, refund, dispute, cancellation. Pure, as domain.py.
+"""The decisions that end an order: delivery, release, refund, dispute, cancellation. Pure.
 
-Apart from domain.py for its length only: the table of transitions stands there.
+This module is the second part of domain.py, which has the table of transitions.
 """
 
 import datetime as dt
@@ -30,7 +30,8 @@ from services.orders.order.domain import (
 )
 from services.orders.order.settlement import Settlement
 
-# Where the two sides may agree on a division, also while support looks at their dispute.
+# The states in which the two sides may agree on a division. They include a dispute that support
+# has not decided.
 AGREEABLE = (State.IN_PROGRESS, State.DISPUTED)
 
 
@@ -41,7 +42,7 @@ class SplitAmountsMismatch(InvalidArgument):
 
 
 def canceled(order: Order, *, by: Party, reason: str, at: dt.datetime) -> Decided:
-    """No money was on chain, and any hold has been given back."""
+    """Close an order that has no money on chain and whose hold, if any, has been voided."""
     payload = {"orderId": order.public_id, "canceledBy": by.value, "reason": reason}
     trigger = Trigger.EXPIRE if order.state is State.ESCROW_CREATING else Trigger.CANCEL
     after = move(order, trigger, at=at, closed_at=at, final_status=FinalStatus.CANCELED)
@@ -49,7 +50,7 @@ def canceled(order: Order, *, by: Party, reason: str, at: dt.datetime) -> Decide
 
 
 def delivered(order: Order, *, notes: str, url: str, at: dt.datetime) -> Decided:
-    """The seller handed the work over. Raises: OrderInWrongState, a second time too."""
+    """Record the delivery. Raises: OrderInWrongState: also if the order is already delivered."""
     require(order, Trigger.DELIVER)
     if order.delivery is not None:
         message = "The order has been delivered already"
@@ -67,9 +68,9 @@ def release_requested(
     delta_score_tenths: int | None = None,
     at: dt.datetime,
 ) -> Decided:
-    """The seller is going to be paid.
+    """Record that a release begins.
 
-    by: BUYER, or SYSTEM when their days to accept are over: the work is confirmed by it.
+    by: BUYER, or SYSTEM when the buyer's days to accept are over; both confirm the work.
     """
     after = move(
         order,
@@ -85,9 +86,9 @@ def release_requested(
 
 
 def agreed(order: Order, *, by: Party, at: dt.datetime) -> Decided:
-    """Both sides agreed on a division, which is going to be paid. by: who accepted it.
+    """Record that both sides agreed on a division, whose payment begins. by: who accepted it.
 
-    A disputed order stays so until the money has moved. Raises: OrderInWrongState.
+    A disputed order stays DISPUTED until the money has moved. Raises: OrderInWrongState.
     """
     if order.state is State.DISPUTED:
         return order, ()
@@ -103,7 +104,7 @@ def agreed(order: Order, *, by: Party, at: dt.datetime) -> Decided:
 
 
 def refund_requested(order: Order, *, by: Party, at: dt.datetime) -> Decided:
-    """The buyer is going to be paid back."""
+    """Record that a refund begins."""
     after = move(
         order,
         Trigger.REFUND,
@@ -116,13 +117,13 @@ def refund_requested(order: Order, *, by: Party, at: dt.datetime) -> Decided:
 
 
 def released(order: Order, *, paid: Settlement, escrow_status: str, at: dt.datetime) -> Decided:
-    """The seller was paid what the chain reports; the order closes."""
+    """Record that the seller was paid, as the chain reports, and close the order."""
     after = _released(order, paid=paid, status=escrow_status, at=at)
     return _close(after, FinalStatus.RELEASED, at, _released_fact(after))
 
 
 def refunded(order: Order, *, paid: Settlement, escrow_status: str, at: dt.datetime) -> Decided:
-    """The buyer was paid back what the chain reports; the order closes."""
+    """Record that the buyer was paid back, as the chain reports, and close the order."""
     after = move(
         order,
         Trigger.REFUNDED,
@@ -137,9 +138,9 @@ def refunded(order: Order, *, paid: Settlement, escrow_status: str, at: dt.datet
 
 
 def payout_abandoned(order: Order, *, status: str, reason: str, at: dt.datetime) -> Decided:
-    """Nothing was paid and nothing will be: the order is as before the release or refund.
+    """Undo a requested release or refund that has paid nothing and never will.
 
-    status: the contract's. One whose decision is withdrawn stays disputed, and has no event.
+    status: the contract's status. A disputed order stays DISPUTED and has no event.
     """
     escrow = replace(order.escrow, status=status, last_error=reason) if order.escrow else None
     after = move(
@@ -157,7 +158,10 @@ def payout_abandoned(order: Order, *, status: str, reason: str, at: dt.datetime)
 
 
 def split(order: Order, *, paid: Settlement, at: dt.datetime) -> Decided:
-    """Both were paid, as decided or agreed; it counts as released. Both facts are told."""
+    """Record that both sides were paid, as decided or agreed. The order counts as released.
+
+    The events `order.released` and `order.refunded` are both published.
+    """
     half = _released(order, paid=paid, status="RESOLVED", at=at)
     after = replace(
         half,
@@ -171,7 +175,7 @@ def split(order: Order, *, paid: Settlement, at: dt.datetime) -> Decided:
 def disputed(
     order: Order, *, dispute_id: uuid.UUID, by: Party, reason: DisputeReason, at: dt.datetime
 ) -> Decided:
-    """The order is frozen. Raises: DisputeAlreadyOpen; OrderInWrongState."""
+    """Freeze the order. Raises: DisputeAlreadyOpen; OrderInWrongState."""
     if order.state is State.DISPUTED:
         raise DisputeAlreadyOpen(
             "A dispute is already open for this order",
@@ -191,10 +195,10 @@ def disputed(
 def shares(
     order: Order, *, decision: Decision, release: int | None, refund: int | None
 ) -> tuple[int, int]:
-    """Return what seller and buyer get by a decision, in minor units.
+    """Return the amounts that a decision gives to seller and buyer, in minor units.
 
-    Raises: SplitAmountsMismatch: a leg is missing, zero, has parts of a cent, the two are not the
-        order's amount together, or amounts were given for another decision.
+    Raises: SplitAmountsMismatch: an amount is missing, zero, or not in whole cents; the two do not
+        add up to the order's amount; or amounts were given for a decision other than SPLIT.
     """
     if decision is not Decision.SPLIT:
         if release is not None or refund is not None:

@@ -1,4 +1,4 @@
-"""What a caller may ask for in a new order. Pure."""
+"""The checks of a new order's content before it is stored. Pure."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -8,7 +8,7 @@ from kernel.errors import InvalidArgument
 from kernel.money import CENT, USDC, InvalidAmountFormat, to_text
 from services.orders.order.domain import Milestone, Origin, UserName
 
-# What an order may be priced in, and the asset that settles it.
+# The currencies in which an order may be priced, and the asset that settles each.
 CURRENCIES: Mapping[str, str] = {"USD": USDC, "USDC": USDC}
 
 
@@ -32,7 +32,7 @@ class MilestonesMismatch(InvalidArgument):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NewOrder:
-    """What a caller asks for; ids as given, amounts in minor units."""
+    """The content of a request to create an order; ids as given, amounts in minor units."""
 
     buyer: str
     seller: str
@@ -52,7 +52,7 @@ class NewOrder:
 
 
 def settling_asset(new: NewOrder) -> str:
-    """Return the asset that settles the currency. Raises: InvalidCurrency."""
+    """Return the asset that settles the order's currency. Raises: InvalidCurrency."""
     asset = CURRENCIES.get(new.currency or new.asset)
     if asset is None or asset != new.asset:
         raise InvalidCurrency(
@@ -63,7 +63,7 @@ def settling_asset(new: NewOrder) -> str:
 
 
 def require_parties(buyer: UserName, seller: UserName) -> None:
-    """Check that an order has two parties. Raises: BuyerIsSeller."""
+    """Check that buyer and seller are different users. Raises: BuyerIsSeller."""
     if buyer.id == seller.id:
         raise BuyerIsSeller(
             "Buyer and seller must differ", fields=[("seller", "must not be the buyer")]
@@ -71,7 +71,10 @@ def require_parties(buyer: UserName, seller: UserName) -> None:
 
 
 def require_whole_cents(amount: int) -> None:
-    """Check an amount in minor units. Raises: InvalidAmountFormat."""
+    """Check that an amount in minor units is positive and in whole cents.
+
+    Raises: InvalidAmountFormat.
+    """
     if amount <= 0 or amount % CENT:
         message = "must be greater than 0 and in whole cents"
         raise InvalidAmountFormat(f"Amount {message}", fields=[("amount", message)])

@@ -1,7 +1,7 @@
 """The rules of a marketplace: fees, credits, deadlines, withdrawals, and its clock's offset.
 
-A marketplace without a row has the defaults; a column that is null has the service's default.
-The service reads them only; an operator writes them, as an administrator of the database.
+A marketplace without a row has the defaults below; a null column means the service's default.
+The service only reads the rules; an operator writes them, as an administrator of the database.
 """
 
 import datetime as dt
@@ -23,7 +23,7 @@ _DAYS: Mapping[str, int] = {rule.setting: rule.days for rule in RULES}
 
 
 class PayoutRedirects(StrEnum):
-    """Who may redirect payouts: operators alone, or the marketplace too."""
+    """Who may redirect payouts: only operators, or also the marketplace."""
 
     OPERATOR = "OPERATOR"
     MARKETPLACE = "MARKETPLACE"
@@ -31,10 +31,10 @@ class PayoutRedirects(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MarketplaceRules:
-    """The choices of one marketplace; None: the service's default. Fees in basis points.
+    """The rules of one marketplace; None: the service's default. Fees in basis points.
 
-    days: of each deadline, by the name of its setting. clock_offset: 0, except of a test
-    marketplace whose clock was moved.
+    days: the days of each deadline, by the name of its setting. clock_offset: 0, unless a test
+    marketplace has moved its clock.
     """
 
     allows_manual_credit: bool = False

@@ -1,4 +1,4 @@
-"""The milestones of an order: what may be done to them, and what a release asks of them. Pure."""
+"""The milestones of an order: completing them, and what a release requires of them. Pure."""
 
 import datetime as dt
 from dataclasses import replace
@@ -31,9 +31,9 @@ class MilestonesIncomplete(FailedPrecondition):
 
 
 def to_complete(order: Order, *, ref: str) -> int:
-    """Return the place of a milestone that may be completed now, from 0.
+    """Return the position, from 0, of a milestone that may be completed now.
 
-    Raises: MilestoneNotFound; OrderInWrongState, where it is completed already too.
+    Raises: MilestoneNotFound; OrderInWrongState: also if the milestone is already completed.
     """
     place = next((i for i, one in enumerate(order.milestones) if one.ref == ref), None)
     if place is None:
@@ -46,7 +46,7 @@ def to_complete(order: Order, *, ref: str) -> int:
 
 
 def completed(order: Order, *, ref: str, at: dt.datetime) -> Decided:
-    """The chain shows the marks of both sides on a milestone. Raises: OrderInWrongState."""
+    """Record that the chain shows a milestone as completed. Raises: OrderInWrongState."""
     milestones = tuple(
         replace(one, completed_at=at) if one.ref == ref else one for one in order.milestones
     )
@@ -65,7 +65,7 @@ def open_ones(order: Order) -> list[Milestone]:
 
 
 def require_completed(order: Order) -> None:
-    """Check that no milestone is open. An order without milestones has none.
+    """Check that all milestones are completed. An order without milestones passes.
 
     Raises: MilestonesIncomplete.
     """

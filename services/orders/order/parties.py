@@ -1,6 +1,6 @@
 """What a person may do: as a side of an order, or with their own data. Pure.
 
-A caller without a user (a marketplace's key) acts for the whole marketplace and passes.
+A caller without a user (a marketplace's key) acts for the whole marketplace and passes each check.
 """
 
 import uuid
@@ -34,7 +34,7 @@ class DisputeIsOwn(PermissionDenied):
 
 
 def require_party(order: Order, user_id: uuid.UUID | None) -> None:
-    """Check that a user is in the order. Raises: NotParty."""
+    """Check that a user is the order's buyer or seller. Raises: NotParty."""
     if user_id is not None and user_id not in {order.buyer.id, order.seller.id}:
         raise NotParty("You are not a party to this order")
 
@@ -52,7 +52,7 @@ def require_seller(order: Order, user_id: uuid.UUID | None) -> None:
 
 
 def require_outsider(order: Order, own_user_id: uuid.UUID | None) -> None:
-    """Check that the user that a person of support is, if any, is not in the order.
+    """Check that a person of support is not a party of the order, if they also are a user.
 
     Raises: DisputeIsOwn.
     """
@@ -62,7 +62,8 @@ def require_outsider(order: Order, own_user_id: uuid.UUID | None) -> None:
 
 def require_self(asked: str, user_id: uuid.UUID | None) -> None:
     """Check that a person asks for their own data, by their UUID. Raises: PermissionDenied."""
-    # In one spelling: a marketplace may choose a public id that reads like another user's UUID.
+    # Only the canonical spelling of the UUID is accepted: a marketplace may choose a public id that
+    # reads like another user's UUID.
     if user_id is not None and asked != str(user_id):
         raise PermissionDenied("You can only access your own data")
 
@@ -70,7 +71,7 @@ def require_self(asked: str, user_id: uuid.UUID | None) -> None:
 def require_own_registration(
     user_id: uuid.UUID | None, *, external_user_id: str, new_id: str, public_id: str, email: str
 ) -> None:
-    """Check that a person registers under the id in their token, with no public id and no email.
+    """Check that a person registers the id in their token, without a public id or an email.
 
     Raises: PermissionDenied.
     """
@@ -85,7 +86,7 @@ def require_own_registration(
 def require_own_purchase(
     user_id: uuid.UUID | None, *, buyer: str, origin: Origin, client_order_ref: str
 ) -> None:
-    """Check that a person buys for themselves, at the rate of their API, and names no reference.
+    """Check that a person buys for themselves, through the party API, and names no reference.
 
     Raises: NotPersonal; PermissionDenied.
     """
@@ -98,7 +99,7 @@ def require_own_purchase(
 
 
 def side_of(order: Order, user_id: uuid.UUID | None) -> Party | None:
-    """Return which side a user is; None for a marketplace's key. Raises: NotParty."""
+    """Return the side of a user; None for a marketplace's key. Raises: NotParty."""
     if user_id is None:
         return None
     require_party(order, user_id)
@@ -106,7 +107,7 @@ def side_of(order: Order, user_id: uuid.UUID | None) -> Party | None:
 
 
 def require_disputed(order: Order) -> None:
-    """Check that support may decide. Raises: OrderInWrongState."""
+    """Check that the order has a dispute to decide. Raises: OrderInWrongState."""
     if order.state is not State.DISPUTED:
         message = f"Order is {order.state.value}; there is no open dispute to resolve"
         raise wrong_state(order, message, allowed=[State.DISPUTED.value])

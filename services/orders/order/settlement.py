@@ -1,21 +1,21 @@
-"""What each side got and paid at an order's end, from what the chain reports. Pure."""
+"""The settlement of an order: what its end paid and cost each side, by the chain's report. Pure."""
 
 from dataclasses import dataclass
 
 from kernel.money import fee_half_up
 
-# The contract rounds its maker's fee down, of all and of each of three parts: the parts of that fee
-# are known to fewer minor units than this.
+# The contract rounds the provider fee down, for the whole payout and for each of three parts. A
+# part of the fee that is computed here is therefore off by fewer minor units than this.
 ROUNDING = 5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settlement:
-    """What was paid at an order's end, in minor units.
+    """The amounts paid at an order's end, in minor units.
 
-    share: what of the order's amount was released, before fees. to_seller, to_buyer: what reached
-    them, reimbursed fees included. provider_fee: what the contract kept for its maker, of
-    everything. outflow: all that left the contract.
+    share: the part of the order's amount that was released, before fees. to_seller, to_buyer: the
+    amounts that the sides received, with reimbursed fees. provider_fee: the fee that the contract
+    kept for the provider, from the whole payout. outflow: everything that left the contract.
     """
 
     share: int
@@ -25,12 +25,12 @@ class Settlement:
     outflow: int
 
     def platform_fee(self, *, basis_points: int) -> int:
-        """Return what the platform took of the share: the agreed rate in whole cents.
+        """Return the platform fee that was taken from the share: the agreed rate in whole cents.
 
-        It is derived from what the seller got. Where the provider's fee was reimbursed, they bore
-        nothing else; otherwise also their part of that fee. Where neither is so, as in an order
-        whose contract could not take all that was agreed, it is what the seller did not get, less
-        their part of the provider's fee.
+        The fee is derived from what the seller received. If the provider fee was reimbursed, the
+        seller bore only the platform fee; otherwise the seller also bore a part of the provider
+        fee. If neither explains the amount, because the contract could not take the agreed fee,
+        the result is what the seller did not receive, less the seller's part of the provider fee.
         """
         taken = self.share - self.to_seller
         if not self.share:

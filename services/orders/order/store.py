@@ -1,4 +1,4 @@
-"""Orders in PostgreSQL: rows in, dataclasses out."""
+"""Orders in PostgreSQL: read and write rows as dataclasses."""
 
 import datetime as dt
 import uuid
@@ -43,7 +43,7 @@ class OrderMovedOn(Exception):
 
 
 class OrderStore:
-    """Orders and their events, of one marketplace per call."""
+    """Reads and writes orders and their events. Each call concerns one marketplace."""
 
     def __init__(self, outbox: Outbox) -> None:
         self._outbox = outbox
@@ -63,7 +63,7 @@ class OrderStore:
     async def id_of_dispute(
         self, tx: Transaction, *, marketplace_id: uuid.UUID, dispute_id: uuid.UUID
     ) -> uuid.UUID | None:
-        """Find the order of a dispute; None where there is none."""
+        """Find the id of a disputed order; None: no order has this dispute."""
         values = {"marketplace_id": marketplace_id, "dispute_id": dispute_id}
         found: uuid.UUID | None = await tx.fetchval(_OF_DISPUTE, values)
         return found
@@ -77,9 +77,9 @@ class OrderStore:
         facts: Sequence[Fact] = (),
         request_id: str,
     ) -> Order:
-        """Write a locked order's new values and its events; returns it with its new version.
+        """Write the new values and the events of a locked order; return it with its new version.
 
-        Raises: OrderMovedOn: the row is not as it was read; the transaction is lost.
+        Raises: OrderMovedOn: the row has changed since it was read; roll the transaction back.
         """
         after = with_version(after, facts)
         if await tx.run(UPDATE, values_of(after) | {"version_before": before.version}) != 1:
@@ -104,7 +104,7 @@ class OrderStore:
 
 
 def events_of(after: Order, facts: Sequence[Fact], *, request_id: str) -> list[Event]:
-    """Return the outbox events of the facts that led to an order's version."""
+    """Return the outbox events of the facts that led to the order's present version."""
     first = after.version - len(facts) + 1
     return [
         Event(
@@ -123,12 +123,12 @@ def events_of(after: Order, facts: Sequence[Fact], *, request_id: str) -> list[E
 
 
 def with_version(order: Order, facts: Sequence[Fact]) -> Order:
-    """Return the order with the version it has when these facts are told."""
+    """Return the order with its version increased by the number of facts."""
     return replace(order, version=order.version + len(facts)) if facts else order
 
 
 def values_of(order: Order) -> dict[str, Any]:
-    """Return an order's columns by name, as they are written."""
+    """Return the column values of an order, by column name."""
     escrow, dispute, delivery = order.escrow, order.dispute, order.delivery
     return {
         **{name: getattr(order, name) for name in _SAME},
@@ -159,7 +159,7 @@ def values_of(order: Order) -> dict[str, Any]:
 
 
 def order_of(row: Any) -> Order:
-    """Read an order from a row that has its columns."""
+    """Decode an order from a row that has all its columns."""
     escrow = dispute = delivery = None
     if row.escrow_id is not None:
         escrow = EscrowInfo(
@@ -198,12 +198,12 @@ def order_of(row: Any) -> Order:
 
 
 def _planned(milestone: Milestone) -> dict[str, object]:
-    """Return what the parties agreed on; when it was completed stands in another column."""
+    """Return the agreed fields of a milestone. `completions` stores when it was completed."""
     return {name: value for name, value in asdict(milestone).items() if name != "completed_at"}
 
 
 def _completions(order: Order) -> str:
-    """Write when milestones were completed, by ref; empty where none was."""
+    """Encode the completion times of milestones by ref; empty if none is completed."""
     done = {one.ref: one.completed_at for one in order.milestones if one.completed_at}
     return orjson.dumps(done).decode() if done else ""
 
@@ -215,7 +215,7 @@ def _milestones(row: Any) -> tuple[Milestone, ...]:
     return tuple(Milestone(**one, completed_at=at.get(one["ref"])) for one in planned)
 
 
-# Columns that an Order has under the same name and as the same value.
+# Columns whose name and value are the same in an Order.
 _SAME = (
     "marketplace_id",
     "id",
@@ -248,7 +248,7 @@ _SAME = (
     "contract_id",
     "contract_terms_json",
 )
-# What may change after creation.
+# Columns that may change after creation.
 _CHANGING = (
     "state",
     "final_status",
@@ -299,7 +299,7 @@ where marketplace_id = %(marketplace_id)s and aggregate_type = 'Order'
     and aggregate_id = %(public_id)s
 order by version
 """
-# For a statement that does more at once (operations/hot.py): append a condition.
+# Part of larger statements (operations/hot.py), which append a condition.
 INSERT_SELECT = compiled(
     sa.insert(orders).from_select(
         list(orders.c), sa.select(*(sa.bindparam(c.name, type_=c.type) for c in orders.c))

@@ -1,8 +1,8 @@
-"""The use cases of an order: what must hold, what is decided, what follows. Pure.
+"""The use cases of an order: preconditions, decision, and the work that follows. Pure.
 
-Each takes the order as it is and returns what the command makes of it. commands.py saves that in
-one transaction, and the saga does the work that follows. user_id: the person who asks; None: a
-marketplace, which acts for both sides.
+Each function takes the current order and returns the result of a command. operations/commands.py
+saves the result in one transaction, and the saga does the work that follows. user_id: the person
+who asks; None: a marketplace, which acts for both sides.
 """
 
 import datetime as dt
@@ -29,7 +29,7 @@ from services.orders.order.intake import NewOrder, require_parties
 
 
 class Kind(enum.Enum):
-    """The operation that carries a command out."""
+    """The kind of an operation, which carries out a command."""
 
     RESERVE = "RESERVE"
     CREATE_ESCROW = "CREATE_ESCROW"
@@ -46,7 +46,7 @@ class Kind(enum.Enum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Work:
-    """The operation that carries a command out. context: what its steps need, JSON values."""
+    """The operation that carries out a command. context: the input of its steps, JSON values."""
 
     kind: Kind
     context: Mapping[str, str] = field(default_factory=dict)
@@ -54,9 +54,9 @@ class Work:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Accepted:
-    """A command that the rules allow: the order to save, its events, the work that follows.
+    """An accepted command: the order to save, its events, and the operation that follows.
 
-    work: None where the command is finished when it is saved.
+    work: None if the command is complete once the order is saved.
     """
 
     order: Order
@@ -66,9 +66,9 @@ class Accepted:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AtOnce:
-    """A command that the table of transitions decides alone, and that changes nothing at first.
+    """A command that only the table of transitions decides and that leaves the order unchanged.
 
-    One statement records it on an order that is in one of the states.
+    One SQL statement records the command if the order is in one of `states`.
     """
 
     trigger: Trigger
@@ -100,7 +100,7 @@ def create(
     rate: int,
     at: dt.datetime,
 ) -> Decided:
-    """Make an order; no money moves. rate: what the platform takes, in basis points.
+    """Make an order; no money moves. rate: the platform fee in basis points.
 
     Raises: BuyerIsSeller.
     """
@@ -134,7 +134,7 @@ def create(
 
 
 def pay(order: Order, *, user_id: uuid.UUID | None) -> Accepted:
-    """Reserve, create and fund, as far as the order has not come yet.
+    """Reserve the money, create the escrow and fund it; steps already done are not repeated.
 
     Raises: NotPersonal; OrderInWrongState.
     """
@@ -171,7 +171,7 @@ def deliver(
 
 
 def confirm(order: Order, *, user_id: uuid.UUID | None, at: dt.datetime) -> Accepted:
-    """Accept the whole work, milestones or not, and pay the seller.
+    """Accept the whole work, even with open milestones, and pay the seller.
 
     Raises: NotPersonal; OrderInWrongState.
     """
@@ -187,7 +187,7 @@ def release(
     is_forced: bool,
     at: dt.datetime,
 ) -> Accepted:
-    """Pay the seller. is_forced: although milestones are not completed.
+    """Pay the seller. is_forced: pay even if milestones are not completed.
 
     Raises: OrderInWrongState; MilestonesIncomplete.
     """
@@ -203,7 +203,9 @@ def refund(order: Order, *, by: Party, reason: str, at: dt.datetime) -> Accepted
 
 
 def cancel(order: Order, *, by: Party, reason: str, user_id: uuid.UUID | None) -> Accepted:
-    """Close an order that has no escrow. by: on whose behalf; a person acts as the buyer.
+    """Close an order that has no escrow.
+
+    by: the party on whose behalf a marketplace acts; a person always acts as the buyer.
 
     Raises: NotPersonal; OrderInWrongState.
     """
@@ -217,7 +219,7 @@ def cancel(order: Order, *, by: Party, reason: str, user_id: uuid.UUID | None) -
 
 
 def expire(order: Order, *, reason: str) -> Accepted:
-    """Close an order whose time to be funded is over; its contract, if there is one, is empty.
+    """Close an order that was not funded in time. Its contract, if it has one, is empty.
 
     Raises: OrderInWrongState.
     """
@@ -228,7 +230,7 @@ def expire(order: Order, *, reason: str) -> Accepted:
 
 
 def unchanged(order: Order, *, version: int) -> Order:
-    """Return an order that is as the clock has seen it. Raises: OrderInWrongState."""
+    """Return the order if it still has the given version. Raises: OrderInWrongState."""
     if order.version != version:
         message = "The order has changed since its deadline was looked at"
         raise domain.wrong_state(order, message, allowed=[order.state.value])
@@ -246,9 +248,11 @@ def open_dispute(
     evidence: str,
     at: dt.datetime,
 ) -> Accepted:
-    """Freeze the order until support decides. by: on whose behalf; a person acts for their side.
+    """Freeze the order until support decides. evidence: a JSON list of URLs.
 
-    evidence: a JSON list of URLs. Raises: NotParty; DisputeAlreadyOpen; OrderInWrongState.
+    by: the party on whose behalf a marketplace acts; a person acts for their own side.
+
+    Raises: NotParty; DisputeAlreadyOpen; OrderInWrongState.
     """
     decided = endings.disputed(
         order,
@@ -277,9 +281,9 @@ def resolve_dispute(
     resolved_by_name: str = "",
     own_user_id: uuid.UUID | None = None,
 ) -> Accepted:
-    """Pay a decision out and close the order; amounts in minor units, for SPLIT only.
+    """Pay out a decision and close the order. release, refund: minor units, for SPLIT only.
 
-    own_user_id: the user that the person of support is who decides, if any.
+    own_user_id: the user account of the person of support who decides, if they have one.
 
     Raises: DisputeIsOwn; SplitAmountsMismatch; OrderInWrongState.
     """
@@ -300,9 +304,11 @@ def resolve_dispute(
 def agree(
     order: Order, *, offer_id: uuid.UUID, release: int, refund: int, by: Party, at: dt.datetime
 ) -> Accepted:
-    """Pay what both sides agreed on and close the order. by: who accepted the offer.
+    """Pay out what both sides agreed on and close the order. by: who accepted the offer.
 
-    release, refund: minor units, the order's amount together. Raises: OrderInWrongState.
+    release, refund: minor units; together they are the order's amount.
+
+    Raises: OrderInWrongState.
     """
     return _accepted(
         endings.agreed(order, by=by, at=at),

@@ -1,4 +1,4 @@
-"""What a marketplace has chosen about withdrawals. Pure; withdrawals/rules.py holds to it."""
+"""A marketplace's rules for withdrawals, which withdrawals/rules.py applies. Pure."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,9 +10,10 @@ APPROVAL_HOURS = 72
 class WithdrawalRules:
     """The rules of one marketplace; None: the rule is off. Amounts in minor units.
 
-    least, most: of one withdrawal. most_per_day: of one user in 24 hours. destinations: those that
-    may be paid. new_destination_hours: from a destination's first mention to its first payment.
-    approval_above: more than this must be approved by a second key, within approval_hours.
+    least, most: limits of one withdrawal. most_per_day: limit of one user in 24 hours.
+    destinations: the only destinations that may be paid. new_destination_hours: the wait between
+    the first request for a destination and its first payment. approval_above: a larger withdrawal
+    must be approved by a second key within approval_hours.
     """
 
     least: int | None = None

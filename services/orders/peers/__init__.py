@@ -1,1 +1,1 @@
-"""The other services, as orders asks them."""
+"""The ports to the services that orders calls, and their gRPC clients."""

@@ -1,4 +1,4 @@
-"""The peers over gRPC, asked what they would do: for previews. Nothing changes anywhere."""
+"""The peers of a preview: gRPC clients that ask what a peer would do. Nothing is changed."""
 
 import uuid
 from collections.abc import Mapping, Sequence
@@ -26,7 +26,7 @@ from services.orders.peers.ports import BalanceChange, Command, Payment, Posted,
 
 
 class CheckingLedger(LedgerClient):
-    """A ledger that answers transfers as it would, each after those that were asked before."""
+    """A ledger that checks transfers without posting them, each on top of the earlier ones."""
 
     def __init__(self, stub: ledger_pb2_grpc.LedgerServiceStub, caller: Caller) -> None:
         super().__init__(stub, caller)
@@ -34,12 +34,12 @@ class CheckingLedger(LedgerClient):
         self._opened: list[str] = []
 
     async def open_account(self, *, user: UserName, asset: str) -> None:
-        """Let the user's account count as open."""
+        """Treat the user's account as open in later checks."""
         del asset
         self._opened.append(str(user.id))
 
     async def post(self, transfers: Sequence[Transfer]) -> list[Posted]:
-        """Answer transfers; refused ones are forgotten."""
+        """Check transfers. Refused ones do not count in later checks."""
         if not transfers:
             return []
         asked = [new_transfer(one, linked=one is not transfers[-1]) for one in transfers]
@@ -50,7 +50,7 @@ class CheckingLedger(LedgerClient):
         return posted
 
     async def balances(self, users: Sequence[UserName], *, asset: str) -> list[BalanceChange]:
-        """Return users' balances before and after the transfers that were asked."""
+        """Return users' balances before and after the checked transfers."""
         answer = await self._check(self._asked, [str(user.id) for user in users], asset=asset)
         return [
             BalanceChange(
@@ -77,7 +77,7 @@ class CheckingLedger(LedgerClient):
 
 
 class CheckingEscrow(EscrowClient):
-    """An escrow that ends every command at once, as it would end by the contract's arithmetic."""
+    """An escrow that computes how each command would end, by the contract's arithmetic."""
 
     def __init__(self, stub: escrow_pb2_grpc.EscrowServiceStub, caller: Caller) -> None:
         super().__init__(stub, caller)
@@ -92,12 +92,12 @@ class CheckingEscrow(EscrowClient):
         return ""
 
     async def command(self, *, command_id: uuid.UUID, wait_seconds: int) -> Command:
-        """Return a command that was asked for."""
+        """Return a command that was checked."""
         del wait_seconds
         return self._ended[command_id]
 
     async def _start(self, method: "Starting[RequestT]", request: RequestT) -> Command:
-        """Ask what a command would do. Raises: as the peer would refuse it."""
+        """Ask what a command would do. Raises: the refusal that the peer would return."""
         del method
         asked = escrow_pb2.CheckCommandRequest(after=self._created)
         _field_for(asked, request).CopyFrom(request)
@@ -112,7 +112,7 @@ class CheckingEscrow(EscrowClient):
 
 
 def _field_for(asked: escrow_pb2.CheckCommandRequest, request: Message) -> Message:
-    """Return the field of a check that takes a command's request."""
+    """Return the field of CheckCommandRequest for a command's request."""
     for known in asked.DESCRIPTOR.oneofs_by_name["command"].fields:
         if known.message_type is request.DESCRIPTOR:
             found: Message = getattr(asked, known.name)
@@ -121,7 +121,7 @@ def _field_for(asked: escrow_pb2.CheckCommandRequest, request: Message) -> Messa
 
 
 class CheckingDisputes(DisputesClient):
-    """Case files that nothing is written into. The order's own rules say what a dispute allows."""
+    """A disputes client that writes nothing. The order's own rules decide what is allowed."""
 
     async def open(
         self,
@@ -140,10 +140,10 @@ class CheckingDisputes(DisputesClient):
         """Record no decision."""
 
     async def withdraw(self, *, request_id: str, dispute_id: uuid.UUID, why: str) -> None:
-        """Take nothing back."""
+        """Withdraw no decision."""
 
     async def complete(self, *, request_id: str, dispute_id: uuid.UUID) -> None:
-        """Mark nothing."""
+        """Complete no case."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -163,7 +163,7 @@ class CheckingClients:
         escrow: escrow_pb2_grpc.EscrowServiceStub,
         disputes: disputes_pb2_grpc.DisputesServiceStub,
     ) -> "CheckingClients":
-        """Make the peers of one preview over the services' stubs."""
+        """Make the peers of one preview from the services' stubs."""
         return cls(
             ledger=CheckingLedger(ledger, caller),
             escrow=CheckingEscrow(escrow, caller),
@@ -172,14 +172,14 @@ class CheckingClients:
 
     @property
     def payments(self) -> Sequence[Payment]:
-        """What the chain would pay, without transaction hashes."""
+        """The payments that the chain would make, without transaction hashes."""
         return self.escrow.payments
 
     @property
     def steps(self) -> Sequence[str]:
-        """Names of the chain transactions to come."""
+        """The names of the chain transactions that would follow."""
         return self.escrow.steps
 
     async def balances(self, users: Sequence[UserName], *, asset: str) -> list[BalanceChange]:
-        """Return users' balances before and after the transfers that were asked."""
+        """Return users' balances before and after the checked transfers."""
         return await self.ledger.balances(users, asset=asset)

@@ -1,4 +1,4 @@
-"""The peers over gRPC: orders' ports, spoken in their contracts."""
+"""gRPC clients of the ledger, escrow and disputes, which implement the ports of orders."""
 
 import uuid
 from collections.abc import Mapping, Sequence
@@ -34,19 +34,19 @@ from services.orders.peers.ports import (
 RequestT = TypeVar("RequestT", bound=Message)
 # The methods that start a command.
 Starting: TypeAlias = "grpc.aio.UnaryUnaryMultiCallable[RequestT, escrow_pb2.Command]"
-# A call that waits for a command's end may take that long and a little more.
+# Added to the timeout of a call that waits for a command's end.
 SLACK_SECONDS = 5.0
 
 
 class LedgerClient:
-    """The ledger."""
+    """The client of the ledger."""
 
     def __init__(self, stub: ledger_pb2_grpc.LedgerServiceStub, caller: Caller) -> None:
         self._stub = stub
         self._caller = caller
 
     async def open_account(self, *, user: UserName, asset: str) -> None:
-        """Open a user's account; again does nothing."""
+        """Open a user's account, unless it is open."""
         request = ledger_pb2.OpenAccountRequest(
             request_id=f"open:{user.id}:{asset}",
             user_id=str(user.id),
@@ -56,7 +56,7 @@ class LedgerClient:
         await self._caller.call(self._stub.OpenAccount, request)
 
     async def post(self, transfers: Sequence[Transfer]) -> list[Posted]:
-        """Post transfers, all or nothing, one answer each."""
+        """Post transfers, all or nothing; return one answer for each."""
         if not transfers:
             return []
         request = ledger_pb2.PostTransfersRequest(
@@ -89,7 +89,7 @@ class LedgerClient:
 
 
 class EscrowClient:
-    """Wallets and contracts."""
+    """The client of the escrow service: wallets and contracts."""
 
     def __init__(self, stub: escrow_pb2_grpc.EscrowServiceStub, caller: Caller) -> None:
         self._stub = stub
@@ -109,7 +109,7 @@ class EscrowClient:
         return wallet.address
 
     async def create(self, *, command_id: uuid.UUID, escrow_id: uuid.UUID, order: Order) -> Command:
-        """Start deploying the order's contract; the answer has its address."""
+        """Start deploying the order's contract; the answer has the contract's address."""
         request = escrow_pb2.CreateEscrowRequest(
             request_id=str(command_id),
             escrow_id=str(escrow_id),
@@ -132,7 +132,7 @@ class EscrowClient:
     async def complete_milestone(
         self, *, command_id: uuid.UUID, order_id: uuid.UUID, place: int
     ) -> Command:
-        """Start marking a milestone. place: among the order's, from 0."""
+        """Start completing a milestone. place: its position in the order, from 0."""
         request = escrow_pb2.CompleteMilestoneRequest(
             request_id=str(command_id), order_id=str(order_id), milestone=place
         )
@@ -158,7 +158,7 @@ class EscrowClient:
     async def resolve(
         self, *, command_id: uuid.UUID, order: Order, to_seller: int, to_buyer: int
     ) -> Command:
-        """Start paying the contract out by shares, in minor units."""
+        """Start paying out the contract by shares, in minor units."""
         request = escrow_pb2.ResolveEscrowRequest(
             request_id=str(command_id),
             order_id=str(order.id),
@@ -168,7 +168,7 @@ class EscrowClient:
         return await self._start(self._stub.ResolveEscrow, request)
 
     async def credit(self, *, command_id: uuid.UUID, user_id: uuid.UUID, amount: int) -> Command:
-        """Start paying a user's wallet from the platform's, in minor units."""
+        """Start paying a user's wallet from the platform wallet. amount: minor units."""
         request = escrow_pb2.CreditWalletRequest(
             request_id=str(command_id), user_id=str(user_id), amount=_money(USDC, amount)
         )
@@ -179,7 +179,7 @@ class EscrowClient:
     ) -> Flaw | None:
         """Return why a wallet may not pay an amount to an address; None: it may.
 
-        user_id: whose wallet; None: the platform's.
+        user_id: the owner of the wallet; None: the platform wallet.
         """
         request = escrow_pb2.CheckDestinationRequest(
             user_id="" if user_id is None else str(user_id),
@@ -199,9 +199,9 @@ class EscrowClient:
         memo: Memo | None,
         amount: int,
     ) -> Command:
-        """Start paying from a user's wallet to an address outside, in minor units.
+        """Start paying an amount in minor units from a user's wallet to an address outside.
 
-        user_id: None: from the platform's wallet.
+        user_id: the owner of the wallet; None: the platform wallet.
         """
         request = escrow_pb2.WithdrawRequest(
             request_id=str(command_id),
@@ -213,7 +213,7 @@ class EscrowClient:
         return await self._start(self._stub.Withdraw, request)
 
     async def command(self, *, command_id: uuid.UUID, wait_seconds: int) -> Command:
-        """Return the state of a command; waits for its end at most so long."""
+        """Return the state of a command, after waiting at most `wait_seconds` for its end."""
         request = escrow_pb2.GetCommandRequest(
             command_id=str(command_id), wait_seconds=wait_seconds
         )
@@ -224,7 +224,7 @@ class EscrowClient:
         )
 
     async def existing(self, order_id: uuid.UUID) -> Command:
-        """Return an order's contract, as a command that has ended."""
+        """Return an order's existing contract, in the form of a command that has succeeded."""
         request = escrow_pb2.GetEscrowRequest(order_id=str(order_id))
         escrow = await self._caller.call(self._stub.GetEscrow, request)
         return Command(
@@ -253,12 +253,12 @@ class EscrowClient:
         ]
 
     async def _start(self, method: "Starting[RequestT]", request: RequestT) -> Command:
-        """Start a command. Raises: as the peer refuses it."""
+        """Start a command. Raises: the peer's refusal."""
         return command_of(await self._caller.call(method, request))
 
 
 class DisputesClient:
-    """The case file."""
+    """The client of the disputes service."""
 
     def __init__(self, stub: disputes_pb2_grpc.DisputesServiceStub, caller: Caller) -> None:
         self._stub = stub
@@ -288,7 +288,8 @@ class DisputesClient:
             contract_snapshot_json=order.contract_terms_json,
             amount=_money(order.asset, order.amount),
         )
-        # What follows may differ when the call is repeated, and an older service does not know it.
+        # The fingerprint excludes the fields below. They may differ when the call is repeated, and
+        # an older service does not know them.
         request.fingerprint = fingerprint(request)
         request.buyer_id, request.seller_id = str(order.buyer.id), str(order.seller.id)
         request.first_answer_hours = rules.support_time.answer_hours or 0
@@ -299,7 +300,7 @@ class DisputesClient:
     async def decide(
         self, *, request_id: str, dispute_id: uuid.UUID, order: Order, fields: Mapping[str, str]
     ) -> None:
-        """Record the decision."""
+        """Record a decision in the case."""
         is_split = fields["decision"] == "SPLIT"
         request = disputes_pb2.DecideDisputeRequest(
             request_id=request_id,
@@ -309,13 +310,13 @@ class DisputesClient:
             refund_amount=_money(order.asset, int(fields["refund"])) if is_split else None,
             note=fields["note"],
             resolved_by=fields["resolved_by"],
-            # An agreement, and an operation that an older version has begun, have none.
+            # An agreement has no name, nor has an operation that an older version has begun.
             resolved_by_name=fields.get("resolved_by_name", ""),
         )
         await self._caller.call(self._stub.DecideDispute, request)
 
     async def withdraw(self, *, request_id: str, dispute_id: uuid.UUID, why: str) -> None:
-        """Take back the decision."""
+        """Withdraw the decision."""
         request = disputes_pb2.WithdrawDecisionRequest(
             request_id=request_id, dispute_id=str(dispute_id), why=why
         )
@@ -330,7 +331,7 @@ class DisputesClient:
 
 
 def new_transfer(transfer: Transfer, *, linked: bool) -> ledger_pb2.NewTransfer:
-    """Encode a transfer. linked: it is made together with the next one."""
+    """Encode a transfer. linked: it is posted together with the next one or not at all."""
     return ledger_pb2.NewTransfer(
         id=str(transfer.id),
         type=f"TRANSFER_TYPE_{transfer.type}",

@@ -1,4 +1,4 @@
-"""What orders asks of its peers, in its own words; implemented by the network and by tests."""
+"""The ports through which orders calls its peers. clients.py and the tests implement them."""
 
 import enum
 import uuid
@@ -18,16 +18,16 @@ class ProviderError(Unavailable):
     """The chain refused the action. It had no effect, and the request can be tried again."""
 
     reason = "PROVIDER_ERROR"
-    # Something has moved since: the same request is another one now.
+    # No automatic retry: the same request would start a new action.
     is_final = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Transfer:
-    """A ledger transfer to post; amounts in minor units. type and code: the ledger's own names.
+    """A ledger transfer to post; amounts in minor units. type and code: the ledger's names.
 
-    bars: a VOID that names the hold's accounts and amount; where that hold was never
-    made, the ledger refuses it from then on.
+    bars: for a VOID, which names the hold's accounts and amount. If the hold was never made,
+    the VOID leaves a tombstone, and the ledger refuses the hold from then on.
     """
 
     id: uuid.UUID
@@ -46,7 +46,7 @@ class Transfer:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Posted:
-    """The ledger's answer to one transfer; balances in minor units where it returns them."""
+    """The ledger's answer to one transfer; balances in minor units, if the ledger returns them."""
 
     is_refused: bool
     reason: str = ""
@@ -59,7 +59,7 @@ class Posted:
 class Payment:
     """A payment as the chain reports it, in minor units.
 
-    is_redirected: it went to an address outside, in place of the party's wallet.
+    is_redirected: the payment went to an address outside instead of the party's wallet.
     """
 
     payee: Payee
@@ -79,7 +79,7 @@ class MemoType(enum.Enum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Memo:
-    """The memo of a payment: whose it is behind an address that several share."""
+    """The memo of a payment, which names the recipient behind a shared address."""
 
     type: MemoType
     value: str
@@ -108,7 +108,7 @@ class Command:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TimelineItem:
-    """Something that happened to an order elsewhere. at: ISO 8601 text; details: JSON values."""
+    """One entry of an order's timeline. at: ISO 8601 text; details: JSON values."""
 
     at: str
     kind: Literal["TRANSITION", "TRANSFER", "TRANSACTION", "OPERATION"]
@@ -128,14 +128,14 @@ class BalanceChange:
 
 
 class LedgerPort(Protocol):
-    """Balances and transfers."""
+    """The ledger: accounts and transfers."""
 
     async def open_account(self, *, user: UserName, asset: str) -> None:
-        """Open a user's account; again does nothing."""
+        """Open a user's account, unless it is open."""
         ...
 
     async def post(self, transfers: Sequence[Transfer]) -> list[Posted]:
-        """Post transfers, all or nothing, one answer each."""
+        """Post transfers, all or nothing; return one answer for each."""
         ...
 
     async def timeline(self, order_id: uuid.UUID) -> list[TimelineItem]:
@@ -144,14 +144,14 @@ class LedgerPort(Protocol):
 
 
 class EscrowPort(Protocol):
-    """Wallets and contracts. Starting a command again with the same id does nothing new."""
+    """The escrow service: wallets and contracts. A command that exists is not started again."""
 
     async def create_wallet(self, *, user: UserName, wait_seconds: int) -> str:
         """Make a user's wallet and return its address."""
         ...
 
     async def create(self, *, command_id: uuid.UUID, escrow_id: uuid.UUID, order: Order) -> Command:
-        """Start deploying the order's contract; the answer has its address."""
+        """Start deploying the order's contract; the answer has the contract's address."""
         ...
 
     async def fund(self, *, command_id: uuid.UUID, order_id: uuid.UUID) -> Command:
@@ -161,7 +161,7 @@ class EscrowPort(Protocol):
     async def complete_milestone(
         self, *, command_id: uuid.UUID, order_id: uuid.UUID, place: int
     ) -> Command:
-        """Start marking a milestone. place: among the order's, from 0."""
+        """Start completing a milestone. place: its position in the order, from 0."""
         ...
 
     async def release(self, *, command_id: uuid.UUID, order_id: uuid.UUID) -> Command:
@@ -179,11 +179,11 @@ class EscrowPort(Protocol):
     async def resolve(
         self, *, command_id: uuid.UUID, order: Order, to_seller: int, to_buyer: int
     ) -> Command:
-        """Start paying the contract out by shares, in minor units."""
+        """Start paying out the contract by shares, in minor units."""
         ...
 
     async def credit(self, *, command_id: uuid.UUID, user_id: uuid.UUID, amount: int) -> Command:
-        """Start paying a user's wallet from the platform's, in minor units."""
+        """Start paying a user's wallet from the platform wallet. amount: minor units."""
         ...
 
     async def flaw_of(
@@ -191,7 +191,7 @@ class EscrowPort(Protocol):
     ) -> Flaw | None:
         """Return why a wallet may not pay an amount to an address; None: it may.
 
-        user_id: whose wallet; None: the platform's.
+        user_id: the owner of the wallet; None: the platform wallet.
         """
         ...
 
@@ -204,18 +204,18 @@ class EscrowPort(Protocol):
         memo: Memo | None,
         amount: int,
     ) -> Command:
-        """Start paying from a user's wallet to an address outside, in minor units.
+        """Start paying an amount in minor units from a user's wallet to an address outside.
 
-        user_id: None: from the platform's wallet.
+        user_id: the owner of the wallet; None: the platform wallet.
         """
         ...
 
     async def command(self, *, command_id: uuid.UUID, wait_seconds: int) -> Command:
-        """Return the state of a command; waits for its end at most so long."""
+        """Return the state of a command, after waiting at most `wait_seconds` for its end."""
         ...
 
     async def existing(self, order_id: uuid.UUID) -> Command:
-        """Return an order's contract, as a command that has ended."""
+        """Return an order's existing contract, in the form of a command that has succeeded."""
         ...
 
     async def timeline(self, order_id: uuid.UUID) -> list[TimelineItem]:
@@ -224,7 +224,7 @@ class EscrowPort(Protocol):
 
 
 class DisputesPort(Protocol):
-    """The case file of a dispute."""
+    """The disputes service: the case of a disputed order."""
 
     async def open(
         self,
@@ -235,20 +235,23 @@ class DisputesPort(Protocol):
         rules: MarketplaceRules,
         fields: Mapping[str, str],
     ) -> None:
-        """Open the case; fields: description, initiated_by, evidence (JSON list).
+        """Open the case. fields: description, initiated_by, evidence (JSON list).
 
-        rules: of the marketplace; they say how long support may take.
+        rules: the marketplace's rules, with the hours that support has.
         """
         ...
 
     async def decide(
         self, *, request_id: str, dispute_id: uuid.UUID, order: Order, fields: Mapping[str, str]
     ) -> None:
-        """Record the decision; fields: decision, release, refund (minor units), note, by."""
+        """Record a decision in the case.
+
+        fields: decision, release, refund (minor units), note, resolved_by, resolved_by_name.
+        """
         ...
 
     async def withdraw(self, *, request_id: str, dispute_id: uuid.UUID, why: str) -> None:
-        """Take back a decision that will never be paid; without one nothing changes."""
+        """Withdraw a decision that will never be paid. Without a decision, nothing changes."""
         ...
 
     async def complete(self, *, request_id: str, dispute_id: uuid.UUID) -> None:
@@ -257,36 +260,36 @@ class DisputesPort(Protocol):
 
 
 class CheckingPeers(Protocol):
-    """Peers that say what they would do for one command, and do nothing.
+    """Peers that answer what they would do for one command, without doing it.
 
-    payments and steps: of the chain, as far as the command has asked for them.
+    payments and steps: of the chain commands that have been checked so far.
     """
 
     @property
     def ledger(self) -> LedgerPort:
-        """Answers transfers as it would now, each after those that were asked before."""
+        """A ledger that checks transfers, each on top of those checked before."""
         ...
 
     @property
     def escrow(self) -> EscrowPort:
-        """Ends every command at once, as it would end."""
+        """An escrow that returns how each command would end."""
         ...
 
     @property
     def disputes(self) -> DisputesPort:
-        """Keeps nothing."""
+        """Disputes that write nothing."""
         ...
 
     @property
     def payments(self) -> Sequence[Payment]:
-        """What the chain would pay, without transaction hashes."""
+        """The payments that the chain would make, without transaction hashes."""
         ...
 
     @property
     def steps(self) -> Sequence[str]:
-        """Names of the chain transactions to come."""
+        """The names of the chain transactions that would follow."""
         ...
 
     async def balances(self, users: Sequence[UserName], *, asset: str) -> list[BalanceChange]:
-        """Return users' balances before and after the transfers that were asked."""
+        """Return users' balances before and after the checked transfers."""
         ...

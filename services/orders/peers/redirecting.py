@@ -1,4 +1,4 @@
-"""Asks escrow to pay a party of an order at another address. Nothing is decided here."""
+"""The port to escrow for redirections of payouts, and its client. It decides nothing."""
 
 import datetime as dt
 import uuid
@@ -10,15 +10,18 @@ from orchestrator.escrow.v1 import escrow_pb2, escrow_pb2_grpc
 from chassis.channel import Caller
 from chassis.wire import instant_from_proto
 
-# What an answer may take after the wait for a command's end is over.
+# Added to the timeout of a call that waits for a command's end.
 SLACK_SECONDS = 5.0
-# How the names of keys begin, who approve; without a second key, the rule approves.
+# The prefix of an API key's principal. Without a second key, the marketplace's rule approves.
 KEY = "key:"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AskedRedirect:
-    """What escrow is asked for. party: SELLER or BUYER. approval_hours: 0: one key is enough."""
+    """A redirection to propose or approve. party: SELLER or BUYER.
+
+    approval_hours: the hours that a second key has to approve; 0: one key is enough.
+    """
 
     request_id: str
     fingerprint: bytes
@@ -32,9 +35,9 @@ class AskedRedirect:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PayoutRedirect:
-    """Where a party is to be paid. is_approved: False, it is only proposed.
+    """The state of a redirection. is_approved: False: it is only proposed.
 
-    proposed_by, approved_by: principals; "": one was enough.
+    proposed_by, approved_by: principals. approved_by is "" if no second key approved it.
     """
 
     is_approved: bool
@@ -44,22 +47,22 @@ class PayoutRedirect:
 
 
 class RedirectPort(Protocol):
-    """What escrow does for a marketplace, as the current principal."""
+    """Redirections by escrow, on behalf of the current principal."""
 
     async def redirect(self, asked: AskedRedirect) -> PayoutRedirect:
-        """Propose or approve. Raises: as escrow refuses it."""
+        """Propose or approve a redirection. Raises: the refusal of escrow."""
         ...
 
 
 class RedirectClient:
-    """Escrow over gRPC."""
+    """The gRPC client of escrow for redirections."""
 
     def __init__(self, stub: escrow_pb2_grpc.EscrowServiceStub, caller: Caller) -> None:
         self._stub = stub
         self._caller = caller
 
     async def redirect(self, asked: AskedRedirect) -> PayoutRedirect:
-        """Propose or approve, as the current principal."""
+        """Propose or approve a redirection, on behalf of the current principal."""
         request = escrow_pb2.RedirectPayoutByRuleRequest(
             request_id=asked.request_id,
             fingerprint=asked.fingerprint,
