@@ -1,1 +1,1 @@
-"""The microservice chassis: mechanisms without a business word, one per file."""
+"""The microservice chassis: technical mechanisms without business terms, one per file."""

@@ -9,12 +9,12 @@ from collections.abc import Collection
 from urllib.parse import SplitResult, urlsplit
 
 PORT_MAX = 65_535
-# Container names have underscores; a name may end with the dot of the root.
+# Names of containers contain underscores. A full name may end with the dot of the DNS root.
 _LABEL = re.compile(r"(?!-)[A-Za-z0-9_-]{1,63}(?<!-)", re.ASCII)
 _NUMBER = re.compile(r"[0-9]+", re.ASCII)
 _HOST_PORT = re.compile(r"(\[[^\[\]]*\]|[^\[\]:]*):([0-9]{1,5})", re.ASCII)
-# The address forms of gRPC: DNS (of a given server, or the default one), or a list of addresses.
-# Source: gRPC Name Resolution.
+# The address forms of gRPC: a DNS name (with or without a named DNS server), or a list of
+# addresses. Source: gRPC Name Resolution.
 _BY_NAME = re.compile(r"dns:(//[^/,]*/)?")
 _BY_LIST = re.compile(r"ipv[46]:")
 
@@ -36,7 +36,7 @@ def host(text: str) -> str:
 
 
 def joined(name: str, port: int) -> str:
-    """Return host:port; an IPv6 address stands in brackets. name: without brackets."""
+    """Return host:port; an IPv6 address is put in brackets. name: without brackets."""
     return f"[{name}]:{port}" if ":" in name else f"{name}:{port}"
 
 
@@ -59,14 +59,14 @@ def target(text: str) -> str:
 
 
 def http_url(text: str) -> str:
-    """Return a URL of a service over HTTP as it is. Raises: ValueError."""
+    """Return the URL of an HTTP service unchanged. Raises: ValueError: it is not valid."""
     wanted = "must start with http:// or https:// and a host"
     host(url_parts(text, schemes=("http", "https"), wanted=wanted).hostname or "")
     return text
 
 
 def url_parts(text: str, *, schemes: Collection[str], wanted: str) -> SplitResult:
-    """Split a URL with a host, and a port that can be called if it names one.
+    """Split a URL. It must have a host; if it has a port, the port must be valid.
 
     wanted: the text of the error. Raises: ValueError.
     """

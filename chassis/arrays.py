@@ -1,8 +1,8 @@
-"""Rows as arrays: a statement takes many rows as one array for each column. Pure.
+"""Rows as arrays: a statement takes many rows as parameters, one array per column. Pure.
 
-So a batch is a handful of prepared statements whatever its size. An array is spelled here in
-PostgreSQL's binary format: quicker than by the driver, item by item, and for the server to read;
-always of one type, so that a statement has one plan.
+A batch of any size then needs only a few prepared statements. The arrays are encoded here in
+PostgreSQL's binary format: this is faster than the driver, which encodes item by item, and faster
+for the server to read. Each array always has one type, so a statement keeps one plan.
 """
 
 import datetime as dt
@@ -11,8 +11,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, ClassVar
 from uuid import UUID
 
-# Source: array_recv of PostgreSQL. Dimensions, whether there are nulls, the type of the items; then
-# of the dimension its length and its first index.
+# Source: array_recv of PostgreSQL. The number of dimensions, whether there are nulls, and the type
+# of the items; then, for the one dimension, its length and its first index.
 _EMPTY = struct.Struct(">iiI").pack
 _HEAD = struct.Struct(">iiIii").pack
 _LENGTH = struct.Struct(">i").pack
@@ -20,21 +20,21 @@ _BIGINT = struct.Struct(">iq").pack
 _SMALLINT = struct.Struct(">ih").pack
 _NULL = _LENGTH(-1)
 _UUID_LENGTH = _LENGTH(16)
-# PostgreSQL counts microseconds from here.
+# PostgreSQL counts microseconds from this instant.
 _EPOCH = dt.datetime(2000, 1, 1, tzinfo=dt.UTC)
 _DAY_MICROSECONDS = 86_400_000_000
 _SECOND_MICROSECONDS = 1_000_000
 
 
 class Array(bytes):
-    """An array in binary format. oid, item_oid: the numbers of its type and of its items' type."""
+    """An array in binary format. oid: the number of its type; item_oid: of its items' type."""
 
     oid: ClassVar[int]
     item_oid: ClassVar[int]
 
     @classmethod
     def of(cls, items: Sequence[bytes]) -> "Array":
-        """Return the array of items, each with its length before it."""
+        """Return the array of encoded items. Each item is preceded by its length."""
         if not items:
             return cls(_EMPTY(0, 0, cls.item_oid))
         has_nulls = int(_NULL in items)
@@ -78,38 +78,38 @@ class InstantArray(Array):
 
 
 def ids(values: Iterable[UUID | None]) -> Array:
-    """Spell an array of UUIDs."""
+    """Encode an array of UUIDs."""
     return UuidArray.of(
         [_NULL if value is None else _UUID_LENGTH + value.bytes for value in values]
     )
 
 
 def numbers(values: Iterable[int | None]) -> Array:
-    """Spell an array of numbers; the member of an IntEnum is its number."""
+    """Encode an array of integers as bigint; a member of an IntEnum is encoded as its number."""
     return BigintArray.of([_NULL if value is None else _BIGINT(8, value) for value in values])
 
 
 def small_numbers(values: Iterable[int | None]) -> Array:
-    """Spell an array of numbers of two bytes."""
+    """Encode an array of integers as smallint (two bytes)."""
     return SmallintArray.of([_NULL if value is None else _SMALLINT(2, value) for value in values])
 
 
 def texts(values: Sequence[str]) -> Array:
-    """Spell an array of texts. Raises: ValueError: one has a NUL, which PostgreSQL cannot store."""
-    # Joined first: to look at one long text is quicker than at many short ones.
+    """Encode an array of texts. Raises: ValueError: one has a NUL; PostgreSQL cannot store it."""
+    # Searching one joined text is faster than searching many short ones.
     if "\0" in "".join(values):
         raise ValueError("a text has a NUL character")
     return TextArray.of([_LENGTH(len(one)) + one for one in [value.encode() for value in values]])
 
 
 def contents(values: Iterable[bytes]) -> Array:
-    """Spell an array of bytes."""
+    """Encode an array of byte strings."""
     return ByteaArray.of([_LENGTH(len(value)) + value for value in values])
 
 
 def instants(values: Iterable[dt.datetime]) -> Array:
-    """Spell an array of instants."""
-    # The rows of a transaction mostly share theirs.
+    """Encode an array of instants."""
+    # Most rows of a transaction have the same instant, so each is encoded once.
     spelled: dict[dt.datetime, bytes] = {}
     return InstantArray.of(
         [
@@ -137,9 +137,10 @@ _SPELLINGS: Mapping[str, Callable[[Any], Array]] = {
 
 
 class Columns:
-    """The columns of rows that a statement takes, with their types.
+    """The columns and column types of the rows that a statement takes.
 
-    names: for `insert` and `select`. unnested: the rows, for `from`; `alias` names them.
+    names: the column list, for `insert` and `select`. unnested: the rows, for `from`, under
+    `alias`.
     """
 
     def __init__(self, alias: str, **types: str) -> None:
@@ -149,7 +150,7 @@ class Columns:
         self.unnested = f"unnest({arrays}) as {alias} ({self.names})"
 
     def values(self, rows: Iterable[Sequence[object]]) -> dict[str, object]:
-        """Return the parameters for rows, whose values are in the order of the columns."""
+        """Return the parameters for rows. The values of a row are in the order of the columns."""
         columns = list(zip(*rows, strict=True)) or [()] * len(self._spelled)
         return {
             name: spell(column)

@@ -1,8 +1,8 @@
 """The audit trail: one line for each change, written in the transaction of the change.
 
 A line says who changed what, when, from where, and what the changed fields were before and after.
-It is only ever added: the services' roles may read and insert, and a trigger refuses the rest to
-everybody. A line has no column for its instant, which its id holds.
+Lines are only added: the services' roles may read and insert, and a trigger refuses every update
+and deletion. A line has no column for its instant; its id (UUIDv7) contains the instant.
 """
 
 import datetime as dt
@@ -26,17 +26,17 @@ from chassis.identity import (
 )
 from kernel.ids import first_id, new_id
 
-# The actor of what happens by the time alone.
+# The actor of a change that the passing of time causes.
 CLOCK = "clock"
-# The marketplace of lines about what holds for all of them.
+# The marketplace of lines that concern all marketplaces.
 EVERYBODY = uuid.UUID(int=0)
 SERVICE = "service"
-# The roles of principals by how they begin.
+# The roles of principals, by the prefix of the principal.
 _ROLES = {
     "key": ROLE_MARKETPLACE,
     **{name: name for name in (ROLE_USER, ROLE_SUPPORT, OPERATOR, SERVICE)},
 }
-# Run by the migrations of every schema in which something is changed.
+# Run by the migrations of every schema whose changes are audited.
 DDL = """
 create table {schema}.audit (
     marketplace_id uuid not null,
@@ -67,9 +67,9 @@ grant select, insert on {schema}.audit to {schema};
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Change:
-    """What is done to one thing.
+    """A change to one object.
 
-    action: "order.create". target_type, target_id: the thing's kind, and its public id. before,
+    action: "order.create". target_type, target_id: the object's kind and its public id. before,
     after: the few fields that change, as JSON values by their API names; never a secret.
     """
 
@@ -82,16 +82,17 @@ class Change:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Asked:
-    """Who asked for what a service goes on with, as it is kept with the work.
+    """Who asked for work that a service continues in the background; stored with the work.
 
-    principal: as in Identity, or CLOCK. request_id: of the request; its first line has it too.
+    principal: as in Identity, or CLOCK. request_id: of that request; the request's own line has the
+    same id.
     """
 
     principal: str
     request_id: str
 
     def values(self) -> dict[str, object]:
-        """Return the parameters of INSERT that differ from those of the service itself."""
+        """Return the parameters of INSERT that name this principal instead of the service."""
         return {
             "audit_actor": self.principal,
             "audit_role": _ROLES.get(self.principal.partition(":")[0], CLOCK),
@@ -112,7 +113,7 @@ class Trail:
     ) -> None:
         """Write the line of a change in the change's transaction.
 
-        asked: who asked for it before; None: the caller, or the clock.
+        asked: who asked for the change earlier; None: the current caller, or the clock.
         """
         own = values(change, marketplace_id=marketplace_id)
         await tx.run(INSERT, own if asked is None else own | asked.values())
@@ -120,9 +121,10 @@ class Trail:
     async def record_once(
         self, tx: Transaction, change: Change, *, marketplace_id: uuid.UUID
     ) -> None:
-        """Write the line of a change that is repeated until it is recorded, unless it is there.
+        """Write the line of a change unless the same line exists.
 
-        For what another service does: it and the line cannot be one transaction.
+        For changes that another service makes. The change and its line cannot share a transaction,
+        so the caller repeats both until both have succeeded.
         """
         await tx.run(_INSERT_ONCE, values(change, marketplace_id=marketplace_id))
 
@@ -146,9 +148,10 @@ def values(change: Change, *, marketplace_id: uuid.UUID) -> dict[str, object]:
 
 
 def who_acts(who: Identity | None) -> tuple[str, str]:
-    """Name who makes a change, and in which role.
+    """Return who makes a change, and in which role.
 
-    A service that acts as itself does so when a time is over: nobody asked for it just now.
+    A service that acts as itself acts because a time limit was reached, not for a request: its
+    changes are recorded as the clock's.
     """
     if who is None:
         return CLOCK, CLOCK
@@ -161,7 +164,7 @@ def who_acts(who: Identity | None) -> tuple[str, str]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Filter:
-    """Which lines to list: those older than `before`, and that match every text given."""
+    """Which lines to list: lines older than `before` that match every text given."""
 
     marketplace_id: uuid.UUID
     before: uuid.UUID | None = None
@@ -174,7 +177,7 @@ class Filter:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Line:
-    """One line. before, after: JSON objects."""
+    """One line of the audit trail. before, after: JSON objects."""
 
     id: uuid.UUID
     marketplace_id: uuid.UUID
@@ -190,7 +193,7 @@ class Line:
 
 
 async def page(connection: Connection, chosen: Filter, *, limit: int) -> list[Line]:
-    """List lines, newest first."""
+    """Return lines that match a filter, newest first, at most `limit` of them."""
     texts = {"target_id": chosen.target_id, "actor": chosen.actor, "action": chosen.action}
     given = {name: text for name, text in texts.items() if text}
     ends = [one for one in (chosen.before, _first(chosen.until)) if one is not None]
@@ -211,11 +214,12 @@ def _first(at: dt.datetime | None) -> uuid.UUID | None:
 
 @functools.cache
 def _page(filtered: tuple[str, ...]) -> str:
-    """Return the statement of a page. filtered: in the order in which few lines share a value.
+    """Return the statement that reads a page.
 
-    The first is looked up in its index, in the order of the page. The others are tried on what it
-    gives: `offset 0` keeps the planner from taking another index. Actor and action have an index
-    together where lines are many.
+    filtered: the filtered columns, the most selective first. The first column is looked up in its
+    index, which has the order of the page. The other columns are filters on the rows found; `offset
+    0` keeps the planner from choosing another index. Actor and action are looked up together: where
+    there are many lines, an index covers both.
     """
     first = filtered[:1] if filtered[:1] == ("target_id",) else filtered
     looked_up = "".join(f" and {name} = %({name})s" for name in first)
@@ -232,7 +236,7 @@ select {_COLUMNS} from ({page} offset 0) as fenced where {tried} order by id des
 
 
 _COLUMNS = ", ".join(Line.__dataclass_fields__)
-# A part of larger statements: append a condition. Its parameters are `values`.
+# For use inside larger statements: append a condition. Its parameters are `values`.
 INSERT = """
 insert into audit (marketplace_id, id, actor, role, action, target_type, target_id, address,
     request_id, before, after)

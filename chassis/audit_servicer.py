@@ -1,4 +1,7 @@
-"""The RPC that lists the audit trail of a service. The runner serves it beside the service."""
+"""The RPC that lists a service's audit trail.
+
+The runner serves it beside the service's own RPCs.
+"""
 
 import uuid
 from typing import Any
@@ -26,7 +29,7 @@ def binding(database: Database) -> Binding:
 
 
 class AuditServicer(audit_pb2_grpc.AuditServiceServicer):
-    """Reads the lines of the caller's marketplace."""
+    """Lists the audit lines of the caller's marketplace."""
 
     def __init__(self, database: Database) -> None:
         self._database = database

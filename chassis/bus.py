@@ -35,7 +35,7 @@ ACK_TIMEOUT_SECONDS = 5.0
 SILENCE_SECONDS = 10
 DAY_SECONDS = 86_400
 GIGABYTE = 1024**3
-# Logged once until it changes: a refused connection is retried four times a second.
+# Logged once until the error changes: a refused connection is retried four times a second.
 _REFUSALS = ("authorization violation", "permissions violation")
 log = logger()
 
@@ -53,9 +53,9 @@ class Message:
 class Bus:
     """A connection to NATS that reconnects automatically.
 
-    limits: of the stream, if it is missing and must be made; None: never make it. silence_seconds:
-    a connection that is silent for longer is replaced. authority: of the servers' certificates,
-    PEM; None: the system's.
+    limits: used to create the stream if it is missing; None: never create it. silence_seconds: a
+    connection that is silent for longer is replaced. authority: PEM file of the authority of the
+    servers' certificates; None: the system's authorities.
     """
 
     def __init__(
@@ -78,9 +78,9 @@ class Bus:
         self._last_refusal = ""
 
     async def stream(self) -> JetStreamContext:
-        """Connect if needed, make the stream if it is missing, and return its context.
+        """Connect if needed, create the stream if it is missing, and return its context.
 
-        A connection has one context, because each context has a subscription of its own.
+        All callers share one context per connection, because each context adds a subscription.
         Raises: OSError, nats errors, TimeoutError: NATS is unavailable; try again later.
         """
         async with self._lock:
@@ -103,9 +103,9 @@ class Bus:
         return self._client
 
     async def close(self) -> None:
-        """Close the connection; acknowledged messages are safe."""
+        """Close the connection. Acknowledged messages are already stored."""
         if self._client is not None and not self._client.is_closed:
-            # The server may be gone already. Then there is nothing to close.
+            # The connection may already be lost; the error does not matter then.
             with suppress(OSError, NatsError):
                 await self._client.close()
 
@@ -116,7 +116,7 @@ class Bus:
             "connect_timeout": 2,
             "max_reconnect_attempts": -1,
             "reconnect_time_wait": 0.25,
-            # The interval between pings. Two unanswered ones end the connection.
+            # The interval between pings. After two unanswered pings the connection is closed.
             "ping_interval": self._silence_seconds / 2,
             "max_outstanding_pings": 2,
             "allow_reconnect": True,
@@ -141,7 +141,7 @@ class Bus:
 
 
 def stream_config(limits: StreamLimits) -> StreamConfig:
-    """Describe the one stream of all events."""
+    """Return the configuration of the one stream, which has all events."""
     return StreamConfig(
         name=STREAM,
         subjects=list(SUBJECTS),
@@ -152,14 +152,14 @@ def stream_config(limits: StreamLimits) -> StreamConfig:
         max_bytes=limits.gigabytes * GIGABYTE or -1,
         num_replicas=limits.replicas,
         duplicate_window=DUPLICATE_WINDOW_SECONDS,
-        # Events resemble each other: a third of the bytes.
+        # Events resemble each other: compressed, they take a third of the bytes.
         compression=StoreCompression.S2,
         max_msg_size=256 * 1024,
     )
 
 
 async def keep_stream(url: str, *, limits: StreamLimits, authority: Path | None = None) -> None:
-    """Make the stream, or set the limits of an existing one, as its administrator.
+    """Create the stream, or set the limits of the existing one. Needs a NATS administrator.
 
     Raises: OSError, nats errors, TimeoutError.
     """
@@ -173,7 +173,7 @@ async def keep_stream(url: str, *, limits: StreamLimits, authority: Path | None 
 async def publish_all(context: JetStreamContext, messages: Sequence[Message]) -> list[bool]:
     """Publish messages in order and wait for every acknowledgement.
 
-    Returns one flag for each message: True if the server has stored it, now or earlier.
+    Returns one flag per message: True if the server has stored it, now or earlier.
     """
     results = await _send(context, [(message, message.message_id) for message in messages])
     return [
@@ -185,7 +185,7 @@ async def publish_all(context: JetStreamContext, messages: Sequence[Message]) ->
 async def _send(
     context: JetStreamContext, messages: Sequence[tuple[Message, str]]
 ) -> list[PubAck | BaseException]:
-    """Publish each message under an id; returns its acknowledgement, or the error of NATS."""
+    """Publish each message under an id; returns the acknowledgement or the NATS error of each."""
     futures: list[asyncio.Future[PubAck]] = []
     try:
         for message, message_id in messages:
@@ -200,7 +200,7 @@ async def _send(
             for future in futures
         ]
     finally:
-        # An abandoned one would hold one of the context's places for ever.
+        # An abandoned future would occupy one of the context's pending slots for ever.
         for future in futures:
             future.cancel()
     for result in results:
@@ -212,10 +212,10 @@ async def _send(
 async def _is_kept(
     context: JetStreamContext, message: Message, result: PubAck | BaseException
 ) -> bool:
-    """Make sure that the stream has a message, even if another one has taken its id.
+    """Make sure that the stream has a message, even if another message has taken its id.
 
-    Ids can be guessed, and the server drops the second of two messages with one id. So the earlier
-    message is read, and if it is a different one, ours is published under a new id.
+    Ids can be guessed, and the server drops the second of two messages with the same id. On a
+    duplicate, the stored message is read; if it differs, ours is published under a new id.
     """
     if isinstance(result, BaseException):
         return False

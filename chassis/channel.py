@@ -1,8 +1,8 @@
-"""Calls out: channels with round_robin and retry, and `call`, which adds identity and deadline.
+"""Outgoing calls: channels with round_robin and retries; `call` adds identity and deadline.
 
-Every mutating RPC carries a request id or deterministic ids, so each may be repeated. A call is
-retried only if the service is away (UNAVAILABLE, or CANCELLED by a server that stops), within a
-budget.
+Every mutating RPC carries a request id or deterministic ids, so every RPC may be repeated. A call
+is retried only if the service is unavailable (UNAVAILABLE, or CANCELLED by a server that stops),
+and only within a retry budget.
 """
 
 import json
@@ -23,8 +23,8 @@ ResponseT = TypeVar("ResponseT", bound=Message)
 
 TIMEOUT_SECONDS = 5.0
 SILENCE_SECONDS = 10
-# Pages by cursor are smaller (`wire.PAGE_BYTES`); a page by offset can have 100 of the largest
-# orders.
+# Pages by cursor are limited to `wire.PAGE_BYTES`. A page by offset can be larger: it can have 100
+# of the largest orders.
 MAX_ANSWER_BYTES = 32 * 1024 * 1024
 SERVICE_CONFIG = json.dumps(
     {
@@ -44,8 +44,8 @@ SERVICE_CONFIG = json.dumps(
                 },
             }
         ],
-        # No storm of retries on a service that is down, but enough of them after an outage: each
-        # success earns one retry.
+        # The budget limits retries while a service is down, and allows enough of them after an
+        # outage: each success earns one retry.
         "retryThrottling": {"maxTokens": 100, "tokenRatio": 1},
     }
 )
@@ -58,17 +58,17 @@ def open_channel(
     peer: str = "",
     own: Certificates | None = None,
 ) -> grpc.aio.Channel:
-    """Open a channel to a service: host:port or dns:///name:port. Needs the running loop.
+    """Open a channel to a service. Needs the running loop.
 
-    silence_seconds: a silent connection is pinged after this time, and closed after half of it
-    more. own: the caller's certificate; None: without TLS. peer: the program that the server's
-    certificate must name.
+    target: host:port or dns:///name:port. silence_seconds: a silent connection is pinged after this
+    time, and closed after another half of it. own: the caller's certificate; None: no TLS. peer:
+    the program that the server's certificate must name.
     """
     options = _options(silence_seconds)
     if own is None:
         return grpc.aio.insecure_channel(target, options=options)
     if peer:
-        # The address does not identify the program: on one machine all have the same one.
+        # The address does not identify the program: on one machine all programs share an address.
         options.append(("grpc.ssl_target_name_override", peer))
     return RenewedChannel(
         own=own,
@@ -82,13 +82,14 @@ def _options(silence_seconds: int) -> list[tuple[str, Any]]:
     return [
         ("grpc.service_config", SERVICE_CONFIG),
         ("grpc.enable_retries", 1),
-        # Reconnect to a service at once, not after the default two minutes.
+        # Reconnect within a second. The default is up to two minutes.
         ("grpc.initial_reconnect_backoff_ms", 100),
         ("grpc.min_reconnect_backoff_ms", 100),
         ("grpc.max_reconnect_backoff_ms", 1000),
         ("grpc.max_receive_message_length", MAX_ANSWER_BYTES),
-        # A peer that vanished sends nothing, and the kernel waits fifteen minutes for it.
-        # Without a timeout of the ping itself gRPC waits a minute, whatever the keepalive says.
+        # A peer that has vanished sends nothing, and the operating system waits fifteen minutes for
+        # it. Without its own timeout for the ping, gRPC waits one minute, whatever the keepalive
+        # timeout is.
         ("grpc.keepalive_time_ms", silence_seconds * 1000),
         ("grpc.keepalive_timeout_ms", silence_seconds * 500),
         ("grpc.http2.ping_timeout_ms", silence_seconds * 500),
@@ -129,7 +130,7 @@ class Caller:
         who: Identity | None = None,
         timeout_seconds: float = TIMEOUT_SECONDS,
     ) -> tuple[ResponseT, "grpc.aio.UnaryUnaryCall[RequestT, ResponseT]"]:
-        """Call as `call` does, and return the finished call too, for its trailing metadata."""
+        """Make a call as `call` does; also returns the finished call, for its trailing metadata."""
         acting = who or identity.current_or_none()
         if acting is None:
             raise Unauthenticated("A call needs an identity")

@@ -1,7 +1,8 @@
 """Connections to PostgreSQL that notice a silent peer.
 
-Nothing tells a client that the other side has vanished. So the kernel is told to look (both ways),
-and every wait has a deadline of its own (a proxy may acknowledge for ever and pass nothing).
+A client is not told when the other side vanishes. So TCP keepalives run in both directions, and
+every wait has its own deadline, because a proxy may acknowledge packets for ever without forwarding
+them.
 """
 
 import asyncio
@@ -27,9 +28,9 @@ from chassis.statements import Answer, Statements, Together, Values
 SILENCE_SECONDS = 10
 CONNECT_SECONDS = 3
 PING_SECONDS = 2.0
-# How long a statement may take to end after it was cancelled.
+# The time limit for a cancelled statement to end.
 CANCEL_SECONDS = 5.0
-# Settings that our statements rely on, and that a server, a database or a role may change.
+# Session settings that our statements need. A server, database or role may have other defaults.
 MEANING = (
     "-c default_transaction_isolation=read\\ committed"
     " -c array_nulls=on -c transform_null_equals=off"
@@ -38,10 +39,10 @@ _IN_TRANSACTION = frozenset({TransactionStatus.INTRANS, TransactionStatus.INERRO
 
 
 class Cursor(psycopg.AsyncCursor[Any]):
-    """A cursor that survives a change of the tables that its prepared statements read.
+    """A cursor that survives a schema change of the tables that its prepared statements read.
 
-    What is a transaction of its own has done nothing then, and is done again, prepared anew. Within
-    a transaction it is refused, and `Database.retrying` does the whole again.
+    A statement outside a transaction had no effect, so it is prepared anew and executed again.
+    Inside a transaction the error is raised, and `Database.retrying` repeats the whole transaction.
     """
 
     async def execute(self, query: Any, params: Any = None, **how: Any) -> "Cursor":
@@ -52,7 +53,7 @@ class Cursor(psycopg.AsyncCursor[Any]):
             status = self.connection.pgconn.transaction_status
             if status != TransactionStatus.IDLE or not outages.is_plan_outdated(error):
                 raise
-            # psycopg forgets its prepared statements when it executes this.
+            # When psycopg executes this statement, it forgets its own prepared statements too.
             await super().execute("DEALLOCATE ALL", prepare=False)
             return await super().execute(query, params, **how)
 
@@ -60,21 +61,21 @@ class Cursor(psycopg.AsyncCursor[Any]):
 class Connection(psycopg.AsyncConnection[Any]):
     """A connection that closes its socket when the server does not answer in time.
 
-    patience_seconds: the limit of one round trip, above the server's statement_timeout.
-    usual_patience_seconds: the value it gets back when the pool takes the connection back.
+    patience_seconds: the time limit of one round trip, above the server's statement_timeout.
+    usual_patience_seconds: patience_seconds is reset to it when the pool takes the connection back.
     has_told: events were written to the outbox since the connection was lent (outbox.py).
-    on_news: is called when the server sends something unasked, such as a notification.
+    on_news: called when the server sends a message that is not an answer, such as a notification.
     """
 
     patience_seconds = usual_patience_seconds = 8.0
     has_told = False
-    # When it was opened, and when it last ended to wait for the server, by the monotonic clock.
+    # When the connection was opened, and when the last wait for the server ended (monotonic clock).
     born = used = 0.0
     on_news: Callable[[], object] | None = None
     _ends_at: float | None = None
     _alarm: asyncio.TimerHandle | None = None
     _alarm_at = 0.0
-    # The socket whose incoming data the loop looks for, and what waits for it.
+    # The socket that the loop watches for incoming data, and the future that waits for the data.
     _watched = -1
     _reply: asyncio.Future[None] | None = None
 
@@ -83,33 +84,33 @@ class Connection(psycopg.AsyncConnection[Any]):
         return Statements(self)
 
     async def fetch(self, statement: str, values: Values = None) -> list[Any]:
-        """Execute a statement; returns its rows, whose columns are attributes by name."""
+        """Execute a statement; returns its rows, with the columns as attributes."""
         return (await self._answer(statement, values)).rows()
 
     async def fetchrow(self, statement: str, values: Values = None) -> Any:
-        """Execute a statement; returns its first row, None where it has none."""
+        """Execute a statement; returns its first row, or None if there is no row."""
         rows = (await self._answer(statement, values)).rows(1)
         return rows[0] if rows else None
 
     async def fetchval(self, statement: str, values: Values = None) -> Any:
-        """Execute a statement; returns the first column of its first row, None without a row."""
+        """Execute a statement; returns the first column of the first row, or None if no row."""
         row = await self.fetchrow(statement, values)
         return None if row is None else row[0]
 
     async def run(self, statement: str, values: Values = None) -> int:
-        """Execute a statement; returns how many rows it touched."""
+        """Execute a statement; returns the number of rows that it affected."""
         return (await self._answer(statement, values)).count
 
     def together(self) -> Together:
-        """Open a block whose statements share one round trip: `add` sends each.
+        """Open a block whose statements share one round trip. `Together.add` sends a statement.
 
-        The server executes them in their order, and none after one that fails. An answer can be
-        read after the block, and before the statement is executed again.
+        The server executes the statements in order, and none after the first that fails. An answer
+        can be read after the block, until the same statement is executed again.
         """
         return Together(self, self._statements)
 
     async def order(self, text: str) -> None:
-        """Execute a statement without parameters or rows, such as BEGIN; it is never prepared."""
+        """Execute a statement without parameters and rows, such as BEGIN. It is never prepared."""
         async with self.lock:
             self.pgconn.send_query(text.encode())
             results = await self.wait(generators.execute(self.pgconn))
@@ -118,13 +119,13 @@ class Connection(psycopg.AsyncConnection[Any]):
                 raise psycopg.errors.error_from_result(result, encoding="utf-8")
 
     async def roll_back(self) -> None:
-        """Roll back a transaction that has failed; one that cannot be is closed by the pool."""
+        """Roll back a failed transaction. If that fails, the pool closes the connection later."""
         if self.pgconn.transaction_status in _IN_TRANSACTION:
             with contextlib.suppress(psycopg.Error):
                 await self.order("ROLLBACK")
 
     async def _answer(self, statement: str, values: Values) -> Answer:
-        """Execute a statement; again where its preparation was outdated, as Cursor does."""
+        """Execute a statement; once more if its prepared form was outdated, as Cursor does."""
         try:
             async with self.lock:
                 answer: Answer = await self.wait(self._statements.executing(statement, values))
@@ -139,11 +140,11 @@ class Connection(psycopg.AsyncConnection[Any]):
         return answer
 
     def forget_prepared(self) -> None:
-        """Prepare statements anew: the server has forgotten them."""
+        """Forget the prepared statements: the server has dropped them."""
         self._statements.forget()
 
     def _deallocate(self, name: bytes | None) -> Any:
-        """Deallocate what psycopg has prepared; without a name, all that anybody has."""
+        """Deallocate a statement that psycopg prepared; without a name, all statements."""
         if name is None:
             self.forget_prepared()
         return super()._deallocate(name)
@@ -151,8 +152,8 @@ class Connection(psycopg.AsyncConnection[Any]):
     async def wait(self, gen: Any, *args: Any, **kwargs: Any) -> Any:
         """Wait for the server as psycopg does, for at most patience_seconds.
 
-        psycopg starts and stops to look at the socket for each answer, and takes a timer for it.
-        Here the loop looks all the time, and one timer serves many answers.
+        psycopg registers and unregisters the socket with the loop, and starts a timer, for each
+        answer. Here the socket stays registered, and one timer serves many answers.
         """
         loop = asyncio.get_running_loop()
         self._limit(loop)
@@ -169,9 +170,9 @@ class Connection(psycopg.AsyncConnection[Any]):
                 await self._reply
                 state = gen.send(Ready.R)
                 if state == Wait.R:
-                    # uvloop no longer looks at a socket that has had an error.
+                    # uvloop no longer watches a socket that has had an error.
                     self._unwatch()
-            # It has more to send than the socket takes, or is in pipeline mode.
+            # There is more to send than the socket accepts, or the connection is in pipeline mode.
             self._unwatch()
             return await super().wait(_going_on(gen, state))
         except StopIteration as end:
@@ -190,7 +191,7 @@ class Connection(psycopg.AsyncConnection[Any]):
             self.used = time.monotonic()
 
     async def _end_statement(self, gen: Any) -> None:
-        """Cancel a statement on the server, or close the connection where that takes too long."""
+        """Cancel a statement on the server; close the connection if that takes too long."""
         try:
             async with asyncio.timeout(CANCEL_SECONDS):
                 await self.cancel_safe(timeout=CANCEL_SECONDS)
@@ -201,9 +202,9 @@ class Connection(psycopg.AsyncConnection[Any]):
             self.pgconn.finish()
 
     def _readable(self) -> None:
-        """Go on with what waits; where nothing does, look no longer (`has_news` finds it)."""
+        """Wake the waiter. Without a waiter, stop watching; `has_news` then finds the data."""
         if self._reply is None:
-            # The loop may call once more for an answer that was read meanwhile.
+            # The loop may call once more for an answer that has been read already.
             if self.has_news():
                 self._unwatch()
                 if self.on_news is not None:
@@ -212,7 +213,7 @@ class Connection(psycopg.AsyncConnection[Any]):
             self._reply.set_result(None)
 
     def tell_news(self, _notification: psycopg.Notify) -> None:
-        """Tell of a notification that came with the answer to a statement."""
+        """Call on_news for a notification that arrived with the answer to a statement."""
         if self.on_news is not None:
             self.on_news()
 
@@ -222,7 +223,7 @@ class Connection(psycopg.AsyncConnection[Any]):
             self._watched = -1
 
     def _limit(self, loop: asyncio.AbstractEventLoop) -> None:
-        """Begin to count patience_seconds."""
+        """Start the time limit of patience_seconds."""
         self._ends_at = loop.time() + self.patience_seconds
         if self._alarm is None or self._alarm_at > self._ends_at:
             self._set_alarm(loop, self._ends_at)
@@ -234,7 +235,7 @@ class Connection(psycopg.AsyncConnection[Any]):
         self._alarm = loop.call_at(at, self._ring)
 
     def _ring(self) -> None:
-        """Cut what has taken too long; what has begun since then has longer."""
+        """Cut the connection if the current wait has reached its limit, or set the timer again."""
         self._alarm, loop = None, asyncio.get_running_loop()
         if self._ends_at is not None and self._ends_at > loop.time():
             self._set_alarm(loop, self._ends_at)
@@ -252,7 +253,7 @@ class Connection(psycopg.AsyncConnection[Any]):
         await super().close()
 
     def _cut(self) -> None:
-        """Shut the socket down below psycopg, which then reports a closed connection."""
+        """Shut down the socket under psycopg, which then reports a closed connection."""
         with (
             contextlib.suppress(OSError, psycopg.Error),
             socket.socket(fileno=os.dup(self.pgconn.socket)) as end,
@@ -270,7 +271,7 @@ class Connection(psycopg.AsyncConnection[Any]):
         return True
 
     def has_news(self) -> bool:
-        """Return whether the server has sent something unasked: mostly that it ends the session."""
+        """Return whether the server sent data unasked; mostly it announces the session's end."""
         poll = select.poll()
         poll.register(self.pgconn.socket, select.POLLIN)
         return bool(poll.poll(0))
@@ -291,7 +292,9 @@ async def connect(
 ) -> Connection:
     """Connect, with TCP keepalives on both sides.
 
-    options: settings of the session, as `-c name=value`. Raises: psycopg.OperationalError.
+    options: settings of the session, as `-c name=value`.
+    Raises: psycopg.OperationalError: also after the time limit (CONNECT_SECONDS per host, and one
+        more).
     """
     look = max(silence_seconds // 5, 1)
     try:
@@ -319,7 +322,7 @@ async def connect(
 
 
 def _looking(silence_seconds: int) -> str:
-    """Return the server's settings by which it notices a dead client."""
+    """Return the server settings that let the server notice a dead client."""
     idle, interval = max(silence_seconds // 2, 1), max(silence_seconds // 5, 1)
     return (
         f"-c tcp_keepalives_idle={idle} -c tcp_keepalives_interval={interval}"

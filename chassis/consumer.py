@@ -1,7 +1,7 @@
 """Consume a subject of the stream with a durable consumer; acknowledge after the commit.
 
-Messages are untrusted input: each is passed on with its subject, headers and place, and none can
-block those behind it.
+Messages are untrusted input. Each is passed on with its subject, headers and position, and no
+message can block the ones behind it.
 """
 
 import asyncio
@@ -25,18 +25,18 @@ from chassis.waiting import end_if_cancelled
 
 FETCH_SECONDS = 5.0
 REDELIVERY_SECONDS = 30
-# The most messages that wait for redelivery. Beyond it, a consumer gets no new ones.
+# The most messages that may wait for redelivery. Above it, the consumer gets no new messages.
 PENDING_MAX = 65_536
 log = logger()
 
 
 class MessageRefused(Exception):
-    """The message can never be handled: it is dropped."""
+    """The message can never be handled, so it is dropped."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Delivery:
-    """One delivered message. sequence: its place in the stream."""
+    """One delivered message. sequence: its position in the stream."""
 
     subject: str
     headers: Mapping[str, str]
@@ -98,7 +98,7 @@ async def _consume_batch(
         try:
             metadata = message.metadata
         except NotJSMessageError:
-            # Sent directly to the reply subject, past the stream: it needs no acknowledgement.
+            # Sent directly to the reply subject, not by the stream: it needs no acknowledgement.
             log.error("bus.message_foreign", refused=next(refused))  # noqa: TRY400 - no fault of ours
             continue
         delivery = Delivery(
@@ -141,5 +141,5 @@ async def _handle(message: Msg, delivery: Delivery, handle: Handle, refused: Ite
 
 
 def redelivery_seconds(deliveries: int) -> int:
-    """Return the pause before the next delivery, after so many refused ones."""
+    """Return the pause in seconds before the next delivery, after this many failed deliveries."""
     return int(min(REDELIVERY_SECONDS, 2 ** min(deliveries - 1, 10)))

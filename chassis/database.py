@@ -1,7 +1,7 @@
 """PostgreSQL: the pool and `transaction()`. Decisions are made on the primary, READ COMMITTED.
 
-Rows are locked in sorted order, updates are guarded, constraints are the second wall; nothing
-here relies on SERIALIZABLE. No network call may be awaited inside a transaction.
+Rows are locked in sorted order, updates are guarded, and constraints are the second defence; no
+code relies on SERIALIZABLE. No network call may be awaited inside a transaction.
 """
 
 import asyncio
@@ -46,22 +46,22 @@ ResultT = TypeVar("ResultT")
 ATTEMPTS = 5
 SNAPSHOT = "BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY"
 # Services look rows up by key. PostgreSQL may plan a sequential scan while a table is small, and
-# keep that plan when it has grown. So a sequential scan is chosen only where no index serves.
-# Nor does a lookup pay for processes that share its work.
+# keep that plan after the table has grown. With these settings it scans sequentially only where no
+# index fits. Parallel workers are off: they cost more than they save in a lookup.
 BY_INDEX = (
     "-c enable_seqscan=off -c enable_hashjoin=off -c enable_mergejoin=off"
     " -c max_parallel_workers_per_gather=0"
 )
-# One plan a statement, whatever its values: for services whose statements read by index only. The
-# lists of others have filters whose plans differ.
+# One generic plan per statement, whatever its values: for services whose statements all read by
+# index. Other services have lists whose best plan depends on the filter.
 PLANNED_ONCE = "-c plan_cache_mode=force_generic_plan"
-# How much longer than the server's statement_timeout the client waits for an answer.
+# The client waits this much longer than the server's statement_timeout.
 ANSWER_SECONDS = 3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Health:
-    """Whether the database takes writes. now: the time of its clock."""
+    """Whether the database accepts writes. now: the time of its clock."""
 
     is_writable: bool
     now: dt.datetime
@@ -73,15 +73,15 @@ class Database:
     def __init__(
         self, pool: Pool, *, schema: str, how: dict[str, Any], begin: str = "BEGIN"
     ) -> None:
-        """Take the pool. begin: how a transaction begins."""
+        """Take an existing pool. begin: the statement that begins a transaction."""
         self._pool = pool
         self._how = how
         self._begin = begin
         self.schema = schema
         self.silence_seconds: int = how["silence_seconds"]
-        # Set when there may be new events: the relay looks for them (relay.py).
+        # Set when there may be new events: the relay (relay.py) then reads the outbox.
         self.told = asyncio.Event()
-        # Set when a connection was lost or refused: the watch looks at once (watch.py).
+        # Set when a connection was lost or refused: the watch (watch.py) then checks at once.
         self.troubled = asyncio.Event()
 
     @classmethod
@@ -96,12 +96,12 @@ class Database:
         silence_seconds: int = connections.SILENCE_SECONDS,
         is_planned_once: bool = False,
     ) -> "Database":
-        """Make the pool; connects at the first use.
+        """Create the pool; it connects at the first use.
 
-        url: postgresql://role@host:port/database, of the service's own role. pool_size: connections
-        in all; beside: how many of them are no part of the pool (see `dedicated`). silence_seconds:
-        after how long without a sign of life the other side counts as gone. is_planned_once: each
-        statement has one plan, see PLANNED_ONCE.
+        url: postgresql://role@host:port/database, with the service's own role. pool_size: all
+        connections. beside: how many of them are kept outside the pool (see `dedicated`).
+        silence_seconds: after this time without a sign of life the other side counts as gone.
+        is_planned_once: each statement has one plan, see PLANNED_ONCE.
         """
         planned = PLANNED_ONCE if is_planned_once else ""
         how = {
@@ -131,29 +131,32 @@ class Database:
         return _Lent(self, self._pool, self._begin)
 
     def snapshot(self) -> AbstractAsyncContextManager[Transaction]:
-        """Open a transaction that only reads: each statement sees what the first one saw.
+        """Open a read-only transaction: each statement sees what the first statement saw.
 
-        For answers that say several things about one moment. Raises: as `transaction`.
+        For answers that combine several reads of one moment. Raises: as `transaction`.
         """
         return _Lent(self, self._pool, SNAPSHOT)
 
     def read_only(self) -> "Database":
-        """Return the same database, in whose transactions PostgreSQL refuses every write and lock.
+        """Return the same database, where PostgreSQL refuses every write and lock of a transaction.
 
-        For use cases that are tried without being carried out. Each transaction is a snapshot.
+        For use cases that are rehearsed, not carried out. Each transaction is a snapshot.
         """
         return Database(self._pool, schema=self.schema, how=self._how, begin=SNAPSHOT)
 
     def statement(self) -> AbstractAsyncContextManager[Connection]:
         """Lend a connection on which each statement is a transaction of its own.
 
-        For requests that are one statement: one round trip instead of three or more.
+        For requests of one statement: one round trip instead of three or more.
         Raises: as `transaction`.
         """
         return _Lent(self, self._pool, "" if self._begin == "BEGIN" else self._begin)
 
     def explain(self, error: BaseException | None, *, is_closed: bool = False) -> None:
-        """Raise Unavailable in the place of an error that says so. is_closed: the connection is."""
+        """Raise Unavailable if an error means that the database is unavailable.
+
+        is_closed: whether the connection is closed. Any other error is left to the caller.
+        """
         if not isinstance(error, (psycopg.Error, PoolBusy)):
             return
         if is_closed or outages.spoils_connections(error):
@@ -175,7 +178,7 @@ class Database:
         raise AssertionError("unreachable: the last attempt returns or raises")
 
     async def health(self) -> Health | None:
-        """Ask whether the database takes writes, and the time of its clock; None: no answer.
+        """Return the state of the database and its clock; None: it did not answer.
 
         Raises: TimeoutError: every connection is in use.
         """
@@ -189,7 +192,7 @@ class Database:
         return None if row is None else Health(is_writable=row[0], now=row[1])
 
     async def is_ready(self) -> bool:
-        """Return whether the database answers and takes writes."""
+        """Return whether the database answers and accepts writes."""
         try:
             health = await self.health()
         except TimeoutError:
@@ -200,8 +203,8 @@ class Database:
     async def dedicated(self, *, idle_seconds: float) -> AsyncIterator[Connection]:
         """Open a connection outside the pool, in autocommit, for a session lock.
 
-        idle_seconds: after so long without a statement the server ends the session.
-        Raises: Unavailable, from within the block too.
+        idle_seconds: the server ends the session after this time without a statement.
+        Raises: Unavailable: also from within the block.
         """
         try:
             connection = await connections.connect(
@@ -223,7 +226,7 @@ class Database:
 
     @property
     def connections_lent(self) -> int:
-        """Return how many connections of the pool are in use."""
+        """Return how many connections of the pool are lent."""
         return self._pool.lent
 
     @property
@@ -237,7 +240,10 @@ class Database:
 
 
 class _Lent:
-    """A connection of the pool for one block. begin: how its transaction begins; empty: none."""
+    """A connection of the pool for one block.
+
+    begin: the statement that begins its transaction; empty: each statement is its own transaction.
+    """
 
     __slots__ = ("_begin", "_connection", "_database", "_pool")
 
@@ -268,7 +274,7 @@ class _Lent:
     ) -> None:
         """Commit or roll back, and give the connection back.
 
-        Raises: Unavailable; InFailedSqlTransaction: the block went on after a failed statement.
+        Raises: Unavailable; InFailedSqlTransaction: the block continued after a failed statement.
         """
         connection = self._connection
         assert connection is not None  # noqa: S101 - it was entered
@@ -280,7 +286,7 @@ class _Lent:
             elif self._begin:
                 await connection.roll_back()
             if connection.has_told and not (self._begin and error):
-                # Before the connection is given back: its next user has not told anything yet.
+                # Before the connection is given back, because its next user resets `has_told`.
                 self._database.told.set()
         except BaseException as lost:
             failed = lost
@@ -298,13 +304,13 @@ async def _check_intact(connection: Connection) -> None:
 
 
 async def allow_seconds(tx: Transaction, seconds: int) -> None:
-    """Set the time limit of each statement of a transaction, on the server and the client."""
+    """Set the time limit of each statement of a transaction, on the server and in the client."""
     await tx.run("select set_config('statement_timeout', %s, true)", (f"{seconds}s",))
     tx.patience_seconds = seconds + ANSWER_SECONDS
 
 
 def expect_one(cursor: Cursor, refusal: Exception) -> None:
-    """Raise `refusal` unless the statement hit exactly one row."""
+    """Raise `refusal` unless the statement affected exactly one row."""
     if cursor.rowcount != 1:
         raise refusal
 

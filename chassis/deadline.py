@@ -1,21 +1,24 @@
-"""The time left for the current request. Each hop keeps a little of it to report a timeout."""
+"""The time left for the current request.
+
+Each hop keeps a part of it, to report a timeout itself.
+"""
 
 import contextvars
 import time
 
-# The time that a hop keeps for itself. Source: the habit of letsencrypt/boulder's interceptors.
+# The time that a hop keeps for itself. Source: letsencrypt/boulder's interceptors do the same.
 SHAVED_SECONDS = 0.02
 
 _ends_at: contextvars.ContextVar[float | None] = contextvars.ContextVar("deadline", default=None)
 
 
 def start(seconds: float | None) -> None:
-    """Set the time that this task has; None: no limit."""
+    """Set the time limit of this task from now on; None: no limit."""
     _ends_at.set(None if seconds is None else time.monotonic() + seconds)
 
 
 def remaining(*, at_most: float) -> float:
-    """Return the seconds a call out may take: the time left less the shave, at most `at_most`."""
+    """Return the time limit of an outgoing call: the time left minus the shave, or `at_most`."""
     ends_at = _ends_at.get()
     if ends_at is None:
         return at_most

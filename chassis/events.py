@@ -1,4 +1,4 @@
-"""Events as they are read from the stream: parsed once, and not trusted."""
+"""Events read from the stream: parsed once, and not trusted."""
 
 import re
 from collections.abc import Collection, Mapping
@@ -14,7 +14,7 @@ _INSTANT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,9})?Z", re.ASCII)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Event:
-    """An event. sequence: its position in the stream; data: its JSON in one line, as published."""
+    """An event. sequence: its position in the stream. data: its JSON in one line, as published."""
 
     sequence: int
     marketplace_id: str
@@ -29,7 +29,7 @@ class Event:
 
 
 def event_of(subject: str, data: bytes, *, sequence: int) -> Event | None:
-    """Read a message; None: it is not a complete event, and is sent to no client.
+    """Parse a message; None: it is not a complete event, and no client may get it.
 
     Source: reference §5, on the fields of every event.
     """
@@ -51,7 +51,7 @@ def event_of(subject: str, data: bytes, *, sequence: int) -> Event | None:
         return None
     if not is_event:
         return None
-    # A line break would end the `data:` line of the event.
+    # A line break would end the `data:` line of a server-sent event.
     line = orjson.dumps(body) if b"\n" in data or b"\r" in data else data
     return Event(
         sequence=sequence, marketplace_id=marketplace_id, type=subject, body=body, data=line
@@ -59,5 +59,5 @@ def event_of(subject: str, data: bytes, *, sequence: int) -> Event | None:
 
 
 def is_typed(event_type: str, types: Collection[str]) -> bool:
-    """Tell whether a type is among names and families (`order.*`); an empty list means all."""
+    """Return whether a type matches one of the names or families (`order.*`). Empty: all match."""
     return not types or event_type in types or f"{event_type.partition('.')[0]}.*" in types

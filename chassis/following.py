@@ -1,7 +1,7 @@
-"""Follow the stream in order, from a place that the follower keeps beside what it made of it.
+"""Follow the stream in order. The follower stores its position together with its effects.
 
-No acknowledgements: the follower stores its place in the transaction of its effects, so that no
-message is lost and none has its effect twice. A stream that was made anew is read from its start.
+There are no acknowledgements. Because the position is stored in the transaction of the effects, no
+message is lost and none takes effect twice. A stream that was created anew is read from its start.
 """
 
 import asyncio
@@ -23,7 +23,7 @@ from chassis.waiting import end_if_cancelled
 # A follower without messages for this long checks that its consumer still exists.
 SILENCE_SECONDS = 5.0
 RETRY_SECONDS = 0.5
-# How long the server keeps a consumer whose follower is gone.
+# The server deletes a consumer this long after its follower is gone.
 ABANDONED_SECONDS = 30.0
 BATCH = 256
 log = logger()
@@ -31,9 +31,9 @@ log = logger()
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Place:
-    """The last message of a stream that was handled.
+    """The position of a follower: the last message of a stream that it handled.
 
-    made: when that stream was created; empty: none was followed yet.
+    made: when that stream was created; empty: the follower has not followed a stream yet.
     """
 
     made: str
@@ -42,7 +42,7 @@ class Place:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Followed:
-    """One message of the stream. marketplace_id: from its header; empty: it has none."""
+    """One message of the stream. marketplace_id: from its header; empty: the header is missing."""
 
     subject: str
     body: bytes
@@ -55,10 +55,10 @@ Handle = Callable[[Sequence[Followed], Place], Awaitable[None]]
 
 
 async def follow(bus: Bus, *, start: Start, handle: Handle) -> None:
-    """Pass all messages to `handle` in order, some at once, until cancelled.
+    """Pass all messages to `handle` in order, in batches, until cancelled.
 
-    start: reads the stored place; it is asked again after each interruption. handle: must store
-    the place that it is given. Raises: what start and handle raise.
+    start: reads the stored position; called at the start and after each interruption. handle: must
+    store the position that it is given. Raises: what start and handle raise.
     """
     while True:
         try:
@@ -70,12 +70,15 @@ async def follow(bus: Bus, *, start: Start, handle: Handle) -> None:
 
 
 async def _follow(bus: Bus, place: Place, handle: Handle) -> None:
-    """Follow until a message is missing. Raises: NatsError, OSError, TimeoutError."""
+    """Follow until a message is missing.
+
+    Raises: NatsError, OSError, TimeoutError; what handle raises.
+    """
     context = await bus.stream()
     made = str((await context.stream_info(STREAM)).created)
     after = place.sequence if place.made == made else 0
-    # The follower asks for each batch. What is pushed to it beyond its buffer would be dropped, and
-    # would be sent again, over and over.
+    # Messages are pulled in batches. With a push subscription, messages beyond its buffer would be
+    # dropped and sent again, over and over.
     consumer: ConsumerInfo = await context.add_consumer(
         STREAM,
         ConsumerConfig(
@@ -95,7 +98,7 @@ async def _follow(bus: Bus, place: Place, handle: Handle) -> None:
                 try:
                     where = message.metadata
                 except NotJSMessageError:
-                    # Sent to this inbox directly, past the stream.
+                    # Sent directly to this inbox, not by the stream.
                     log.warning("bus.message_foreign", subject=message.subject)
                     continue
                 if where.sequence.consumer != expected:
@@ -123,12 +126,13 @@ async def require_complete(
     *,
     received: int,
 ) -> None:
-    """Check, while no message comes, that the consumer still exists and none was lost.
+    """Check, while no message arrives, that the consumer still exists and no message was lost.
 
-    Messages are lost with a connection, and beyond the limits of a subscription. Where they are the
-    last ones of the stream, no later message shows the gap. received: how many the follower took.
+    Messages are lost when a connection is lost, or beyond the limits of a subscription. If the lost
+    messages are the last of the stream, no later message reveals the gap. received: how many
+    messages the follower has taken.
 
-    Raises: TimeoutError: some are missing; NatsError: there is no such consumer, or no answer.
+    Raises: TimeoutError: messages are missing; NatsError: the consumer is gone, or NATS is silent.
     """
     delivered = (await subscription.consumer_info()).delivered
     if (
@@ -140,11 +144,11 @@ async def require_complete(
 
 
 async def _some(subscription: JetStreamContext.PullSubscription, *, received: int) -> list[Msg]:
-    """Wait for messages; none: there were none for a while, and none is missing."""
+    """Wait for messages; returns an empty list after SILENCE_SECONDS if none was lost."""
     found: list[Msg] = []
     with suppress(TimeoutError):
         found = await subscription.fetch(BATCH, timeout=SILENCE_SECONDS)
     if not found:
-        # Also where the server has ended the request early, as it does when a consumer is deleted.
+        # The server also ends a request early, for example when the consumer was deleted.
         await require_complete(subscription, received=received)
     return found

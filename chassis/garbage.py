@@ -1,20 +1,20 @@
-"""Garbage collection: rare, and never over what lives as long as the process.
+"""Garbage collection: run it rarely, and skip the objects that live as long as the process.
 
-Almost everything that a request makes is freed when it is no longer used. The collector is for what
-refers to itself, such as an error with its traceback. By Python's own limits it runs every few
-requests, and looks at everything that a program has imported.
+Reference counting frees almost every object of a request. The collector only frees reference
+cycles, such as an error with its traceback. With Python's default limits it would run every few
+requests and scan everything that the program has imported.
 """
 
 import gc
 
-# So many new objects that are still there begin a collection; most of them are no garbage.
+# A collection starts after this many new objects. Most of them are in use, not garbage.
 NEW_OBJECTS = 20_000
 
 
 def settle() -> None:
-    """Collect once, and leave what is there now out of later collections.
+    """Collect once, and exclude all objects that exist now from later collections.
 
-    Call it when the imports are done, and when the program is ready.
+    Call it after the imports, and again when the program is ready.
     """
     gc.collect()
     gc.freeze()

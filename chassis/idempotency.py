@@ -1,7 +1,7 @@
-"""Idempotency: the answer to a request id, kept in the transaction of the change it made.
+"""Idempotency: the answer to a request id is stored in the transaction of the change.
 
-The same id with the same fingerprint answers the stored bytes; with another fingerprint it is
-refused; while the first call still runs it is refused with a hint to come back.
+The same id with the same fingerprint gets the stored answer. The same id with another fingerprint
+is refused. While the first call still runs, the second is refused and may be retried.
 """
 
 import asyncio
@@ -24,10 +24,11 @@ from kernel.errors import Aborted, AlreadyExists, DomainError, FailedPreconditio
 KEPT = dt.timedelta(hours=24)
 PURGE_SECONDS = 3600
 RUNNING = "A request with this idempotency key is running"
-# Refusals decided after the work began. A repeated request gets the same one.
+# Kinds of refusals that may be decided after the work has begun. A repetition gets the same
+# refusal.
 STORED_KINDS = (FailedPrecondition, NotFound, AlreadyExists)
 
-# Fields that do not make two requests different: the id, and how long the caller waits.
+# Fields that are not part of the fingerprint: the id, and how long the caller waits.
 NOT_ASKED = ("request_id", "wait_seconds")
 
 # Run by the migrations of every schema that serves mutating calls.
@@ -62,8 +63,8 @@ class IdempotencyKeyInProgress(Aborted):
 class RequestKey:
     """The identity of a mutating request.
 
-    scope: empty for a marketplace's key, the user's UUID for a person's, the principal of support.
-    fingerprint: SHA-256 of what was asked.
+    scope: empty for a marketplace's key; the user's UUID for a person; the principal for a person
+    of support. fingerprint: SHA-256 of the request's content.
     """
 
     marketplace_id: uuid.UUID
@@ -74,16 +75,17 @@ class RequestKey:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
-    """A serialized response. replayed: it was given before."""
+    """A serialized response. replayed: it is the stored answer of an earlier request."""
 
     body: bytes
     replayed: bool = False
 
 
 def request_key(request: Message) -> RequestKey:
-    """Read the key of a mutating request: its request_id, for the identity that calls.
+    """Return the key of a mutating request: its request_id, for the current identity.
 
-    The fingerprint is the one the gateway took of the HTTP request, or of the message's fields.
+    The fingerprint is the request's own field (the gateway sets it from the HTTP request), or else
+    a hash of the message's fields.
     """
     who = identity.current()
     key: str = getattr(request, "request_id")  # noqa: B009 - every mutating request has it
@@ -114,18 +116,18 @@ def fingerprint(request: Message) -> bytes:
 
 
 def fingerprint_of(*parts: bytes) -> bytes:
-    """Return the SHA-256 of a request that has no message."""
+    """Return the SHA-256 of the parts of a request that has no protobuf message."""
     return hashlib.sha256(b"\n".join(parts)).digest()
 
 
 class Idempotency:
     """The idempotency table of the transaction's schema (by its search path).
 
-    How long an answer is kept is counted by the database's clock.
+    Answers expire by the database's clock.
     """
 
     def values(self, key: RequestKey, body: bytes | None = None) -> dict[str, object]:
-        """Return the parameters of CLAIM and ANSWER, by name."""
+        """Return the parameters of CLAIM and ANSWER, by name. body: None: the work still runs."""
         return {
             "idem_marketplace": key.marketplace_id,
             "idem_scope": key.scope,
@@ -142,10 +144,10 @@ class Idempotency:
         key: RequestKey,
         work: Callable[[Transaction], Awaitable[bytes]],
     ) -> Answer:
-        """Do the work and keep its answer in one transaction, or give the answer kept before.
+        """Do the work and store its answer in one transaction, or return the stored answer.
 
-        Raises: what `work` raises (a stored kind is kept, and raised again next time);
-            IdempotencyKeyReused; IdempotencyKeyInProgress.
+        Raises: what `work` raises (refusals of STORED_KINDS are stored, and raised again next
+            time); IdempotencyKeyReused; IdempotencyKeyInProgress.
         """
 
         async def once() -> Answer:
@@ -161,7 +163,7 @@ class Idempotency:
 
     @asynccontextmanager
     async def keeping_refusals(self, database: Database, key: RequestKey) -> AsyncIterator[None]:
-        """Keep a refusal that ends the block as the answer of the key, and raise it."""
+        """Store a refusal that ends the block as the answer of the key, and raise it."""
         try:
             yield
         except STORED_KINDS as error:
@@ -170,10 +172,12 @@ class Idempotency:
             raise
 
     async def claim(self, tx: Transaction, key: RequestKey) -> Answer | None:
-        """Take the key for the caller; None: it is the caller's to finish in this transaction.
+        """Claim a key. Returns None if the caller owns it now.
 
-        Waits for another transaction that is about to commit the same key. A key past its time is
-        taken again. Raises: IdempotencyKeyReused; IdempotencyKeyInProgress; the stored refusal.
+        The caller must then finish the key in the same transaction. Otherwise returns the stored
+        answer. Waits for another transaction that holds the same key. An expired key is claimed
+        anew.
+        Raises: IdempotencyKeyReused; IdempotencyKeyInProgress; the stored refusal.
         """
         try:
             if await tx.fetchrow(CLAIM, self.values(key)) is not None:
@@ -186,7 +190,7 @@ class Idempotency:
         return _known(key, row)
 
     async def known(self, tx: Transaction, key: RequestKey) -> Answer | None:
-        """Give the answer kept for a key; None: there is none, and the key is not taken by this.
+        """Return the stored answer of a key; None: there is none. The key is not claimed.
 
         Raises: IdempotencyKeyReused; IdempotencyKeyInProgress; the stored refusal.
         """
@@ -194,24 +198,27 @@ class Idempotency:
         return None if row is None else _known(key, row)
 
     async def finish(self, tx: Transaction, key: RequestKey, body: bytes) -> None:
-        """Keep the answer of a claimed key."""
+        """Store the answer of a claimed key."""
         await tx.run(_FINISH, ("done", body, *_key(key)))
 
     async def refuse(self, tx: Transaction, key: RequestKey, error: DomainError) -> None:
-        """Keep a refusal as the answer of a claimed key."""
+        """Store a refusal as the answer of a claimed key."""
         body = to_status(error).SerializeToString()
         await tx.run(_FINISH, ("refused", body, *_key(key)))
 
     async def release(self, tx: Transaction, key: RequestKey) -> None:
-        """Forget a claimed key, so that the request may be tried again (its end was a 5xx)."""
+        """Delete a claimed key, so that the request can be repeated (it ended with a 5xx)."""
         await tx.run(_RELEASE, _key(key))
 
     async def age(self, tx: Transaction, own: RequestKey, *, by: dt.timedelta) -> None:
-        """Let the answers of a marketplace get older: its clock was moved. own: the key of that."""
+        """Make the answers of a marketplace older, because its clock was moved forward.
+
+        own: the key of the request that moves the clock; its answer stays unchanged.
+        """
         await tx.run(_AGE, (by, *_key(own)))
 
     async def purge(self, database: Database) -> int:
-        """Delete the answers that are older than KEPT; running ones stay. Returns how many."""
+        """Delete answers older than KEPT, except running ones. Returns how many were deleted."""
         async with database.transaction() as tx:
             return await tx.run(
                 "delete from idempotency where created_at < now() - %s and state <> 'running'",
@@ -219,13 +226,13 @@ class Idempotency:
             )
 
     async def keep_purged(self, database: Database) -> None:
-        """Purge every hour until cancelled: a background loop of each service with this table."""
+        """Purge every hour until cancelled. Each service with this table runs it as a loop."""
         while True:
             await self.purge(database)
             await asyncio.sleep(PURGE_SECONDS)
 
     async def keep_refusal(self, database: Database, key: RequestKey, error: DomainError) -> None:
-        """Store a refusal in a new transaction: the refused one was rolled back."""
+        """Store a refusal in a new transaction, because the refused one was rolled back."""
         async with database.transaction() as tx:
             if await self.claim(tx, key) is None:
                 await self.refuse(tx, key, error)
@@ -249,7 +256,7 @@ def _known(key: RequestKey, row: tuple[object, ...]) -> Answer:
     return Answer(body=body, replayed=True)
 
 
-# Parts of larger statements; their parameters are `Idempotency.values`.
+# For use inside larger statements. Their parameters are `Idempotency.values`.
 CLAIM = """
 insert into idempotency as i
     (marketplace_id, scope, key, fingerprint, state, body, created_at)
@@ -261,14 +268,15 @@ on conflict (marketplace_id, scope, key) do update
     where i.created_at < now() - %(idem_kept)s::interval and i.state <> 'running'
 returning 1
 """
-# CLAIM with a condition appended. It does not take an expired key; CLAIM does.
+# CLAIM, to be followed by a condition. Unlike CLAIM, it does not take an expired key.
 CLAIM_SELECT = """
 insert into idempotency (marketplace_id, scope, key, fingerprint, state, created_at)
 select %(idem_marketplace)s::uuid, %(idem_scope)s::text, %(idem_key)s::text,
        %(idem_fingerprint)s::bytea, 'running', now()
 """
-# An answer that came late is kept from its end on: a client that has waited for it for a day
-# repeats its request, and would otherwise begin another one. Younger rows keep their indexed value.
+# A late answer expires 24 hours after its end, not after its start. Otherwise a client that has
+# waited for a day would repeat its request and start it anew. Younger rows keep created_at, which
+# is indexed.
 _FROM_ITS_END = """
 created_at = case when created_at < now() - interval '1 hour' then now() else created_at end
 """

@@ -1,7 +1,7 @@
-"""Identities: the service that calls, and the principal it acts for.
+"""Identities: the calling service, and the principal for which it acts.
 
-The gateway turns a credential into an Identity; it travels between services as a short-lived
-token that the caller signs with its own key, so that no service can act as another.
+The gateway turns a credential into an Identity. Between services it travels as a short-lived token
+that the caller signs with its own key. No service can therefore act as another service.
 """
 
 import contextvars
@@ -21,17 +21,17 @@ from kernel.errors import PermissionDenied, Unauthenticated
 
 METADATA_KEY = "x-identity"
 REQUEST_ID_KEY = "x-request-id"
-# The address of the client whose request it is, as the gateway saw it.
+# The address of the client that sent the request, as the gateway saw it.
 ADDRESS_KEY = "x-client-address"
-# Trailing metadata of a stored answer that is returned again.
+# Trailing metadata of a call whose answer is a stored one.
 REPLAYED_KEY = "x-idempotent-replayed"
 AUDIENCE = "orchestrator-services"
 ALGORITHM = "EdDSA"
 LIFETIME_SECONDS = 300
 CACHE_SIZE = 4096
 
-# The caller name of operators' tools, and the form of an operator's name: lower case, so that
-# "Alice" and "alice" are not two people.
+# The caller name of operators' tools, and the form of an operator's name: lower case only, because
+# "Alice" and "alice" must not count as two people.
 OPERATOR = "operator"
 OPERATOR_NAME = re.compile(r"[a-z0-9][a-z0-9._@-]{0,63}", re.ASCII)
 
@@ -40,12 +40,12 @@ ROLE_USER = "user"
 ROLE_ADMIN = "admin"
 ROLE_SUPPORT = "support"
 ROLE_SYSTEM = "system"
-# The default roles of a line of an allow-list: a marketplace's keys, and services that go on with
-# its work.
+# The default roles of a line of an allow-list: a marketplace's keys, and services that continue a
+# marketplace's work.
 MARKETPLACE = frozenset({ROLE_MARKETPLACE, ROLE_SYSTEM})
-# People act only for themselves: each method that admits them checks that.
+# People act only for themselves. Each method that admits them must check it.
 PEOPLE = frozenset({ROLE_USER, ROLE_ADMIN})
-# People who work for the marketplace, on any of its disputes: they have no user.
+# People who work for the marketplace on any of its disputes. They have no user.
 STAFF = frozenset({ROLE_SUPPORT})
 
 
@@ -53,13 +53,13 @@ STAFF = frozenset({ROLE_SUPPORT})
 class Identity:
     """The caller of one request.
 
-    caller: the service that makes the call, "gateway". principal: it acts for "key:{id}" or
-    "user:{uuid}" or "support:{subject}". role: marketplace, user, admin, support or system.
-    user_id: of a user or an admin, never missing; nobody else has one. name: how people call a
-    person of support, where their token says it. own_user_id: the user that a person of support is,
-    too, if any: they decide no dispute of it. environment: of the key that is acted for, "live"
-    or "test"; "" if there is none. grant: the rights of a caller from outside; it comes from the
-    trust file, never from the token.
+    caller: the service that makes the call, such as "gateway". principal: for whom it acts:
+    "key:{id}", "user:{uuid}" or "support:{subject}". role: marketplace, user, admin, support or
+    system. user_id: always set for a user or an admin, otherwise None. name: a person of support's
+    name, if their token has it. own_user_id: the user that a person of support also is, if any;
+    this person may not decide disputes of that user. environment: of the API key, "live" or "test";
+    "" if there is no key. grant: the rights of a caller from outside; it comes from the trust file,
+    never from the token.
     """
 
     caller: str
@@ -103,22 +103,22 @@ def current_operator() -> str:
 
 
 def current_or_none() -> Identity | None:
-    """Return the identity of the current request, or None outside of one."""
+    """Return the identity of the current request; None outside of a request."""
     return _current.get()
 
 
 def current_request_id() -> str:
-    """Return the correlation id of the current request, or an empty string."""
+    """Return the id of the current request, for logs and traces; or an empty string."""
     return _request_id.get()
 
 
 def current_address() -> str:
-    """Return the address of the client whose request this is, or an empty string."""
+    """Return the address of the client that sent the current request, or an empty string."""
     return _address.get()
 
 
 def bind(identity: Identity | None, *, request_id: str = "", address: str = "") -> None:
-    """Set the identity for the rest of this task."""
+    """Set identity, request id and client address for the rest of this task."""
     _current.set(identity)
     _request_id.set(request_id)
     _address.set(address)
@@ -126,7 +126,7 @@ def bind(identity: Identity | None, *, request_id: str = "", address: str = "") 
 
 @contextmanager
 def acting_as(who: Identity) -> Iterator[None]:
-    """Use another identity for the calls of a block, such as the service's own."""
+    """Use another identity for the outgoing calls of a block, such as the service's own."""
     before = _current.set(who)
     try:
         yield
@@ -146,9 +146,9 @@ def system(*, caller: str, marketplace_id: uuid.UUID) -> Identity:
 
 
 def require_self(asked: str) -> None:
-    """Check that a person asks about themselves, by their UUID; all others may ask about any user.
+    """Check that a person asks only about themselves. Other roles may ask about any user.
 
-    Raises: PermissionDenied.
+    asked: the user's UUID. Raises: PermissionDenied.
     """
     own = current().user_id
     if own is not None and asked != str(own):
@@ -156,26 +156,26 @@ def require_self(asked: str) -> None:
 
 
 def operator(*, name: str, marketplace_id: uuid.UUID) -> Identity:
-    """Return the identity of an operator's tool. name: the operator's own, or "".
+    """Return the identity of an operator's tool. name: the operator's name, or "".
 
-    Every holder of the operators' key can claim any name: it is a record, not a proof.
+    Every holder of the operators' key can claim any name: the name is a record, not a proof.
     """
     who = system(caller=OPERATOR, marketplace_id=marketplace_id)
     return replace(who, principal=f"{OPERATOR}:{name}") if name else who
 
 
 class Signer:
-    """Signs identities for calls out; a token is reused for half its life."""
+    """Signs identities for outgoing calls. A token is reused for half of its lifetime."""
 
     def __init__(self, *, key: Callable[[], Ed25519PrivateKey], caller: str) -> None:
-        """Take the source of the caller's key; a replaced key is used at once."""
+        """Take the source of the caller's key. A replaced key is used at once."""
         self._key = key
         self._caller = caller
         self._signed_with: Ed25519PrivateKey | None = None
         self._tokens: dict[Identity, tuple[float, str]] = {}
 
     def token(self, identity: Identity) -> str:
-        """Return a token for this service and its principal."""
+        """Return a token that names this service and the principal."""
         now = time.time()
         key = self._key()
         if key is not self._signed_with:
@@ -205,10 +205,10 @@ class Signer:
 
 
 class Verifier:
-    """Checks the tokens of calls in; a valid token is remembered until it expires."""
+    """Verifies the tokens of incoming calls. A valid token is cached until it expires."""
 
     def __init__(self, *, trust: Callable[[], Trust]) -> None:
-        """Take the source of the trust; a removed caller is refused at once."""
+        """Take the source of the trust. A removed caller is refused at once."""
         self._trust = trust
         self._trusted: Trust | None = None
         self._known: dict[str, tuple[float, Identity]] = {}
@@ -243,7 +243,7 @@ class Verifier:
                 role=claims["role"],
                 scopes=frozenset(claims["scope"].split()),
                 user_id=uuid.UUID(claims["uid"]) if claims["uid"] else None,
-                # Only our own programs know it; a caller from outside could claim anything.
+                # Only our own programs know the environment; an outside caller could claim any.
                 environment=str(claims.get("env", "")) if grant is None else "",
                 name=str(claims.get("name", "")) if grant is None else "",
                 own_user_id=uuid.UUID(claims["own"]) if claims.get("own") else None,
@@ -252,7 +252,7 @@ class Verifier:
         except (jwt.PyJWTError, KeyError, ValueError, AttributeError, TypeError):
             raise Unauthenticated("The caller's identity is missing or not valid") from None
         if identity.role in PEOPLE and identity.user_id is None:
-            # Without a user it would count as one that acts for the whole marketplace.
+            # Without a user, the identity would count as acting for the whole marketplace.
             raise Unauthenticated("The identity of a person names no user")
         if len(self._known) >= CACHE_SIZE:
             self._known.clear()
@@ -261,7 +261,10 @@ class Verifier:
 
 
 def _claims(token: str, trust: Trust) -> dict[str, Any]:
-    """Return a token's claims, checked with the keys of the caller it names. Raises: PyJWTError."""
+    """Return a token's claims, verified with the keys of the caller that it names.
+
+    Raises: PyJWTError.
+    """
     said = jwt.decode(token, options={"verify_signature": False})
     refusal: jwt.PyJWTError = jwt.InvalidIssuerError("nobody is called so")
     for key in trust.keys_of(str(said.get("iss", ""))):
@@ -280,11 +283,11 @@ def _claims(token: str, trust: Trust) -> dict[str, Any]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Access:
-    """The right to call an RPC: the services, the roles of the principal, and the scope it needs.
+    """The right to call an RPC: the calling services, the principal's roles, and the scope needed.
 
-    people_scope: the scope that people need instead, where it is another one.
-    hands_over: the method gives its work to its own task at once, so that a cancelled call cancels
-    nothing, and needs no task to protect it.
+    people_scope: the scope that people need, if it differs from `scope`. hands_over: the method
+    hands its work to a task of its own at once; a cancelled call then cannot cancel the work, and
+    the interceptor adds no task to protect it.
     """
 
     callers: frozenset[str]
@@ -294,7 +297,7 @@ class Access:
     people_scope: str | None = None
 
     def scope_for(self, role: str) -> str | None:
-        """Return the scope that a principal of a role needs."""
+        """Return the scope that a principal with this role needs."""
         return self.people_scope if self.people_scope and role in PEOPLE else self.scope
 
 
@@ -305,9 +308,9 @@ def allow(
     hands_over: bool = False,
     people_scope: str | None = None,
 ) -> Access:
-    """Make one line of an allow-list. Without a line a method is refused; people need a role.
+    """Return one line of an allow-list. A method without a line is refused. People need a role.
 
-    The method of a line that admits PEOPLE must check that the request is about the caller.
+    A method whose line admits PEOPLE must check that the request is about the caller.
     """
     return Access(
         callers=frozenset(callers),

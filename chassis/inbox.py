@@ -1,6 +1,6 @@
 """The inbox: handled events, stored in the transaction of their effect.
 
-A redelivered event is found here and has no second effect.
+A redelivered event is found in the inbox and takes no second effect.
 """
 
 import uuid
@@ -19,6 +19,6 @@ create table {schema}.inbox (
 
 
 async def is_first_time(tx: Transaction, *, consumer: str, event_id: uuid.UUID) -> bool:
-    """Store that a consumer handles an event. Returns False if it was stored before."""
+    """Record that a consumer handles an event. Returns False if it was recorded before."""
     statement = "insert into inbox (consumer, event_id) values (%s, %s) on conflict do nothing"
     return await tx.run(statement, (consumer, event_id)) == 1

@@ -1,6 +1,6 @@
-"""Server side of every call: identity, rights, time left, validity; then errors and the log.
+"""The server side of every call: identity, rights, time left, validation; then errors and the log.
 
-One interceptor, because each aio interceptor costs every call a task.
+All of it is one interceptor, because each aio interceptor costs one task per call.
 """
 
 import asyncio
@@ -30,9 +30,9 @@ from kernel.errors import (
 Context = grpc.aio.ServicerContext[Any, Any]
 Method = Callable[[Any, Context], Awaitable[Any]]
 Read = Callable[[bytes], Message]
-# With less time left, a call is refused before any work.
+# A call with less time left is refused before any work.
 LEAST_SECONDS = 0.1
-# The prefixes of methods that change nothing.
+# Prefixes of the names of methods that change nothing.
 READING = ("Get", "List", "Check")
 # Tells a channel not to retry automatically (gRPC's retry design, "pushback").
 DO_NOT_RETRY = ("grpc-retry-pushback-ms", "-1")
@@ -65,7 +65,7 @@ class _Status(NamedTuple):  # the fields of grpc.Status, with our metadata added
 
 
 class Interceptor(grpc.aio.ServerInterceptor):
-    """Wraps the methods on the allow-list; other services (health, reflection) pass."""
+    """Wraps the methods on the allow-list. Other services (health, reflection) are not wrapped."""
 
     def __init__(
         self,
@@ -78,8 +78,8 @@ class Interceptor(grpc.aio.ServerInterceptor):
     ) -> None:
         """Take the allow-list ("/package.Service/Method" → rights) and the services it guards.
 
-        calls_max: concurrent calls, with the work of disconnected clients. with_tls: the caller
-        must be the program that the connection's certificate names.
+        calls_max: the limit of concurrent calls, including the work of disconnected clients.
+        with_tls: the caller must be the program that the connection's certificate names.
         """
         self._with_tls = with_tls
         self._verifier = verifier
@@ -95,7 +95,7 @@ class Interceptor(grpc.aio.ServerInterceptor):
     async def intercept_service(
         self, continuation: Callable[[Any], Awaitable[Any]], handler_call_details: Any
     ) -> Any:
-        """Return the method's handler, wrapped once."""
+        """Return the handler of a method. Each handler is wrapped once."""
         name = handler_call_details.method
         if name.split("/")[1] not in self._guarded:
             return await continuation(handler_call_details)
@@ -105,7 +105,7 @@ class Interceptor(grpc.aio.ServerInterceptor):
         handler = await continuation(handler_call_details)
         if handler is None or handler.unary_unary is None:
             return handler
-        # `_wrap` parses the bytes, after it has identified the caller.
+        # `_wrap` parses the request itself, after it has identified the caller.
         wrapped: Any = grpc.unary_unary_rpc_method_handler(
             self._wrap(name, handler.unary_unary, handler.request_deserializer),
             response_serializer=handler.response_serializer,
@@ -114,9 +114,9 @@ class Interceptor(grpc.aio.ServerInterceptor):
         return wrapped
 
     async def drain(self, *, seconds: float) -> None:
-        """Wait for the work of disconnected clients; cancel it after the limit.
+        """Wait for the work of disconnected clients; cancel it after the time limit.
 
-        A retry finds it either done or not begun.
+        Each change is then either complete or not begun, so a retry is safe.
         """
         running = set(self._running)
         if running:
@@ -168,7 +168,7 @@ class Interceptor(grpc.aio.ServerInterceptor):
         identity.bind(None, request_id=request_id)
         peer = peer_of(context.auth_context()) if self._with_tls else None
         who = self._verifier.identity(str(metadata.get(identity.METADATA_KEY, "")), peer=peer)
-        # A caller from outside could claim any address.
+        # A caller from outside could claim any address, so its claim is ignored.
         address = "" if who.grant else str(metadata.get(identity.ADDRESS_KEY, ""))[:64]
         identity.bind(who, request_id=request_id, address=address)
         authorize(name, self._access.get(name), who)
@@ -181,7 +181,7 @@ class Interceptor(grpc.aio.ServerInterceptor):
         async def run(request: Message, context: Context) -> Any:
             if "request_id" not in request.DESCRIPTOR.fields_by_name:
                 return await method(request, context)
-            # The task belongs to the server: a client that disconnects does not cancel a change.
+            # The task belongs to the server, so a client that disconnects does not cancel a change.
             task: asyncio.Task[Any] = asyncio.ensure_future(method(request, context))
             self._running.add(task)
             task.add_done_callback(self._forget)
@@ -192,7 +192,7 @@ class Interceptor(grpc.aio.ServerInterceptor):
     def _forget(self, task: asyncio.Task[Any]) -> None:
         self._running.discard(task)
         if not task.cancelled():
-            # Read, so that an error after the client has gone is not reported as unretrieved.
+            # Retrieve the error: asyncio would otherwise report it as never retrieved.
             task.exception()
 
 
@@ -211,15 +211,15 @@ def _read(raw: Any, read: Read | None) -> Message:
 
 
 def validate(message: Message) -> None:
-    """Check the field rules written in the contract.
+    """Check the field rules of the contract.
 
-    No text may contain a NUL either: PostgreSQL cannot store one.
+    Also, no text may contain a NUL, because PostgreSQL cannot store it.
 
     Raises: InvalidArgument: names every wrong field with its problem.
     """
     violations = protovalidate.collect_violations(message)
     fields = [(_path(violation), violation.proto.message) for violation in violations]
-    # Encoded first: almost no message has a zero byte, and checking each field takes time.
+    # Search the encoded message first: almost none has a zero byte, and checking fields is slow.
     if b"\0" in message.SerializeToString():
         fields += [(path, "must not hold a NUL character") for path in _texts_with_nul(message)]
     if not fields:
@@ -248,7 +248,9 @@ def _texts_with_nul(message: Message, prefix: str = "") -> Iterator[str]:
 
 
 def authorize(name: str, access: Access | None, who: Identity) -> None:
-    """Check that a caller may call a method. name: "/package.Service/Method"; access: its line.
+    """Check that a caller may call a method.
+
+    name: "/package.Service/Method". access: the method's line of the allow-list.
 
     Raises: CallerNotAllowed; InsufficientScope.
     """
@@ -272,13 +274,13 @@ def authorize(name: str, access: Access | None, who: Identity) -> None:
 def _may_call(name: str, access: Access, who: Identity) -> bool:
     if who.grant is None:
         return who.caller in access.callers
-    # The allow-list is for our programs. A caller from outside has the RPCs of its grant.
+    # The allow-list is for our own programs. A caller from outside may call the RPCs of its grant.
     service, method = name.removeprefix("/").split("/")
     return f"{service.split('.')[1]}.{method}" in who.grant.rpcs
 
 
 def _hold_to_grant(who: Identity, grant: Grant) -> None:
-    """Let a caller from outside act only for itself, within its grant."""
+    """Check that a caller from outside acts only for itself, within its grant."""
     if who.role != ROLE_SYSTEM or who.principal != f"service:{who.caller}":
         raise CallerNotAllowed(f"{who.caller} may only act for itself")
     if not grant.has_marketplace(who.marketplace_id):
@@ -299,7 +301,7 @@ def _status(error: DomainError) -> _Status:
 
 
 def _log_operator(name: str, code: str, reason: str) -> None:
-    """Log an operator's change, or attempt, with their name: this log is the audit trail."""
+    """Log an operator's change, or their attempt, with their name, for the audit."""
     who = identity.current_or_none()
     if who is None or who.caller != OPERATOR or name.rpartition("/")[2].startswith(READING):
         return
@@ -315,7 +317,7 @@ def _log_operator(name: str, code: str, reason: str) -> None:
 
 
 def _tell(name: str, started: float, code: str, reason: str) -> None:
-    """Count an answer, and log it."""
+    """Record the outcome of a call in the metrics and in the log."""
     seconds = time.monotonic() - started
     metrics.rpc_seconds(name, code, reason).observe(seconds)
     log.debug(

@@ -1,8 +1,8 @@
-"""Leased work: one process at a time works on a row, and another goes on if it dies.
+"""Leased work: one process works on a row at a time; if it dies, another process continues.
 
-A lease is a row's `lease_until` and its epoch, counted by the database's clock. Each claim gives a
-new epoch. Each write of the work checks the epoch (`fence`), so that a process which was paused
-past its lease writes nothing.
+A lease is a row's `lease_until` and its epoch, by the database's clock. Each claim gives a new
+epoch. Each write of the work checks the epoch (`fence`). A process that was paused past its lease
+can therefore write nothing.
 """
 
 import asyncio
@@ -18,7 +18,7 @@ from chassis.telemetry import logger
 from chassis.waiting import Bell, at_most
 from kernel.errors import Unavailable
 
-# Between two looks for work that another process has left: while any runs, and while none does.
+# Pauses between two looks for work of other processes: while any work runs, and while none does.
 IDLE_SECONDS, SELDOM_SECONDS = 1.0, 5.0
 GIVE_BACK_SECONDS = 2.0
 FIRST_BACKOFF_SECONDS = 0.1
@@ -27,12 +27,12 @@ log = logger()
 
 
 class LeaseLost(Exception):
-    """The work has ended, or another process has it; nothing was written."""
+    """The work has ended, or another process has taken it over; nothing was written."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Lease:
-    """The right to carry a row's work out, until a newer epoch is given."""
+    """The right to carry out a row's work, until a newer epoch is given."""
 
     marketplace_id: uuid.UUID
     id: uuid.UUID
@@ -42,7 +42,7 @@ class Lease:
 class LeaseTable:
     """The leases of a table.
 
-    It has the columns marketplace_id, id (unique together), lease_until and one for the epoch.
+    The table has the columns marketplace_id and id (unique together), lease_until, and an epoch.
     """
 
     def __init__(
@@ -54,12 +54,12 @@ class LeaseTable:
         age: str,
         epoch: str = "lease_epoch",
     ) -> None:
-        """running, due, age, epoch: SQL constants.
+        """Build the statements. All arguments are SQL constants.
 
-        running: the work has not ended. due: it may be claimed now. age: what comes first. epoch:
-        the column that counts the claims.
+        running: condition: the work has not ended. due: condition: the work may be claimed now.
+        age: the order in which work is claimed. epoch: the column that counts the claims.
         """
-        # Statements are put together from constants alone.
+        # Statements are built from constants alone, so nothing can be injected.
         parts = {"table": table, "running": running, "due": due, "age": age, "epoch": epoch}
         self._claim = _CLAIM.format(**parts)
         self._claim_shares = _CLAIM_SHARES.format(**parts)
@@ -70,17 +70,17 @@ class LeaseTable:
         self._fence = self._is_held + " for update"
 
     async def is_any_running(self, tx: Transaction) -> bool:
-        """Return whether there is work that has not ended, of this process or of another."""
+        """Return whether any work has not ended, of this process or another."""
         return await tx.fetchval(self._is_any) is True
 
     async def claim(self, tx: Transaction, *, limit: int, seconds: float) -> list[Lease]:
-        """Take work that no process has, oldest first, each under a new epoch."""
+        """Lease due work that no process holds, oldest first, each row under a new epoch."""
         return list(map(_lease, await tx.fetch(self._claim, {"limit": limit, "seconds": seconds})))
 
     async def claim_shares(
         self, tx: Transaction, *, shares: Mapping[uuid.UUID, int], seconds: float
     ) -> list[Lease]:
-        """As `claim`, so many of each marketplace, in the order of the marketplaces."""
+        """Claim like `claim`, but at most shares[m] rows of each marketplace m."""
         values = {
             "marketplaces": list(shares),
             "shares": list(shares.values()),
@@ -91,12 +91,12 @@ class LeaseTable:
     async def renew(
         self, tx: Transaction, leases: Collection[Lease], *, seconds: float
     ) -> set[Lease]:
-        """Hold leases longer; returns those that are still held."""
+        """Extend leases; returns the leases that are still held."""
         values = {**_columns(leases), "seconds": seconds}
         return set(map(_lease, await tx.fetch(self._renew, values)))
 
     async def give_back(self, tx: Transaction, leases: Collection[Lease]) -> None:
-        """End leases, so that another process need not wait until they run out."""
+        """End leases now, so that another process need not wait until they expire."""
         await tx.run(self._give_back, _columns(leases))
 
     async def is_held(self, tx: Transaction, lease: Lease) -> bool:
@@ -115,9 +115,10 @@ Troubled = Callable[[Lease, Exception, float], Awaitable[bool]]
 
 
 class Leases:
-    """The leased work of this process: claimed, carried out side by side, and given back.
+    """The leased work of this process: claimed, carried out concurrently, and given back.
 
-    Work that fails is tried again where it is, ever less often: what was sent may have arrived.
+    Work that fails is retried in this process with growing pauses, because a request that was sent
+    may have arrived.
     """
 
     def __init__(
@@ -135,16 +136,16 @@ class Leases:
         seldom_seconds: float = SELDOM_SECONDS,
         is_left: Callable[[], bool] | None = None,
     ) -> None:
-        """Make the engine.
+        """Create the engine.
 
-        seconds: how long a lease lasts. most: how much work at once is claimed. carry_out: does
-        the work and returns when it has ended, or rests. troubled: is told why a try failed and
-        for how many seconds the work has been tried; returns whether it was set aside. claim:
-        takes at most so many due rows; by default the oldest. bell: rings when there may be work.
-        idle_seconds, seldom_seconds: between two looks that no bell asked for, while work of any
-        process runs, and while none does. What begins meanwhile has a lease, longer than both.
-        is_left: tells of a claim that divides the places among owners whether it has left due work,
-        which may have a place when other work has ended.
+        seconds: the duration of a lease. most: the limit of concurrent work. carry_out: does the
+        work; returns when the work has ended or rests. troubled: called with the error of a failed
+        try and the seconds since the first try; returns whether the work was set aside. claim:
+        leases at most this many due rows; by default the oldest. bell: rings when there may be
+        work. idle_seconds, seldom_seconds: the pause between two looks without a ring, while work
+        of any process runs and while none does; work that begins in the pause has a lease that is
+        longer than both. is_left: for a claim that divides the limit among owners: returns whether
+        the last claim left due work that may be claimed when other work has ended.
         """
         self._database = database
         self._table = table
@@ -158,9 +159,9 @@ class Leases:
         self._seldom_seconds = seldom_seconds
         self._is_left = is_left
         self._tasks: dict[Lease, asyncio.Task[None]] = {}
-        # The last look found work, or had no place for any; of a claim with shares: left some.
+        # Whether due work may be left: the last look found work, had no free place, or left some.
         self._may_be_more = False
-        # When each lease was asked for, by the monotonic clock.
+        # When each lease was requested, by the monotonic clock.
         self._asked_at: dict[Lease, float] = {}
 
     @property
@@ -169,9 +170,9 @@ class Leases:
         return self._tasks.keys()
 
     def begin(self, lease: Lease, *, asked_at: float) -> asyncio.Task[None]:
-        """Carry out work whose row was written with a lease of this process.
+        """Start work whose row was written together with a lease of this process.
 
-        asked_at: when the lease was asked for, by the monotonic clock.
+        asked_at: when the lease was requested, by the monotonic clock.
         """
         self._asked_at[lease] = asked_at
         task = asyncio.create_task(self._drive(lease), name=f"leased {lease.id}")
@@ -179,7 +180,7 @@ class Leases:
         return task
 
     async def run(self) -> None:
-        """Claim and carry out until cancelled; then stop the work and give the leases back."""
+        """Claim and carry out work until cancelled; then cancel the work and give leases back."""
         heartbeat = asyncio.create_task(self._keep_renewed())
         try:
             is_rung = True
@@ -194,8 +195,9 @@ class Leases:
     async def hold(self, lease: Lease) -> None:
         """Check that a lease is held, right before a call to another system.
 
-        A process that was paused, or cut off from its database, may have lost it long ago. For
-        half of its time a lease that was asked for needs no second question.
+        A process that was paused, or cut off from its database, may have lost its lease long ago.
+        During the first half of its duration, a lease counts as held; after that it is renewed
+        first.
         Raises: LeaseLost; Unavailable.
         """
         asked_at = self._asked_at.get(lease)
@@ -208,10 +210,10 @@ class Leases:
         return await self._table.claim(tx, limit=most, seconds=self._seconds)
 
     async def _claim_due(self, *, is_rung: bool) -> float:
-        """Claim what is due and begin it; returns after how many seconds to look again.
+        """Claim due work and start it; returns the seconds until the next look.
 
-        At once, if more may be due that has a place here. What others have locked, or a share does
-        not allow, is looked at when work ends, or later.
+        Returns 0 if more work may be due and there is room. Work that is locked by others, or
+        beyond a share, is looked for when other work ends or at the next look.
         """
         free = self._most - len(self._tasks)
         self._may_be_more = free <= 0
@@ -252,7 +254,7 @@ class Leases:
         finally:
             self._tasks.pop(lease, None)
             self._asked_at.pop(lease, None)
-            # Its place may be for work that had none.
+            # The freed place may be used for work that had no place before.
             if self._may_be_more:
                 self._bell.ring()
 
@@ -268,7 +270,7 @@ class Leases:
                 log.warning("leases.renewal_failed", error=type(error).__name__)
                 continue
             for lease in driven:
-                # One whose work has just ended is not held either; its task is done, or soon.
+                # Work that has just ended is not held either. Its task is done or about to end.
                 if lease not in held and (task := self._tasks.get(lease)) is not None:
                     task.cancel()
 
@@ -286,7 +288,7 @@ class Leases:
         await asyncio.gather(*tasks.values(), return_exceptions=True)
         if not tasks:
             return
-        # Where the database is unavailable, the leases run out.
+        # If the database is unavailable, the leases expire by themselves.
         with contextlib.suppress(Unavailable, TimeoutError):
             async with asyncio.timeout(GIVE_BACK_SECONDS), self._database.transaction() as tx:
                 await self._table.give_back(tx, tasks)

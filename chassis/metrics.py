@@ -1,8 +1,8 @@
 """Metrics of a program for Prometheus: counters, gauges, and the port to read them.
 
-Requests are counted when they end. Gauges (how much waits, how old it is) are measured from time to
-time by `keep_measuring`, so that a scrape never queries the database. Names
-follow Prometheus' conventions: base units, `_total` for counters.
+Requests are counted when they end. Gauges (how much work waits, and for how long) are measured from
+time to time by `Measuring`, so a scrape never queries the database. Names follow Prometheus'
+conventions: base units, and `_total` for counters.
 """
 
 import asyncio
@@ -44,7 +44,7 @@ HTTP_SECONDS = Histogram(
     ["method", "route", "status"],
     buckets=SECONDS,
 )
-# The child of each set of labels, kept: every call and request needs one.
+# The metric of each set of labels is cached, because every call and request needs one.
 rpc_seconds = functools.lru_cache(maxsize=4096)(RPC_SECONDS.labels)
 http_seconds = functools.lru_cache(maxsize=4096)(HTTP_SECONDS.labels)
 CONNECTIONS = Gauge(
@@ -60,9 +60,9 @@ NOT_MEASURED = Counter(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Measure:
-    """A gauge that a query fills: a row for each set of labels, its last column the value.
+    """A gauge that a query fills: one row per set of labels, with the value in the last column.
 
-    labels: the names of the columns before it. A set of labels without a row is not reported.
+    labels: the names of the other columns. A set of labels without a row is not reported.
     """
 
     name: str
@@ -71,7 +71,7 @@ class Measure:
     labels: tuple[str, ...] = ()
 
 
-# Every program with an outbox has these.
+# Every program with an outbox reports these gauges.
 OUTBOX = (
     Measure(
         name="orchestrator_outbox_waiting",
@@ -91,7 +91,7 @@ class _Server(ThreadingMixIn, WSGIServer):
     """Answers each scrape in a thread of its own."""
 
     daemon_threads = True
-    # Accepting a connection never waits.
+    # `handle_request` returns at once if no connection is waiting.
     timeout = 0
 
 
@@ -102,9 +102,10 @@ class _SilentHandler(WSGIRequestHandler):
 
 @contextmanager
 def served(*, host: str, port: int) -> Iterator[None]:
-    """Serve scrapes on a separate port, which the running loop looks at; port 0: not at all.
+    """Serve scrapes on a separate port, which the running event loop watches; port 0: do nothing.
 
-    The library's own server wakes up twice a second. Raises: OSError: the port is taken.
+    The library's own server is not used: it wakes up twice a second. Raises: OSError: the port is
+    taken.
     """
     if not port:
         yield
@@ -123,7 +124,7 @@ def served(*, host: str, port: int) -> Iterator[None]:
 
 
 def _bound(host: str, port: int) -> _Server:
-    """Take the port. host: a name or an address, IPv6 too. Raises: OSError."""
+    """Listen on the port. host: a name or an address, also IPv6. Raises: OSError."""
     family, *_, place = socket.getaddrinfo(
         host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
     )[0]
@@ -139,7 +140,7 @@ def _bound(host: str, port: int) -> _Server:
 
 
 class Measuring:
-    """Fills gauges from one database, and from its connection pool."""
+    """Fills gauges from one database, and gauges of its connection pool."""
 
     def __init__(self, database: Database, measures: Sequence[Measure]) -> None:
         self._database = database
@@ -154,13 +155,13 @@ class Measuring:
             try:
                 await self.measure()
             except Exception:
-                # A stale gauge shows by its age; the program goes on.
+                # A stale gauge is recognised by its age, so the program continues.
                 NOT_MEASURED.inc()
                 log.warning("metrics.not_measured", exc_info=True)
             await asyncio.sleep(at_most(MEASURE_SECONDS))
 
     async def measure(self) -> None:
-        """Ask everything in one statement, so of one moment. Raises: Unavailable."""
+        """Measure all gauges with one statement, as of one moment. Raises: Unavailable."""
         async with self._database.statement() as connection:
             rows = await connection.fetch(self._statement)
         found: list[list[tuple[object, ...]]] = [[] for _ in self._measures]
@@ -172,7 +173,7 @@ class Measuring:
 
 
 def together(measures: Sequence[Measure]) -> str:
-    """Return one statement of several: their rows with the number of each, labels and the value."""
+    """Combine queries into one: each row gets the number of its query, its labels and the value."""
     return " union all ".join(_numbered(number, one) for number, one in enumerate(measures))
 
 

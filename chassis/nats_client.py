@@ -1,8 +1,8 @@
 """A NATS client that survives every message: subjects and headers may contain any bytes.
 
 The server only requires that a subject has no blank, and accepts any headers. The library splits at
-more blanks than the server, assumes UTF-8, and takes a publisher's `Status` header for the
-server's: one such message in a stream would end the connection of every reader, again and again.
+more kinds of blanks than the server, assumes UTF-8, and mistakes a publisher's `Status` header for
+the server's. One such message in a stream would end every reader's connection again and again.
 """
 
 import logging
@@ -17,14 +17,14 @@ _MESSAGE = re.compile(rb"(H?MSG) (.*) (\d+ (?:\$JS\.ACK\.\S+ )?\d+(?: \d+)?\r\n)
 _PLAIN = re.compile(rb"[!-~ ]*\r\n")
 _BLANK = re.compile(r"[\t\r\v\f]")
 _REPLACEMENT = "\ufffd"
-# A message from a stream is delivered with this reply subject.
+# A message that a stream delivers has a reply subject with this prefix.
 _KEPT = b"$JS.ACK."
 _VERSION = b"NATS/1.0"
 _OF_THE_SERVER = frozenset({b"status", b"description"})
 
 
 def _is_news(record: logging.LogRecord) -> bool:
-    """Filter out the warning of asyncio about every end of a TLS connection."""
+    """Return False for asyncio's warning about the end of each TLS connection."""
     return "eof_received() has no effect" not in record.getMessage()
 
 
@@ -32,18 +32,18 @@ logging.getLogger("asyncio").addFilter(_is_news)
 
 
 class Client(LibraryClient):
-    """The library's client, with tolerant reading of subjects and headers."""
+    """The library's client, but tolerant of any bytes in subjects and headers."""
 
     def __init__(self) -> None:
         super().__init__()
         self._ps = _Parser(self)
 
     async def connect(self, *servers: Any, **options: Any) -> None:
-        """Connect. A connection that is given up before the server has answered is closed."""
+        """Connect. If the caller gives up before the server has answered, close the connection."""
         try:
             await super().connect(*servers, **options)
         except BaseException:
-            # The library leaves it open when the caller is cancelled.
+            # The library leaves the transport open when the caller is cancelled.
             if self._transport is not None:
                 self._transport.close()  # type: ignore[no-untyped-call]
             raise
@@ -57,15 +57,15 @@ class Client(LibraryClient):
 
 
 class _Parser(Parser):
-    """The library's parser, given one line or one payload at a time."""
+    """The library's parser, which is given one line or one payload at a time."""
 
     def reset(self) -> None:
-        """Start again, on a new connection."""
+        """Clear the buffers, for a new connection."""
         super().reset()
         self._unread = bytearray()
 
     async def parse(self, data: bytes = b"") -> None:
-        """Parse bytes from the connection."""
+        """Parse bytes that the connection received."""
         self._unread += data
         while self._unread:
             if self.state == AWAITING_CONTROL_LINE:
@@ -82,9 +82,9 @@ class _Parser(Parser):
 
 
 def readable_line(line: bytes) -> bytes:
-    """Return a line of the server with a subject that the library can read.
+    """Return a line of the server, its subject changed so that the library can read it.
 
-    Invalid UTF-8, and blanks that the server does not count as such, become U+FFFD.
+    Invalid UTF-8, and blanks that only the library splits at, become U+FFFD.
     """
     match = None if _PLAIN.fullmatch(line) else _MESSAGE.fullmatch(line)
     if match is None:

@@ -1,4 +1,4 @@
-"""Settings of NATS: its servers, the user, and how much its stream keeps."""
+"""Settings of NATS: the servers, the user, and how much the stream keeps."""
 
 import re
 from dataclasses import dataclass, field
@@ -20,16 +20,13 @@ SUBJECTS = (
     "webhook.*",
 )
 
-# What may stand in a subject, which a user's replies come on.
+# The characters of a user's name that can be part of a subject: the user's replies arrive on it.
 _TOKEN = re.compile(r"[A-Za-z0-9_-]+", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NatsServers:
-    """The servers and the user. user: "" if none is given.
-
-    urls: without user and password.
-    """
+    """The servers and the user. urls: without user and password. user: "" if none is given."""
 
     urls: tuple[str, ...]
     user: str = ""
@@ -37,12 +34,12 @@ class NatsServers:
 
     @property
     def has_tls(self) -> bool:
-        """Whether every server is reached over TLS only."""
+        """Whether every server is reached only over TLS."""
         return all(url.startswith("tls://") for url in self.urls)
 
     @property
     def inbox_prefix(self) -> str:
-        """The subject of replies: each user has one that no other may subscribe to."""
+        """The prefix of reply subjects. No other user may subscribe to a user's prefix."""
         return f"_INBOX.{self.user}" if _TOKEN.fullmatch(self.user) else "_INBOX"
 
 
@@ -50,9 +47,9 @@ class NatsServers:
 class StreamLimits:
     """How much history the stream keeps; 0: no limit. The outboxes keep all of it.
 
-    days: older events are dropped. gigabytes: a full stream refuses new events, which wait in their
-    outboxes; it drops none, because one may be a deposit that is not booked yet. replicas: the
-    servers that keep a copy.
+    days: older events are deleted. gigabytes: a full stream refuses new events, which then wait in
+    their outboxes; it deletes no events, because one may be a deposit that is not booked yet.
+    replicas: the number of servers that keep a copy.
     """
 
     days: int = 30
@@ -61,7 +58,7 @@ class StreamLimits:
 
 
 def parse(text: str) -> NatsServers:
-    """Read `nats://user:password@a:4222,nats://b:4222`; the user is in one URL or in all.
+    """Parse `nats://user:password@a:4222,nats://b:4222`. The user is in one URL or in all URLs.
 
     Raises: ValueError: names the problem but never the text, which contains a password.
     """

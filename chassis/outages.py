@@ -1,6 +1,6 @@
-"""What an error of PostgreSQL means, by the class of its SQLSTATE.
+"""What an error of PostgreSQL means, by its SQLSTATE.
 
-Source: PostgreSQL manual, appendix A: the first two characters of an SQLSTATE are its class.
+Source: PostgreSQL manual, appendix A. The first two characters of an SQLSTATE are its class.
 """
 
 from typing import Any
@@ -12,15 +12,15 @@ class PoolBusy(Exception):
     """Every connection of the pool is in use, and none was given back in time."""
 
 
-# The connection; rolled back, may be repeated; resources; an operator or a limit; the system.
+# Connection failed; rolled back, may be repeated; no resources; operator or limit; system error.
 _CLASSES = ("08", "40", "53", "57", "58")
-# Read-only (a standby, or a primary that was told so); left idle in a transaction; a transaction
-# that took too long; a lock that was not free.
+# Read-only (a standby, or a primary set so); idle in a transaction for too long; a transaction that
+# took too long; a lock that was not free.
 _STATES = frozenset({"25006", "25P03", "25P04", "55P03"})
 _READ_ONLY = "25006"
-# The transaction did nothing, and may be tried again whole: serialisation failure and deadlock.
+# The transaction had no effect and may be repeated: serialization failure, deadlock.
 _REPEATABLE = frozenset({"40001", "40P01"})
-# A prepared statement that the server does not know, or already has.
+# The server does not know a prepared statement, or has one of that name already.
 _STATEMENTS_LOST = frozenset({"26000", "42P05"})
 _FATAL = frozenset({"FATAL", "PANIC"})
 
@@ -55,10 +55,10 @@ def is_unavailable(error: BaseException) -> bool:
 
 
 def spoils_connections(error: BaseException) -> bool:
-    """Return whether the connection, and those opened before it, must not be used again.
+    """Return whether the connection, and all connections opened before it, must not be used again.
 
-    The server ends sessions, has become read-only (another one may be the primary now), or has
-    another idea of what was prepared.
+    True if the server ends sessions, has become read-only (another server may be the primary now),
+    or disagrees about the prepared statements.
     """
     if sqlstate(error) is None:
         return is_unavailable(error) and not isinstance(error, PoolBusy)

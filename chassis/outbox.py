@@ -1,8 +1,8 @@
-"""The outbox: events written in the caller's transaction, one row for each version.
+"""The outbox: events written in the caller's transaction, one row per version of an aggregate.
 
-The table is the record and is kept; what is on the bus can be rebuilt from it. The row holds the
-finished body, so that the relay needs to know nothing. It is not written again: which events are
-published is noted beside them (`published.py`).
+The table is the record and is kept; the stream on the bus can be rebuilt from it. A row has the
+complete body, so the relay needs no other data. A row is never updated: published events are marked
+in another table (`published.py`).
 """
 
 import datetime as dt
@@ -38,7 +38,8 @@ create table {schema}.outbox (
 create index outbox_unpublished on {schema}.outbox (id) where published_at is null;
 """
 
-# The event's id is made of what this constraint names, and is unique: the wide index says it again.
+# This index is redundant: event_id, which is unique, is derived from the columns of this
+# constraint.
 DROP_WIDE_INDEX_DDL = """
 do $$
 declare
@@ -50,13 +51,13 @@ begin
 end $$;
 """
 
-# Nobody writes published_at any more, so this index has every event, as the primary key does.
+# published_at is no longer written. The index would list every event, as the primary key does.
 DROP_UNPUBLISHED_INDEX_DDL = "drop index concurrently if exists {schema}.outbox_unpublished"
 
-# The trace of the request that wrote the event; consumers continue it. Empty: none.
+# The trace of the request that wrote the event; consumers continue this trace. Empty: no trace.
 TRACE_DDL = "alter table {schema}.outbox add column trace text not null default '';"
 
-# The events of a transaction share their instant, and mostly their marketplace.
+# The events of a transaction have the same instant, so its text is cached.
 _instant = functools.lru_cache(maxsize=256)(to_milliseconds_text)
 _text = functools.lru_cache(maxsize=4096)(str)
 
@@ -64,8 +65,8 @@ _text = functools.lru_cache(maxsize=4096)(str)
 class Event(NamedTuple):
     """A fact about an aggregate.
 
-    event_type: "order.created". aggregate_id: the public spelling. version: 1..n of the aggregate,
-    without a gap. payload: JSON values by their documented camelCase names.
+    event_type: "order.created". aggregate_id: the public id. version: 1..n per aggregate, without a
+    gap. payload: JSON values by their documented camelCase names.
     """
 
     event_type: str
@@ -81,13 +82,13 @@ class Event(NamedTuple):
 
     @property
     def event_id(self) -> uuid.UUID:
-        """Return its id, which is made of what it says the next version of."""
-        # Joined here: it is quicker for a few parts that are known.
+        """Return the event's id, derived from marketplace, aggregate and version."""
+        # Joined here, because `derived_id` is slower for these few known parts.
         marketplace, kind = _text(self.marketplace_id), self.aggregate_type
         return derived_id(f"event:{marketplace}:{kind}:{self.aggregate_id}:{self.version}")
 
     def body(self, event_id: uuid.UUID) -> str:
-        """Return the JSON text that subscribers read. event_id: its own.
+        """Return the JSON text that subscribers read. event_id: the event's id.
 
         Source: reference §5.
         """
@@ -116,17 +117,18 @@ class Outbox:
     async def append(self, tx: Transaction, events: Iterable[Event]) -> None:
         """Write events in the caller's transaction.
 
-        No NOTIFY: it takes a lock on the whole database at commit, so commits would queue. The
-        relay of this process is woken by the commit, that of another looks from time to time.
+        NOTIFY is not used here: it locks the whole database at commit, so commits would queue. The
+        commit wakes the relay of this process; a relay in another process is told afterwards
+        (relay.py).
 
-        Raises: psycopg.errors.UniqueViolation: the version was written before; the transaction is
-            lost, as it must be.
+        Raises: psycopg.errors.UniqueViolation: the version exists already; the transaction is lost,
+            as it must be.
         """
         if found := list(events):
             await tx.run(INSERT, values(found, on=tx))
 
     def add(self, many: Together, events: Iterable[Event], *, on: Transaction) -> None:
-        """Write events together with other statements of a transaction, as `append` does."""
+        """Write events as `append` does, in one round trip with other statements."""
         if found := list(events):
             many.add(INSERT, values(found, on=on))
 
@@ -134,7 +136,7 @@ class Outbox:
 def values(events: Iterable[Event], *, on: Connection) -> dict[str, object]:
     """Return the parameters of INSERT for some events, by name.
 
-    on: the connection that executes INSERT; its commit wakes the relay of this process.
+    on: the connection that will execute INSERT. Its commit wakes the relay of this process.
     """
     trace = tracing.recorded()
     rows = [
@@ -169,7 +171,7 @@ _COLUMNS = Columns(
     body="text",
     trace="text",
 )
-# A part of larger statements: append a condition. Its parameters are `values`.
+# For use inside larger statements: append a condition. Its parameters are `values`.
 INSERT = f"""
 insert into outbox ({_COLUMNS.names}) select {_COLUMNS.names} from {_COLUMNS.unnested}
 """  # noqa: S608 - joined from constants of this file

@@ -1,6 +1,6 @@
-"""A pool of connections to PostgreSQL that lends only those that answer.
+"""A pool of connections to PostgreSQL that lends only connections that answer.
 
-A connection that has waited for its next use is looked at before it is lent.
+A connection that has been idle for a while is checked before it is lent.
 """
 
 import asyncio
@@ -13,9 +13,9 @@ from chassis import connections
 from chassis.connections import Connection
 from chassis.outages import PoolBusy
 
-# A connection used this recently counts as alive, unless the server has sent something since.
+# A connection used this recently counts as alive, unless the server has sent data since.
 FRESH_SECONDS = 6.0
-# A connection that nobody has needed for so long is closed.
+# A connection that was not needed for this time is closed.
 UNUSED_SECONDS = 30.0
 POOL_WAIT_SECONDS = 5
 
@@ -24,13 +24,13 @@ class Pool:
     """A pool of connections in autocommit. It lends only connections that answer."""
 
     def __init__(self, *, size: int, **how: Any) -> None:
-        """Make the pool; it connects at the first use. how: of `connect`, with its url."""
+        """Create the pool; it connects at the first use. how: the arguments of `connect`."""
         self.size = size
         self.lent = 0
         self._how = how
         self._free = asyncio.Semaphore(size)
-        # Last in, first out: the connections in use stay few, and fresh. The first has waited the
-        # longest.
+        # A stack: the most recently used connection is lent first, so few stay in use and they stay
+        # fresh. The first of the list has been idle the longest.
         self._idle: list[Connection] = []
         self._spoiled_at = 0.0
         self._is_closed = False
@@ -55,10 +55,10 @@ class Pool:
         return connection
 
     async def give_back(self, connection: Connection) -> None:
-        """Take a connection back. One with an open transaction or a query is closed.
+        """Take a connection back. It is closed if it has an open transaction or a running query.
 
-        So is the one that was not needed for the longest time, after a while: a process of the
-        server belongs to it.
+        Also closes the connection that has been idle the longest, if it was not used for
+        UNUSED_SECONDS: each connection occupies a process of the server.
         """
         self.lent -= 1
         self._free.release()
@@ -72,7 +72,7 @@ class Pool:
             await self._idle.pop(0).close()
 
     def spoil(self) -> None:
-        """Stop lending the connections that were opened before now."""
+        """Never again lend the connections that were opened before now."""
         self._spoiled_at = time.monotonic()
 
     async def close(self) -> None:

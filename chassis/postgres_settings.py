@@ -1,4 +1,4 @@
-"""Settings of PostgreSQL: a URL of one host, or of several of which one accepts writes.
+"""Settings of PostgreSQL: a URL with one host, or with several hosts of which one accepts writes.
 
 An error never repeats the refused text: it may contain a password.
 """
@@ -12,7 +12,7 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from chassis.addresses import PORT_MAX, host, is_port
 
 _POSTGRES = re.compile(r"postgres(ql)?://")
-# Words that libpq would not understand before it connects. Source: PostgreSQL manual, 34.1.2.
+# Values that libpq would refuse only when it connects. Source: PostgreSQL manual, 34.1.2.
 _WORDS: Mapping[str, frozenset[str]] = {
     "sslmode": frozenset({"disable", "allow", "prefer", "require", "verify-ca", "verify-full"}),
     "target_session_attrs": frozenset(
@@ -22,7 +22,7 @@ _WORDS: Mapping[str, frozenset[str]] = {
 
 
 def checked(text: str) -> str:
-    """Return a URL of PostgreSQL unchanged; it may name several hosts. Raises: ValueError."""
+    """Return a PostgreSQL URL unchanged. It may name several hosts. Raises: ValueError."""
     if _POSTGRES.match(text) is None:
         raise ValueError("must start with postgresql://")
     parts = _parts(text)
@@ -41,9 +41,9 @@ def checked(text: str) -> str:
 
 
 def conninfo(url: str) -> str:
-    """Return the connection string for libpq, which finds the host that accepts writes.
+    """Return libpq's connection string for a URL; libpq then finds the host that accepts writes.
 
-    A URL that sets this itself is left unchanged. url: as `checked` returns it.
+    A URL that sets target_session_attrs itself is left unchanged. url: as `checked` returns it.
     """
     parts = _parts(url)
     if "," not in parts.get("host", "") or "target_session_attrs" in parts:
@@ -52,7 +52,7 @@ def conninfo(url: str) -> str:
 
 
 def count_hosts(url: str) -> int:
-    """Return how many hosts a URL of PostgreSQL names."""
+    """Return the number of hosts in a PostgreSQL URL."""
     return _parts(url).get("host", "").count(",") + 1
 
 

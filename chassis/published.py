@@ -1,8 +1,8 @@
-"""Which events are published: the ids in the outbox's one row of `outbox_published`, as ranges.
+"""Which events are published: their ids, as ranges in the only row of `outbox_published`.
 
-An event's own row is never written again, so that it is stored once. Ids are assigned before
-commits: an id between published ones may be that of a transaction that has not committed yet. Such
-gaps are asked for events until no transaction can fill them any more; then they are closed.
+An event's own row is never updated, so it is written to disk once. Ids are assigned before the
+commit: an id between published ids may belong to a transaction that has not committed yet. Such a
+gap is checked for events until no transaction can fill it any more; then the gap is closed.
 """
 
 import datetime as dt
@@ -14,9 +14,10 @@ from dataclasses import dataclass
 from chassis.database import Connection
 
 # Run by the migrations of every schema that publishes events, after the outbox's DDL. The lock
-# waits for the transactions that write events; after it, each id below the newest one is that of an
-# event, or of none. Processes of the version before go on to mark rows by `published_at`, and need
-# its index. Where an old relay follows a new one, it publishes events again, under the same ids.
+# waits for the transactions that write events. After it, each id below the newest one belongs to a
+# committed event or to none. Processes of the previous version still mark events with
+# `published_at` and need its index. If an old relay follows a new one, it publishes events again,
+# with the same ids.
 DDL = """
 lock table {schema}.outbox in share row exclusive mode;
 create table {schema}.outbox_published (
@@ -43,25 +44,25 @@ grant update (ids) on {schema}.outbox_published to {schema};
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Seen:
-    """Gaps at a moment, by the database's clock."""
+    """The gaps at one moment, by the database's clock."""
 
     ids: str
     at: dt.datetime
 
 
 class Gaps:
-    """Closes gaps of ids that no event has."""
+    """Closes gaps: ids that belong to no event."""
 
     def __init__(self) -> None:
         self._seen: _Seen | None = None
 
     async def close(self, connection: Connection, *, below: int | None = None) -> bool:
-        """Look at the gaps, or close those that were seen at the last call, if none can be filled.
+        """Look for gaps, or close the gaps of the previous call if no transaction can fill them.
 
-        below: look at smaller ids only; above it many events may wait, which are no gaps.
-        Returns whether there may be more to do.
-        What could fill a gap is a transaction that began before the gap was seen. Its commit is
-        visible to a statement that begins when it does not run any more.
+        below: only consider smaller ids; above it, events may wait to be published, which are not
+        gaps. Returns whether another call may have work. Only a transaction that began before the
+        gap was seen can fill it. Once such a transaction has ended, a later statement sees its
+        commit.
         """
         if self._seen is None:
             row = await connection.fetchrow(_LOOK, {"below": below})
@@ -79,9 +80,9 @@ class Gaps:
 async def waiting(
     connection: Connection, *, limit: int, done: Collection[int] = ()
 ) -> Sequence[tuple[object, ...]]:
-    """Return events that are not published, by id: what the relay sends of each.
+    """Return unpublished events by id, with the columns that the relay sends.
 
-    done: events that are published, which is noted in the same statement.
+    done: ids of published events; the same statement marks them first.
     """
     if not done:
         return await connection.fetch(_waiting(limit))
@@ -89,7 +90,7 @@ async def waiting(
 
 
 async def oldest(connection: Connection, marketplace_id: uuid.UUID) -> dt.datetime | None:
-    """Return when a marketplace's oldest event occurred that is not published; None: none waits."""
+    """Return when the oldest unpublished event of a marketplace occurred; None: there is none."""
     found: dt.datetime | None = await connection.fetchval(
         _OLDEST, {"marketplace_id": marketplace_id}
     )
@@ -97,13 +98,13 @@ async def oldest(connection: Connection, marketplace_id: uuid.UUID) -> dt.dateti
 
 
 async def mark(connection: Connection, ids: Collection[int]) -> None:
-    """Note that events are published."""
+    """Mark events as published."""
     if ids:
         await connection.run(_MARK, {"ids": _ranges(ids)})
 
 
 def _ranges(ids: Collection[int]) -> str:
-    """Spell ids as an int8multirange: as an array, PostgreSQL would plan for each one anew."""
+    """Encode ids as an int8multirange; for an array, PostgreSQL would plan each execution anew."""
     return "{" + ",".join(f"[{each},{each + 1})" for each in ids) + "}"
 
 
@@ -111,10 +112,10 @@ def _ranges(ids: Collection[int]) -> str:
 def _waiting(
     limit: int, first: str = "with published as (select ids from outbox_published)"
 ) -> str:
-    """Return the statement of `waiting`. Its limit is a constant, so that it is planned once.
+    """Return the statement of `waiting`. The limit is a constant, so the statement is planned once.
 
-    With a parameter, PostgreSQL plans it for each look, which takes longer than the look.
-    first: what gives the ids that are published.
+    With the limit as a parameter, PostgreSQL plans each execution anew, which takes longer than
+    executing it. first: a common table expression that returns the published ids.
     """
     return f"""
 {first}
@@ -134,7 +135,7 @@ order by o.id limit {limit}
 """  # noqa: S608 - a number
 
 
-# Not by the view: ordered by id, PostgreSQL would read every event from the first one on.
+# The view is not used: ordered by id, PostgreSQL would then read every event from the first one on.
 _OLDEST = """
 select o.occurred_at
 from outbox_published p
@@ -149,14 +150,14 @@ order by o.id limit 1
 """
 _MARK = "update outbox_published set ids = ids + %(ids)s::int8multirange"
 _MARKED = f"with published as ({_MARK} returning ids)"
-# The clock is read after the statement's snapshot was taken.
+# clock_timestamp() is evaluated after the statement's snapshot was taken.
 _LOOK = """
 select (int8multirange(int8range(0, coalesce(
            %(below)s::bigint, (select coalesce(max(id), 0) + 1 from outbox)))) - ids)::text,
        clock_timestamp()
 from outbox_published
 """
-# Events are written by this role alone. Where the server does not track activities, this is false.
+# Only this role writes events. If the server does not track activities, the result is false.
 _IS_OLDER_ENDED = """
 select count(*) filter (where pid = pg_backend_pid() and xact_start is not null) = 1
    and count(*) filter (where pid <> pg_backend_pid() and xact_start <= %(at)s) = 0

@@ -1,7 +1,8 @@
-"""Rebuild the stream from the outbox tables: `python -m chassis.rebuild`, as an admin of both.
+"""Rebuild the stream from the outboxes: `python -m chassis.rebuild`, as database and NATS admin.
 
-For a stream that was lost or rolled back. Relays are stopped meanwhile, so that the events of each
-aggregate keep their order. Services go on, and consumers skip events that they have handled.
+Use it for a stream that was lost or rolled back. The relays are stopped meanwhile, so the events of
+each aggregate keep their order. Services continue, and consumers skip events that they have
+handled.
 """
 
 import asyncio
@@ -22,7 +23,7 @@ from chassis.nats_settings import STREAM, StreamLimits
 from chassis.settings import StreamSettings, load, read
 
 SCHEMAS = ("orders", "ledger", "escrow", "disputes", "webhooks")
-# By then the last messages of the ended relays have arrived.
+# After this time the last messages of the stopped relays have arrived.
 SETTLE_SECONDS = 1.0
 LOCK_SECONDS = 30
 Connection = psycopg.AsyncConnection[tuple[object, ...]]
@@ -36,13 +37,12 @@ async def rebuild(
     schemas: Sequence[str] = SCHEMAS,
     limits: StreamLimits = StreamLimits(),  # noqa: B008 - frozen
 ) -> int:
-    """Wipe the stream and note every event of every schema as unpublished; returns how many.
+    """Empty the stream and mark all events of all schemas as unpublished; returns their number.
 
-    nats_url: of an administrator of the stream. limits: of the new one.
-    authority: of the servers' certificates; None: the system's.
-    The relays publish them when this returns.
-    Raises: psycopg.Error, nats errors, OSError, TimeoutError: nothing was wiped, or the relays
-    publish the marked events; calling again is safe.
+    The relays publish the events after this returns. nats_url: with an administrator of the stream.
+    limits: of the new stream. authority: of the servers' certificates; None: the system's.
+    Raises: psycopg.Error, nats errors, OSError, TimeoutError: either nothing was wiped, or the
+        relays publish the marked events; calling it again is safe.
     """
     bus = Bus(url=nats_url, name="rebuild", limits=limits, authority=authority)
     try:
@@ -56,7 +56,7 @@ async def rebuild(
 
 
 async def _hold_relay(held: AsyncExitStack, database_url: str, schema: str) -> Connection:
-    """End the relay's session and take its lock; the next relay waits for it."""
+    """End the session of the leading relay and take its lock; the next relay then waits for it."""
     connection = await psycopg.AsyncConnection.connect(database_url, autocommit=True)
     await held.enter_async_context(connection)
     await connection.execute(sql.SQL("set search_path to {}").format(sql.Identifier(schema)))
@@ -76,26 +76,27 @@ async def _take(connection: Connection, schema: str) -> bool:
 
 
 async def _wipe(bus: Bus) -> None:
-    """Replace the stream by an empty one, which begins where no stream before it ended.
+    """Replace the stream by an empty one whose sequence starts above all sequences used before.
 
-    A reader comes back with the sequence and id of its last event. Events come in another order
-    now: if that one had its old place, the reader would miss what was moved before it.
+    A reader resumes after the sequence of its last event. The events are published in another order
+    now. If sequences were used again, the reader would miss events that now come earlier.
     """
     context = await _stream(bus)
     last = (await context.stream_info(STREAM)).state.last_seq
     with suppress(NotFoundError):
         await context.delete_stream(STREAM)
-    # A service may make it first, as it does at its start. No relay can publish yet.
+    # A service may create the stream first, when it starts. No relay can publish yet.
     context = await _stream(bus)
-    # The clock stands for streams that were lost: none had a thousand events a second since 1970.
+    # Milliseconds since 1970 exceed the sequence of any lost stream: none had 1,000 events a
+    # second.
     await context.purge_stream(STREAM, seq=max(last + 1, round(time.time() * 1000)))
 
 
 async def _stream(bus: Bus) -> JetStreamContext:
-    """Make the stream if it is missing.
+    """Create the stream if it is missing; retries for LOCK_SECONDS.
 
-    The server makes none while it removes the files of the one before, and while a service's call
-    makes it too.
+    The server refuses while it still removes the old stream's files, and while a service creates
+    the stream at the same time.
     """
     async with asyncio.timeout(LOCK_SECONDS):
         while True:
@@ -106,7 +107,7 @@ async def _stream(bus: Bus) -> JetStreamContext:
 
 
 async def _mark(connection: Connection) -> int:
-    # The version before has marked each event's own row.
+    # The previous version marked each event in its own row.
     await connection.execute("update outbox set published_at = null where published_at is not null")
     await connection.execute("update outbox_published set ids = '{}'")
     cursor = await connection.execute("select count(*) from outbox")
@@ -114,7 +115,7 @@ async def _mark(connection: Connection) -> int:
     return int(str(row[0])) if row else 0
 
 
-# pg_locks shows the two numbers of an advisory lock as unsigned.
+# pg_locks shows the two keys of an advisory lock as unsigned numbers.
 _END_HOLDER = """
 select pg_terminate_backend(pid) from pg_locks
 where locktype = 'advisory' and granted and pid <> pg_backend_pid()

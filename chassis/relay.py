@@ -1,12 +1,12 @@
-"""Relay: outbox → bus. One relay of a schema publishes at a time, in the order of ids.
+"""Relay: outbox → bus. One relay per schema publishes at a time, in the order of ids.
 
-Events are selected by what is noted of each (`published.py`) and never by a cursor: ids are
-assigned before commits, and a cursor would skip late ones. The next version of an aggregate is sent
-when the one before is acknowledged.
+Events are selected by their published marks (`published.py`), never by a cursor: ids are assigned
+before the commit, so a cursor would skip events that commit late. The next version of an aggregate
+is sent only after the previous version is acknowledged.
 
-A commit of this process wakes its relay. A process whose relay does not lead notifies the one that
-does, after its commit. Nothing else polls, but for a look from time to time, which finds the events
-of a process that died between its commit and its word.
+A commit wakes the relay of its own process. If another process leads, the process notifies that
+leader after the commit. Besides, the relay looks every SELDOM_SECONDS: it then finds the events of
+a process that died between its commit and its notification.
 """
 
 import asyncio
@@ -28,26 +28,26 @@ from chassis.telemetry import logger
 from kernel.errors import Unavailable
 from kernel.ids import to_public
 
-# Connections beside the pool.
+# Connections that the relay uses outside the pool.
 CONNECTIONS = 1
 BATCH = 256
-# Between two looks for events, so that those of a busy service are published together.
+# The pause between two looks, so that a busy service's events are published in batches.
 TOGETHER_SECONDS = 0.01
-# For so long it is not noted what was published: a look for the next events notes it, too.
+# Published events are marked after this time, or by the next look if it comes sooner.
 NOTE_SECONDS = 0.05
-# Between two looks that nothing asked for. Each is the heartbeat of the lock's session, too.
+# The pause between two looks without a wake-up. Each look is also the heartbeat of the lock.
 SELDOM_SECONDS = 4.0
-# Between two words to the relay that leads.
+# The pause between two notifications to the leading relay.
 WORD_SECONDS = 0.02
 AWAY_SECONDS = 0.5
-# Between two looks at gaps of ids.
+# The pause between two checks for gaps of ids.
 GAPS_SECONDS = 10.0
 log = logger()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Row:
-    """One unpublished event. aggregate: marketplace, type and id; body: the JSON text."""
+    """One unpublished event. aggregate: marketplace, type and id. message: as it is published."""
 
     id: int
     aggregate: tuple[object, ...]
@@ -55,9 +55,9 @@ class Row:
 
 
 async def run(*, database: Database, bus: Bus, signer: EventSigner | None = None) -> None:
-    """Publish the schema's events until cancelled; survives outages of the database and the bus.
+    """Publish the schema's events until cancelled. Survives outages of the database and the bus.
 
-    signer: signs each event when it is published, so that a rebuild needs no keys.
+    signer: signs each event when it is published, so a rebuild needs no keys.
     """
     while True:
         try:
@@ -76,8 +76,8 @@ async def _lead(database: Database, bus: Bus, signer: EventSigner | None) -> Non
             told = database.told
             connection.on_news = told.set
             await connection.run(f"listen {_channel(database)}")
-            # What is noted need not be on the disk at once: an event of which the note is lost is
-            # sent again, and the server knows its id.
+            # Marks need not be on disk at once: an event whose mark is lost is sent again, and the
+            # server drops the duplicate by its id.
             await connection.run("set synchronous_commit to off")
             await _relay(connection, context, database, signer)
     finally:
@@ -91,12 +91,12 @@ async def _relay(
     database: Database,
     signer: EventSigner | None,
 ) -> None:
-    """Publish until cancelled. The notes of what was published follow a moment later."""
+    """Publish until cancelled. Published events are marked a moment later."""
     told, done = database.told, list[int]()
     gaps, may_have_gaps, looked_for_gaps_at = Gaps(), True, time.monotonic()
     try:
         while True:
-            # Before the look: what is told during it asks for another one.
+            # Cleared before the look: a wake-up during the look then causes another look.
             told.clear()
             looked_at = time.monotonic()
             rows, done = await _unpublished(connection, database.schema, signer, done), []
@@ -113,14 +113,14 @@ async def _relay(
                 await _is_told(told, seconds=SELDOM_SECONDS)
             await asyncio.sleep(looked_at + TOGETHER_SECONDS - time.monotonic())
     except asyncio.CancelledError:
-        # Without the note they are sent again, and the server knows their ids.
+        # Events that stay unmarked are sent again; the server drops the duplicates by their ids.
         with contextlib.suppress(Exception):
             await published.mark(connection, done)
         raise
 
 
 async def _is_told(told: asyncio.Event, *, seconds: float) -> bool:
-    """Wait for word of events, at most so long; returns whether there was one."""
+    """Wait for a wake-up, at most this long; returns whether there was one."""
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(seconds):
             await told.wait()
@@ -128,15 +128,15 @@ async def _is_told(told: asyncio.Event, *, seconds: float) -> bool:
 
 
 async def _tell_leader(database: Database) -> None:
-    """Notify the relay that leads of this process's events, until cancelled.
+    """Notify the leading relay of this process's events, until cancelled.
 
-    In a transaction of its own: one with a notification waits for all others that have one, while
-    it is committed. This one writes nothing, so it does not wait for the disk.
+    Each notification has its own transaction, because transactions with a notification commit one
+    after another. This transaction writes nothing, so its commit does not wait for the disk.
     """
     while True:
         await database.told.wait()
         database.told.clear()
-        # Where it cannot be told, it looks by itself.
+        # If the notification fails, the leading relay finds the events at its next look.
         with contextlib.suppress(Unavailable):
             async with database.statement() as connection:
                 await connection.fetchrow(_NOTIFY, (_channel(database),))
@@ -144,14 +144,14 @@ async def _tell_leader(database: Database) -> None:
 
 
 def _channel(database: Database) -> str:
-    """Return the name of the notifications about a schema's events."""
+    """Return the name of the notification channel for a schema's events."""
     return f"outbox_{database.schema}"
 
 
 async def _unpublished(
     connection: Connection, schema: str, signer: EventSigner | None, done: Collection[int]
 ) -> list[Row]:
-    """Read the events that are to be published. done: those of which this is to be noted first."""
+    """Read the events to publish. done: ids to mark as published first."""
     rows = await published.waiting(connection, limit=BATCH, done=done)
     return [_row(schema, values, signer) for values in rows]
 
@@ -161,7 +161,7 @@ async def _publish(
     context: JetStreamContext,
     rows: Sequence[Row],
 ) -> list[int]:
-    """Publish events; returns those of which it is still to be noted."""
+    """Publish events; returns the ids that must still be marked as published."""
     done = list[int]()
     for wave in waves(rows):
         await published.mark(connection, done)
@@ -174,7 +174,7 @@ async def _publish(
 
 
 def waves(rows: Iterable[Row]) -> list[list[Row]]:
-    """Split rows so that each wave holds at most one event of an aggregate, in order."""
+    """Split rows into waves, in order. A wave has at most one event of each aggregate."""
     result: list[list[Row]] = []
     depth: dict[tuple[object, ...], int] = {}
     for row in rows:

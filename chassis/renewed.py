@@ -1,7 +1,7 @@
-"""A channel that follows a renewed certificate: gRPC's own channel keeps its first one.
+"""A channel that follows a renewed certificate; gRPC's own channel always keeps its first one.
 
-Stubs are made once. Each call uses a channel with the newest certificate; the previous one is
-closed when its calls have ended.
+Stubs are created once. Each call uses a channel with the newest certificate. A replaced channel is
+closed after its calls have ended.
 """
 
 import asyncio
@@ -14,14 +14,14 @@ import grpc
 from chassis.telemetry import logger
 from chassis.tls import Certificates, Material
 
-# The time for the calls of a replaced channel to end: longer than any deadline.
+# A replaced channel is closed after this time, which is longer than any deadline.
 RETIRING_SECONDS = 120.0
 Open = Callable[[Material], grpc.aio.Channel]
 log = logger()
 
 
 class RenewedChannel(grpc.aio.Channel):
-    """Opens a new channel for each new certificate of its files."""
+    """Opens a new channel whenever the certificate files change."""
 
     def __init__(self, *, own: Certificates, open_with: Open) -> None:
         """Open the first channel, with `open_with`. Needs the running loop."""
@@ -32,7 +32,7 @@ class RenewedChannel(grpc.aio.Channel):
         self._retiring: set[asyncio.Task[None]] = set()
 
     def newest(self) -> grpc.aio.Channel:
-        """Return the channel for the current certificate."""
+        """Return the channel with the current certificate."""
         material = self._own.current()
         if material is not self._material:
             old, self._channel = self._channel, self._open_with(material)
@@ -44,7 +44,7 @@ class RenewedChannel(grpc.aio.Channel):
         return self._channel
 
     async def close(self, grace: float | None = None) -> None:
-        """Close the channel and the replaced ones."""
+        """Close the current channel and the replaced ones."""
         for task in self._retiring:
             task.cancel()
         await asyncio.gather(*self._retiring, return_exceptions=True)
@@ -66,7 +66,7 @@ class RenewedChannel(grpc.aio.Channel):
         return self.newest().get_state(try_to_connect)
 
     async def wait_for_state_change(self, last_observed_state: grpc.ChannelConnectivity) -> None:
-        """Wait until the newest channel is in another state."""
+        """Wait until the newest channel has another state."""
         await self.newest().wait_for_state_change(last_observed_state)
 
     async def channel_ready(self) -> None:
@@ -74,19 +74,19 @@ class RenewedChannel(grpc.aio.Channel):
         await self.newest().channel_ready()
 
     def unary_unary(self, *given: Any, **named: Any) -> Any:
-        """Make a method of one request and one answer."""
+        """Return a callable for a method with one request and one response."""
         return self._method("unary_unary", given, named)
 
     def unary_stream(self, *given: Any, **named: Any) -> Any:
-        """Make a method of one request and many answers."""
+        """Return a callable for a method with one request and many responses."""
         return self._method("unary_stream", given, named)
 
     def stream_unary(self, *given: Any, **named: Any) -> Any:
-        """Make a method of many requests and one answer."""
+        """Return a callable for a method with many requests and one response."""
         return self._method("stream_unary", given, named)
 
     def stream_stream(self, *given: Any, **named: Any) -> Any:
-        """Make a method of many requests and many answers."""
+        """Return a callable for a method with many requests and many responses."""
         return self._method("stream_stream", given, named)
 
     def _method(self, kind: str, given: Any, named: Any) -> Callable[..., Any]:

@@ -1,4 +1,7 @@
-"""Run a service: server, background loops, signals. SIGTERM ends it gracefully with exit code 0."""
+"""Run a service: server, background loops, signals.
+
+SIGTERM stops it gracefully with exit code 0.
+"""
 
 import asyncio
 import signal
@@ -22,27 +25,27 @@ from chassis.telemetry import logger
 from chassis.watch import Watch
 
 RESTART_SECONDS = 1.0
-# The share of the grace for calls in flight; the rest is for the steps after them.
+# The share of the grace period for calls in flight. The rest is for the steps after them.
 CALLS_SHARE = 2 / 3
 LEAST_CLOSE_SECONDS = 1.0
-# A background loop that has not ended is cancelled again after this long. It may give leases back.
+# A background loop that has not ended is cancelled again after this time. It may give leases back.
 CANCEL_SECONDS = 2.0
 CLOCK_WRONG = "The clock of this service is wrong"
 Loop = Callable[[], Awaitable[None]]
-# The signals that ask a process to end.
+# The signals that stop a process.
 ENDING = (signal.SIGTERM, signal.SIGINT)
 log = logger()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class App:
-    """An assembled service: app.py of each service returns one.
+    """An assembled service; build() in a service's app.py returns it.
 
-    measures: the service's own gauges, which queries fill.
-    background: name → coroutine function that runs until cancelled. before_ready: must succeed once
-    before the service is ready; it may wait, and is retried if it fails. stop_waiting: answers all
-    waiting callers at once, with the current state. close: closed last, in this order. signer:
-    signs the service's events, if their readers require it.
+    measures: the service's own gauges, which queries fill. background: name → coroutine function
+    that runs until cancelled. before_ready: functions that must each succeed once before the
+    service is ready; they may wait, and are retried after a failure. stop_waiting: functions that
+    answer all waiting callers at once, with the current state. close: functions called last, in
+    this order. signer: signs the service's events, if their readers require it.
     """
 
     name: str
@@ -80,7 +83,7 @@ async def _run(build: Callable[[], Awaitable[App]]) -> None:
         with scraped, app.settings.traced(app.name):
             await serve(app, stopping)
     finally:
-        # A second signal changes nothing: the process is already stopping.
+        # Ignore further signals: the process is already stopping.
         for number in ENDING:
             loop.remove_signal_handler(number)
             signal.signal(number, signal.SIG_IGN)
@@ -117,7 +120,7 @@ async def serve(app: App, stopping: asyncio.Event) -> None:
 
 
 class _Readiness:
-    """Keeps the health status current: the database accepts writes, clock and schema are right."""
+    """Keeps the health status current: database writable, clock right, schema new enough."""
 
     def __init__(self, app: App, server: Server, watch: Watch) -> None:
         self._app = app
@@ -145,7 +148,7 @@ class _Readiness:
             self._is_ready = is_ready
 
     async def _is_prepared(self) -> bool:
-        """Run before_ready once; a failure is logged, and retried at the next look."""
+        """Run before_ready once. A failure is logged, and retried at the next look."""
         while self._steps:
             try:
                 await self._steps[0]()
@@ -158,7 +161,7 @@ class _Readiness:
 
 
 async def _keep(name: str, loop: Loop) -> None:
-    """Run a background loop again when it fails or ends; its error is logged."""
+    """Run a background loop again whenever it fails or returns. Its error is logged."""
     while True:
         try:
             await loop()
@@ -180,7 +183,7 @@ async def _stop(app: App, server: Server, tasks: Sequence[asyncio.Task[None]]) -
         async with asyncio.timeout(max(until - clock(), LEAST_CLOSE_SECONDS)):
             await _close(app, tasks)
     except TimeoutError:
-        # The next process finishes the rest: nothing depends on an orderly end.
+        # The next process completes the rest; no guarantee depends on an orderly stop.
         log.warning("service.cut_short")
     log.info("service.stopped")
 
@@ -188,7 +191,7 @@ async def _stop(app: App, server: Server, tasks: Sequence[asyncio.Task[None]]) -
 async def _close(app: App, tasks: Sequence[asyncio.Task[None]]) -> None:
     waiting = set(tasks)
     while waiting:
-        # Again: `asyncio.wait_for` swallows a cancellation that arrives together with its result.
+        # Repeated, because `asyncio.wait_for` loses a cancellation that arrives with its result.
         # Source: https://github.com/python/cpython/issues/86296.
         for task in waiting:
             task.cancel()

@@ -1,4 +1,4 @@
-"""The gRPC server: health, reflection, graceful stop, limits on what a client may send."""
+"""The gRPC server: health checks, reflection, graceful stop, limits on what a client may send."""
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
@@ -17,21 +17,21 @@ from chassis.tls import Certificates, server_credentials
 
 SERVING = health_pb2.HealthCheckResponse.SERVING
 NOT_SERVING = health_pb2.HealthCheckResponse.NOT_SERVING
-# The name of the liveness check, which never depends on the database or the bus.
+# The name of the liveness check. It never depends on the database or the bus.
 LIVENESS = "liveness"
 MAX_MESSAGE_BYTES = 1024 * 1024
 # The default limit of concurrent calls.
 CALLS_MAX = 1000
 WALL, HEALTH_CALLS = 2, 100
-# The work of disconnected clients may take this long, whatever remains of the grace.
+# The work of disconnected clients may take at least this long, even if the grace period is over.
 LEAST_DRAIN_SECONDS = 1.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Binding:
-    """A servicer, the function that adds it, and the rights to its methods.
+    """A servicer, the generated function that adds it, and the access rights of its methods.
 
-    descriptor: the service's descriptor; access: method name ("CreateOrder") → right.
+    descriptor: the service's descriptor. access: method name ("CreateOrder") → right.
     """
 
     servicer: Any
@@ -53,10 +53,10 @@ class Server:
         own: Certificates | None = None,
         also: Sequence[Binding] = (),
     ) -> None:
-        """Build the server; it listens after `start`. also: what it serves beside its own.
+        """Build the server; `start` makes it listen.
 
-        calls_max: the limit of concurrent calls. own: its certificate; it then serves only over
-        TLS, and only clients with a certificate. None: without TLS.
+        also: other bindings to serve. calls_max: the limit of concurrent calls. own: the server's
+        certificate: it serves only over TLS, and only clients with a certificate. None: no TLS.
         """
         self._own = own
         self.name: str = binding.descriptor.full_name
@@ -75,8 +75,8 @@ class Server:
         self._server = grpc.aio.server(
             interceptors=[self._interceptor],
             options=_OPTIONS,
-            # A second limit behind the interceptor's: it also counts health checks, and calls
-            # whose request has not arrived yet.
+            # A second limit above the interceptor's. It also counts health checks, and calls whose
+            # request has not arrived yet.
             maximum_concurrent_rpcs=WALL * calls_max + HEALTH_CALLS,
         )
         for each in served.values():
@@ -89,7 +89,7 @@ class Server:
             reflection.enable_server_reflection(names, self._server)
 
     async def start(self, *, host: str, port: int) -> int:
-        """Listen, alive but not ready; returns the port. Raises: OSError: it is taken.
+        """Listen, alive but not ready; returns the port. Raises: OSError: the port is taken.
 
         host: a name or an address, IPv6 without brackets.
         """
@@ -100,9 +100,9 @@ class Server:
         return bound
 
     async def start_probes(self, *, host: str, port: int) -> int:
-        """Answer only health checks on another port, without TLS.
+        """Answer only health checks on another port, without TLS; returns the port.
 
-        A kubelet cannot show a certificate. Returns the port. Raises: OSError: it is taken.
+        A kubelet cannot present a certificate. Raises: OSError: the port is taken.
         """
         self._probed = grpc.aio.server(options=_OPTIONS, maximum_concurrent_rpcs=HEALTH_CALLS)
         health_pb2_grpc.add_HealthServicer_to_server(self._health, self._probed)
@@ -111,19 +111,19 @@ class Server:
         return bound
 
     async def set_ready(self, *, ready: bool) -> None:
-        """Set the answer of the readiness check."""
+        """Set the result of the readiness check."""
         status = SERVING if ready else NOT_SERVING
         await self._health.set("", status)
         await self._health.set(self.name, status)
 
     def refuse_calls(self, why: str) -> None:
-        """Refuse every call but health checks as Unavailable; empty: serve again."""
+        """Refuse every call except health checks as Unavailable; an empty text: serve again."""
         self._interceptor.refusal = why
 
     async def stop(self, *, grace_seconds: float) -> None:
         """Refuse new calls; wait for calls in flight and for the work of disconnected clients.
 
-        Calls that take longer are cancelled: every change can be retried.
+        Calls that take longer than the grace period are cancelled. Every change can be retried.
         """
         clock = asyncio.get_running_loop().time
         until = clock() + grace_seconds
@@ -135,21 +135,21 @@ class Server:
 
 
 class _FoundByName:
-    """A server to add methods to, which looks a call's method up when the call is there.
+    """Passes generic handlers to a gRPC server, which then resolves methods by name at each call.
 
-    gRPC waits for the next call of each registered method on its own: at every call, it goes
-    through all of them.
+    Registered methods are slower: gRPC waits for calls of each registered method separately, and
+    checks all of them at every call.
     """
 
     def __init__(self, server: grpc.aio.Server) -> None:
         self.add_generic_rpc_handlers = server.add_generic_rpc_handlers
 
     def add_registered_method_handlers(self, *_: object) -> None:
-        """Register nothing: the generic handlers have the same methods."""
+        """Do nothing: the generic handlers have the same methods."""
 
 
 def _listen(server: grpc.aio.Server, place: str, *, own: Certificates | None) -> int:
-    """Listen on a port. Raises: OSError: it is taken."""
+    """Listen on a port. Raises: OSError: the port is taken."""
     try:
         if own is None:
             return server.add_insecure_port(place)
@@ -161,16 +161,16 @@ def _listen(server: grpc.aio.Server, place: str, *, own: Certificates | None) ->
 _OPTIONS = [
     ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES),
     ("grpc.max_concurrent_streams", 1000),
-    # A port taken by another server must be an error, not a silent sharing of calls.
+    # If another server uses the port, report an error. Otherwise the two would share the calls.
     ("grpc.so_reuseport", 0),
     # Clients with round_robin find new replicas only when a connection ends.
     ("grpc.max_connection_age_ms", 600_000),
     ("grpc.max_connection_age_grace_ms", 60_000),
-    # Clients may ping as often as they are configured to, without being disconnected.
+    # Clients may ping at any interval that they are configured with, without being disconnected.
     ("grpc.keepalive_permit_without_calls", 1),
     ("grpc.http2.min_recv_ping_interval_without_data_ms", 500),
     ("grpc.http2.max_ping_strikes", 0),
-    # The server pings too: the streams of a vanished client must end.
+    # The server pings clients too, so that the streams of a vanished client end.
     ("grpc.keepalive_time_ms", 10_000),
     ("grpc.keepalive_timeout_ms", 5_000),
     ("grpc.http2.ping_timeout_ms", 5_000),

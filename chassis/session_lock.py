@@ -1,8 +1,8 @@
-"""A lock that one process holds among all, by a session of PostgreSQL with a heartbeat.
+"""A lock that one process of all replicas holds: a PostgreSQL session lock with a heartbeat.
 
-If the holder vanishes, is paused, or loses its network, the heartbeat stops: the server ends its
-session and releases the lock. A holder that cannot reach its session stops its work under the lock,
-before the server lets another process begin.
+If the holder vanishes, is paused, or loses its network, the heartbeat stops; the server then ends
+the session and releases the lock. A holder that cannot reach its session stops its work under the
+lock before the server gives the lock to another process.
 """
 
 import asyncio
@@ -14,9 +14,8 @@ from chassis.database import Connection, Database
 from kernel.errors import Unavailable
 
 ASK_SECONDS = 0.5
-# The pause between heartbeats, as a share of the silence after which the other side counts as gone.
-# An answer may take half of that silence, and the server waits for one and a half: the holder ends
-# first.
+# The pause between heartbeats, as a share of silence_seconds. An answer may take half of
+# silence_seconds, and the server waits for one and a half times as long. The holder stops first.
 BEAT_SHARE = 0.45
 
 
@@ -24,8 +23,8 @@ BEAT_SHARE = 0.45
 async def only_one(database: Database, *, kind: str, name: str) -> AsyncIterator[Connection]:
     """Run the block in one process at a time; the others wait. Yields the lock's connection.
 
-    The block is cancelled when the session is lost. Raises: Unavailable: it was lost, or could not
-    be opened.
+    The block is cancelled when the session is lost. Raises: Unavailable: the session was lost, or
+    could not be opened.
     """
     silence = database.silence_seconds
     async with database.dedicated(idle_seconds=1.5 * silence) as connection:
@@ -52,7 +51,10 @@ async def _is_taken(connection: Connection, kind: str, name: str) -> bool:
 
 
 async def _beat(connection: Connection, seconds: float, held: asyncio.Timeout) -> None:
-    """Send the heartbeat until it fails; then cancel the block. Any other statement is one, too."""
+    """Send heartbeats until one fails; then cancel the block.
+
+    Any statement counts as a heartbeat.
+    """
     try:
         while True:
             silent = time.monotonic() - connection.used

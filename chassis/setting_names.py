@@ -1,7 +1,7 @@
 """Finds misspelled settings in an environment.
 
-An environment has many variables of other programs, so a name is refused only if it is nearly one
-of ours, or belongs to a family of names that only we use.
+An environment has many variables of other programs. A name is therefore refused only if it nearly
+matches one of our settings, or belongs to a family of names that only our programs use.
 """
 
 import re
@@ -13,20 +13,20 @@ _LINK = re.compile(
     r"\w+_SERVICE_(HOST|PORT)(_\w+)?|\w+_PORT_\d+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?", re.ASCII
 )
 _LINK_URL = re.compile(r"(tcp|udp|sctp)://")
-# Families that other tools use too: of these, only a misspelling is refused.
+# Families that other tools use too: of these, only a near match is refused.
 _SHARED = frozenset({"API", "GRPC", "NATS", "OTEL", "STELLAR", "VAULT"})
-# Other programs get a program's `<PROGRAM>_ADDRESS`; it is not a setting of its own.
+# Names that other programs read to reach a program, such as `LEDGER_ADDRESS`: not its own settings.
 _TOLD = ("_ADDRESS", "_DATABASE_URL", "_NATS_URL", "_EVENT_KEYS")
-# OpenSSL's own, which resemble ours.
+# OpenSSL's own variables, which nearly match our settings.
 _OPENSSL = frozenset({"SSL_CERT_FILE", "SSL_CERT_DIR"})
-# Short names resemble too many words. Longer ones are compared with one or two typos.
+# Short names match too many words, so typos are not searched in them. Longer names allow 1 or 2.
 _SHORT, _LONG = 7, 10
-# A family is the first words of a name.
+# A family is given by the first words of a name.
 _FAMILY_WORDS = 2
 
 
 class Unknown(NamedTuple):
-    """A name that is not a setting. meant: the setting that it resembles, or ""."""
+    """A name that is not a setting. meant: the setting that it nearly matches, or ""."""
 
     name: str
     meant: str
@@ -41,9 +41,9 @@ def is_service_link(name: str, value: str) -> bool:
 def unknown(
     environment: Mapping[str, str], *, programs: Collection[str], known: Collection[str]
 ) -> Unknown | None:
-    """Return the first name that is meant for these programs but unknown to them.
+    """Return the first variable that is meant for these programs but unknown to them; else None.
 
-    known: names in upper case. Variables are read whatever their case.
+    known: names in upper case. Variable names are compared regardless of case.
     """
     for given in sorted(environment):
         name = given.upper()
@@ -74,7 +74,7 @@ def _meant(name: str, known: Collection[str]) -> str:
 
 
 def _is_near(name: str, other: str, slips: int) -> bool:
-    """Tell whether two names differ by at most this many typos.
+    """Return whether two names differ by at most this many typos.
 
     A typo is an added, missing, replaced or swapped letter (Damerau 1964).
     """

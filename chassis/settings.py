@@ -1,4 +1,4 @@
-"""Settings: the environment, read once, into a frozen value. A wrong setting stops the start.
+"""Settings: the environment, read once, into a frozen value. An invalid setting stops the start.
 
 This is the only file of the chassis that reads the environment.
 """
@@ -80,11 +80,11 @@ class MigrationSettings(BaseSettings):
 
 
 class StreamSettings(BaseSettings):
-    """How much the stream of events keeps, for the programs that make it or set its limits."""
+    """How much the stream of events keeps; for the programs that create it or set its limits."""
 
     model_config = SettingsConfigDict(frozen=True, extra="ignore")
 
-    # How long events are kept, and how many bytes of them; 0: no limit.
+    # The limits of age (days) and size (gigabytes); 0: no limit.
     stream_days_max: Annotated[int, Field(ge=0, le=3650)] = 30
     stream_gigabytes_max: Annotated[int, Field(ge=0, le=100_000)] = 0
     # Servers of a cluster that keep a copy. Source: JetStream allows five at most.
@@ -92,7 +92,7 @@ class StreamSettings(BaseSettings):
 
     @property
     def stream_limits(self) -> StreamLimits:
-        """The same, for the bus."""
+        """The same limits, as the bus takes them."""
         return StreamLimits(
             days=self.stream_days_max,
             gigabytes=self.stream_gigabytes_max,
@@ -101,12 +101,12 @@ class StreamSettings(BaseSettings):
 
 
 class CallerSettings(BaseSettings):
-    """The settings of a program that calls services: its own key, which identifies it."""
+    """The settings of a program that calls services: its own key, which proves its identity."""
 
     model_config = SettingsConfigDict(frozen=True, extra="ignore")
 
     identity_key: PrivateKey | None = None
-    # The same in a file, which is reloaded when it changes.
+    # The same key in a file, which is reloaded when it changes.
     identity_key_file: KeyPath | None = None
 
     @pydantic.model_validator(mode="after")
@@ -126,17 +126,17 @@ class CallerSettings(BaseSettings):
 
 
 class TlsSettings(BaseSettings):
-    """A program's certificate, its key, and the authority of the others. All three, or none."""
+    """A program's certificate and key, and the authority of its peers: all three, or none."""
 
     model_config = SettingsConfigDict(frozen=True, extra="ignore")
 
     env: Literal["dev", "prod"] = "dev"
-    # PEM; each is reloaded when it changes.
+    # PEM files; each is reloaded when it changes.
     tls_cert_file: pydantic.FilePath | None = None
     tls_key_file: pydantic.FilePath | None = None
     tls_ca_file: pydantic.FilePath | None = None
     nats_url: NatsUrl = "nats://127.0.0.1:4222"
-    # The authority of the NATS servers' certificates, unless it is one of the system's.
+    # The authority of the NATS servers' certificates; None: the system's authorities.
     nats_ca_file: pydantic.FilePath | None = None
 
     @pydantic.model_validator(mode="after")
@@ -159,7 +159,7 @@ class TlsSettings(BaseSettings):
         return self
 
     def certificates(self) -> Certificates | None:
-        """Return the program's current certificate; None: it has none."""
+        """Return the source of the program's certificate; None: it has no certificate."""
         if self.tls_cert_file and self.tls_key_file and self.tls_ca_file:
             return tls.certificates(
                 certificate=self.tls_cert_file, key=self.tls_key_file, authority=self.tls_ca_file
@@ -168,11 +168,11 @@ class TlsSettings(BaseSettings):
 
 
 class TraceSettings(BaseSettings):
-    """Settings of traces, by OpenTelemetry's own names; its library reads others of them."""
+    """Settings of traces, under OpenTelemetry's own names. Its library reads further variables."""
 
     model_config = SettingsConfigDict(frozen=True, extra="ignore")
 
-    # The base URL of a collector for OTLP over HTTP; empty: nothing is traced.
+    # The base URL of a collector for OTLP over HTTP; empty: tracing is off.
     otel_exporter_otlp_endpoint: HttpUrl | Literal[""] = ""
     # The share of requests that are traced.
     otel_traces_sampler_arg: Annotated[float, Field(ge=0, le=1)] = 0.01
@@ -198,18 +198,18 @@ class ServiceSettings(StreamSettings, TraceSettings, TlsSettings):
     trust_file: TrustPath
     grpc_host: Host = "127.0.0.1"
     grpc_port: Port
-    # The address for Prometheus; port 0: none.
+    # Where Prometheus scrapes; port 0: nowhere.
     metrics_host: Host = "127.0.0.1"
     metrics_port: MetricsPort = 0
     # Health checks without TLS, on a separate port.
     health_port: Port | None = None
-    # The limit of concurrent calls; more are refused, so that these end in time.
+    # The limit of concurrent calls. More calls are refused, so that the running ones end in time.
     concurrent_calls_max: Annotated[int, Field(ge=1, le=100_000)] = 1_000
-    # The time limit of a stop; calls in flight have two thirds of it.
+    # The time limit of a stop. Calls in flight get two thirds of it.
     stop_grace_seconds: Annotated[int, Field(ge=0, le=300)] = 20
 
     def trust(self) -> Watched[Trust]:
-        """Return the current trust, from its file."""
+        """Return the watched trust file, whose value is reloaded when it changes."""
         return Watched([self.trust_file], trust.read_trust)
 
 
@@ -230,10 +230,10 @@ def load(
 ) -> SettingsT:
     """Read the settings of a program from the environment.
 
-    given: settings by name that replace those of the environment.
+    given: settings by name that replace variables of the environment.
 
-    A wrong setting ends the program with exit code 2 and one line that names it, but never its
-    value: it may be a secret. So does a misspelled name.
+    A wrong or misspelled setting ends the program with exit code 2 and one line that names the
+    setting, but never its value, which may be secret.
     """
     known = {name.upper() for name in cls.model_fields}
     refuse_unknown(program, programs=(program,), known=known)
@@ -247,14 +247,14 @@ def load(
     except pydantic.ValidationError as error:
         first = error.errors()[0]
         name = "_".join(str(part) for part in first["loc"]).upper()
-        # An error about several settings names them itself.
+        # An error about several settings names them in its message.
         what = f"{name}: {first['msg']}" if name else first["msg"].removeprefix("Value error, ")
         sys.stderr.write(f"{program}: setting {what}\n")
         raise SystemExit(2) from None
 
 
 def refuse_unknown(teller: str, *, programs: Collection[str], known: Collection[str]) -> None:
-    """End the program if the environment has a misspelled setting.
+    """End the program with exit code 2 if the environment has a misspelled setting.
 
     teller: the program that reports it. programs, known: see `setting_names.unknown`.
     """

@@ -1,7 +1,7 @@
-"""Signatures over events: a key proves the writer, not the access to the bus.
+"""Signatures over events. They prove who wrote an event; access to the bus proves nothing.
 
-The writer holds the private key, its readers the public one: a reader cannot forge. Both are
-32 bytes in base64. `python -m chassis.signature` makes a pair.
+The writer holds the private key and its readers the public key, so a reader cannot forge events.
+Both keys are 32 bytes in base64. `python -m chassis.signature` prints a new pair.
 """
 
 import base64
@@ -14,9 +14,9 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey,
 
 HEADER = "signature-ed25519"
 KEY_BYTES = 32
-# A key rotation needs two; more only cost time.
+# A key rotation needs two keys. More keys only take time.
 PUBLIC_KEYS_MAX = 4
-# Separates these signatures from those of other uses of the key.
+# Signed together with the event, so that a signature made for another purpose is not valid here.
 _CONTEXT = b"orchestrator event 1\n"
 
 
@@ -29,23 +29,26 @@ class EventSigner:
 
     @property
     def public_key(self) -> str:
-        """The key that readers check signatures with."""
+        """The key with which readers check the signatures."""
         return base64.b64encode(self._key.public_key().public_bytes_raw()).decode()
 
     def sign(self, subject: str, body: bytes) -> str:
-        """Return the signature over an event's subject and exact body, for its HEADER."""
+        """Return the signature over an event's subject and exact body, as the value of HEADER."""
         return base64.b64encode(self._key.sign(_signed(subject, body))).decode()
 
 
 class EventVerifier:
-    """Checks the signatures of one writer by its public keys."""
+    """Checks one writer's signatures with the writer's public keys."""
 
     def __init__(self, keys: str) -> None:
-        """Take public keys, comma-separated. Raises: ValueError: none, too many, or not keys."""
+        """Read comma-separated public keys.
+
+        Raises: ValueError: none, too many, or an invalid one.
+        """
         self._keys = [Ed25519PublicKey.from_public_bytes(_bytes(key)) for key in _listed(keys)]
 
     def is_signed(self, *, subject: str, headers: Mapping[str, str], body: bytes) -> bool:
-        """Tell whether a message carries a signature of the writer over this subject and body."""
+        """Return whether a message has the writer's signature over this subject and body."""
         try:
             signature = base64.b64decode(headers.get(HEADER, ""), validate=True)
         except (binascii.Error, ValueError):
@@ -54,12 +57,12 @@ class EventVerifier:
 
 
 def new_key() -> str:
-    """Make a private key."""
+    """Generate a private key."""
     return base64.b64encode(Ed25519PrivateKey.generate().private_bytes_raw()).decode()
 
 
 def _signed(subject: str, body: bytes) -> bytes:
-    # A subject has no line break, so its end is unambiguous.
+    # A subject has no line break, so the end of the subject is unambiguous.
     return _CONTEXT + subject.encode() + b"\n" + body
 
 
@@ -84,13 +87,13 @@ def _bytes(key: str) -> bytes:
     except (binascii.Error, ValueError):
         found = b""
     if len(found) != KEY_BYTES:
-        # Without the text: it may be a secret.
+        # The message does not quote the text, which may be secret.
         raise ValueError(f"must be {KEY_BYTES} bytes in base64")
     return found
 
 
 def main() -> None:
-    """Print a new pair, as settings."""
+    """Print a new pair of keys, as settings."""
     key = new_key()
     sys.stdout.write(f"EVENT_SIGNING_KEY={key}\n")
     sys.stdout.write(f"ESCROW_EVENT_KEYS={EventSigner(key).public_key}\n")

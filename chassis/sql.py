@@ -1,7 +1,7 @@
 """Statements: SQLAlchemy builds them from the tables, once; psycopg executes their text.
 
-A module compiles its statements when it is imported. So none is built for a request, each has one
-text, and psycopg prepares it on each connection.
+A module compiles its statements when it is imported. No statement is built during a request. Each
+statement has one constant text, which psycopg prepares once per connection.
 """
 
 import sqlalchemy as sa
@@ -12,10 +12,10 @@ _DIALECT = psycopg.dialect(paramstyle="pyformat")  # type: ignore[no-untyped-cal
 
 
 def compiled(statement: sa.sql.ClauseElement) -> str:
-    """Return the text of a statement for psycopg, with its parameters by name: %(name)s.
+    """Return the text of a statement for psycopg, with named parameters: %(name)s.
 
-    A parameter is sa.bindparam("name"); any other value is written into the text. A JSON parameter
-    is given as psycopg.types.json.Jsonb or as JSON text. A list of parameters is
+    A parameter is sa.bindparam("name"). Any other value becomes part of the text. A JSON parameter
+    is given as psycopg.types.json.Jsonb or as JSON text. A list as a parameter is written as
     sa.any_(sa.bindparam("names", type_=ARRAY(…))). Raises: sqlalchemy.exc.CompileError.
     """
     found = statement.compile(dialect=_DIALECT, compile_kwargs={"render_postcompile": True})
@@ -24,7 +24,7 @@ def compiled(statement: sa.sql.ClauseElement) -> str:
     for name, bind in found.binds.items():
         if bind.required:
             continue
-        # A list of `in_` has a parameter for each item, counted from one.
+        # A list in `in_` becomes one parameter per item, numbered from 1.
         items = enumerate(bind.value or (), 1) if bind.expanding else [(0, bind.value)]
         for number, value in items:
             parameter = f"{name}_{number}" if number else name

@@ -1,8 +1,8 @@
-"""Statements on one connection, alone or together: prepared by libpq, with what is known kept.
+"""Statements on one connection, alone or in a pipeline: prepared by libpq, with cached adapters.
 
-psycopg's cursor reads a statement's text, looks for its adapters and makes its row type each time
-it executes it, which takes longer than the round trip. Our statements are constants, so here this
-happens once for each connection. psycopg's own adapters convert the values.
+psycopg's cursor parses the statement, looks up its adapters and builds its row type at each
+execution. This takes longer than the round trip. Our statements are constants, so here all of this
+happens once per connection. psycopg's own adapters convert the values.
 """
 
 import functools
@@ -21,22 +21,22 @@ from psycopg.pq.abc import PGresult
 from chassis.arrays import Array
 
 Values = Mapping[str, Any] | Sequence[Any] | None
-# A statement is prepared when it has been executed so often on a connection.
+# A statement is prepared after this many executions on a connection.
 PREPARED_AFTER = 2
-# The statements kept of a connection, each as often as its parameters had other types. A program
-# has fewer; what is beyond is executed without being prepared.
+# The limit of cached statements per connection, counted per set of parameter types. A program has
+# fewer statements; statements above the limit are executed without being prepared.
 KEPT_MAX = 400
 _PARAMETER = re.compile(r"%(?:\((?P<name>\w+)\)s|(?P<unnamed>s)|(?P<percent>%)|.?)", re.DOTALL)
 _FINE = frozenset({ExecStatus.TUPLES_OK, ExecStatus.COMMAND_OK, ExecStatus.EMPTY_QUERY})
 
 
 class Wording:
-    """A statement's text with its parameters by number. names: of each, None where it has none."""
+    """A statement's text with numbered parameters. names: in their order; None: unnamed."""
 
     __slots__ = ("formats", "names", "text")
 
     def __init__(self, statement: str) -> None:
-        """Read a statement with parameters as psycopg has them: %(name)s or %s; %% is a percent.
+        """Parse a statement with psycopg's parameters: %(name)s or %s; %% is a percent sign.
 
         Raises: psycopg.ProgrammingError.
         """
@@ -74,12 +74,12 @@ class Wording:
         return values
 
 
-# As many as a program has, and those of its tests.
+# Enough for all statements of a program and of the tests.
 wording = functools.lru_cache(maxsize=2048)(Wording)
 
 
 class Answer:
-    """What a statement has answered. Read it before the next statement of its connection."""
+    """The answer to a statement. Read it before the connection executes its next statement."""
 
     __slots__ = ("_known", "_result")
 
@@ -89,14 +89,17 @@ class Answer:
 
     @property
     def count(self) -> int:
-        """Return how many rows the statement returned, or else touched."""
+        """Return how many rows the statement returned or, if it returns none, affected."""
         result = self._answered()
         if result.status == ExecStatus.TUPLES_OK:
             return result.ntuples
         return result.command_tuples or 0
 
     def rows(self, at_most: int | None = None) -> list[Any]:
-        """Return the rows; their columns are attributes. Raises: psycopg.ProgrammingError: none."""
+        """Return the rows, with the columns as attributes.
+
+        Raises: psycopg.ProgrammingError: the statement returns no rows.
+        """
         result, known = self._answered(), self._known
         if result.status != ExecStatus.TUPLES_OK:
             raise psycopg.ProgrammingError("the statement returns no rows")
@@ -108,16 +111,16 @@ class Answer:
         found = loading.load_rows(0, count, known.make)
         loading.set_pgresult(None, set_loaders=False)
         if not known.name:
-            # Not prepared: the next answer may have other columns.
+            # The statement is not prepared, so its next answer may have other columns.
             known.make = None
         return found
 
     def take(self, result: PGresult) -> None:
-        """Take what the server has answered."""
+        """Store a result of the server."""
         self._result = result
 
     def settle(self) -> None:
-        """Do what is to be done when no more answers come."""
+        """Clean up after the pipeline has ended."""
 
     def _answered(self) -> PGresult:
         if self._result is None or self._result.status not in _FINE:
@@ -126,18 +129,18 @@ class Answer:
 
 
 class _Preparation(Answer):
-    """What the preparation of a statement has answered."""
+    """The answer to the preparation of a statement."""
 
     __slots__ = ()
 
     def settle(self) -> None:
-        """Let a statement that was not prepared be prepared when it is executed again."""
+        """If the preparation failed, let the next execution prepare the statement again."""
         if self._result is None or self._result.status not in _FINE:
             self._known.name = b""
 
 
 class _Known:
-    """A statement with one set of parameter types. name: of the prepared one, empty: it is not."""
+    """A statement with one set of parameter types. name: of its prepared form; empty: none yet."""
 
     __slots__ = ("loading", "make", "name", "uses")
 
@@ -149,12 +152,12 @@ class _Known:
 
     @property
     def is_due(self) -> bool:
-        """Tell whether it is to be prepared now."""
+        """Whether the next execution must prepare the statement."""
         return not self.name and self.uses > PREPARED_AFTER
 
 
 class Statements:
-    """The statements that were executed on a connection."""
+    """The cache of the statements that were executed on a connection."""
 
     def __init__(self, connection: "psycopg.AsyncConnection[Any]") -> None:
         self._connection = connection
@@ -163,11 +166,11 @@ class Statements:
         self._prepared = 0
 
     def forget(self) -> None:
-        """Forget what was prepared: the server has, too."""
+        """Forget all prepared statements: the server has dropped them."""
         self._known.clear()
 
     def executing(self, statement: str, values: Values) -> PQGen[Answer]:
-        """Execute a statement, for psycopg's `wait`. Raises: psycopg.Error."""
+        """Execute a statement, as a generator for psycopg's `wait`. Raises: psycopg.Error."""
         pgconn = self._connection.pgconn
         text, params, types, known = self._read(statement, values)
         if known.is_due:
@@ -182,7 +185,7 @@ class Statements:
         return Answer(known, _first((yield from generators.execute(pgconn))))
 
     def sending(self, statement: str, values: Values) -> list[Answer]:
-        """Send a statement in pipeline mode; returns what will be answered, of itself last."""
+        """Send a statement in pipeline mode; returns its pending answers, its own answer last."""
         text, params, types, known = self._read(statement, values)
         answers: list[Answer] = []
         if known.is_due:
@@ -193,9 +196,9 @@ class Statements:
         return [*answers, Answer(known)]
 
     def ending(self, answers: Sequence[Answer]) -> PQGen[None]:
-        """End pipeline mode, and fill in what was answered, for psycopg's `wait`.
+        """End pipeline mode and fill in the answers, as a generator for psycopg's `wait`.
 
-        Raises: psycopg.Error: of the first statement that failed; none after it was executed.
+        Raises: psycopg.Error: of the first failed statement. No statement after it was executed.
         """
         pgconn = self._connection.pgconn
         try:
@@ -205,7 +208,7 @@ class Statements:
             yield from generators.send(pgconn)
             failure: psycopg.Error | None = None
             for answer in answers:
-                # There is none where the connection was lost.
+                # There is no result if the connection was lost.
                 for result in (yield from generators.fetch_many(pgconn)):
                     answer.take(result)
                     if result.status == ExecStatus.FATAL_ERROR and failure is None:
@@ -222,7 +225,7 @@ class Statements:
     def _read(
         self, statement: str, values: Values
     ) -> tuple[bytes, Sequence[Any], tuple[int, ...], "_Known"]:
-        """Return a statement's text, its parameters, their types, and what is known of it."""
+        """Return a statement's text, its parameters, their types, and its cache entry."""
         worded = wording(statement) if values is not None else None
         text = statement.encode() if worded is None else worded.text
         params: Sequence[Any] = ()
@@ -252,7 +255,7 @@ class Statements:
 
 
 class Together:
-    """Statements that share one round trip, in their order; see `Connection.together`."""
+    """Statements that share one round trip, in order; see `Connection.together`."""
 
     __slots__ = ("_answers", "_connection", "_statements")
 
@@ -262,7 +265,7 @@ class Together:
         self._answers: list[Answer] = []
 
     def add(self, statement: str, values: Values = None) -> Answer:
-        """Send a statement; its answer can be read after the block. Raises: psycopg.Error."""
+        """Send a statement. Its answer can be read after the block. Raises: psycopg.Error."""
         sent = self._statements.sending(statement, values)
         self._answers += sent
         return sent[-1]
@@ -279,7 +282,7 @@ class Together:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: object
     ) -> None:
-        """Wait for the answers. Raises: psycopg.Error, unless the block has failed already."""
+        """Wait for the answers. Raises: psycopg.Error, unless the block itself has failed."""
         try:
             await self._connection.wait(self._statements.ending(self._answers))
         except psycopg.Error:
@@ -290,7 +293,7 @@ class Together:
 
 
 def _first(results: Sequence[PGresult]) -> PGresult:
-    """Return the first result. Raises: psycopg.Error: of any."""
+    """Return the first result. Raises: psycopg.Error: any result is an error."""
     for result in results:
         if result.status == ExecStatus.FATAL_ERROR:
             raise psycopg.errors.error_from_result(result, encoding="utf-8")
@@ -301,10 +304,13 @@ def _first(results: Sequence[PGresult]) -> PGresult:
 
 @functools.lru_cache(maxsize=1024)
 def _row(names: tuple[bytes, ...]) -> Callable[[Sequence[Any]], Any]:
-    """Return what makes rows with these columns. Raises: psycopg.DataError: one is there twice."""
+    """Return the function that makes rows with these columns.
+
+    Raises: psycopg.DataError: two columns have the same name.
+    """
     if len(set(names)) != len(names):
         raise psycopg.DataError(f"a column is there twice: {names}")
-    # An expression without a name has an underscore and its place.
+    # A column without a name is called by its position, with an underscore.
     decoded = [name.decode() for name in names]
     row: Any = namedtuple("Row", decoded, rename=True)  # type: ignore[misc] # noqa: PYI024
     make: Callable[[Sequence[Any]], Any] = row._make
@@ -312,7 +318,7 @@ def _row(names: tuple[bytes, ...]) -> Callable[[Sequence[Any]], Any]:
 
 
 class _ArrayDumper(Dumper):
-    """Sends an array as it is spelled."""
+    """Sends an array unchanged: it is already encoded."""
 
     format = Format.BINARY
 

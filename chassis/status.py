@@ -1,7 +1,7 @@
-"""The table of kinds of refusal ↔ gRPC status, both ways, with google.rpc details.
+"""The table of kinds of refusals ↔ gRPC status, in both directions, with google.rpc details.
 
-ErrorInfo carries the reason and the details, BadRequest the fields; RetryInfo is not used. A
-refusal travels in trailers, where gRPC accepts 8 KiB: a longer one is cut.
+ErrorInfo has the reason and the details, BadRequest the invalid fields. RetryInfo is not used. A
+refusal is sent in trailers, of which gRPC accepts 8 KiB, so long refusals are cut.
 """
 
 import json
@@ -17,15 +17,15 @@ from chassis.telemetry import logger
 from kernel.errors import KINDS, DeadlineExceeded, DomainError, InvalidArgument, Unavailable
 
 DOMAIN = "orchestrator"
-# Values that are not strings (or that begin with this mark) travel as JSON behind it.
+# A value that is not a string, or that begins with this mark, is sent as the mark and its JSON.
 JSON_MARK = "json:"
 
-# In UTF-8. The status is sent in base64, and its message percent-encoded beside it: together they
-# stay below the 8 KiB from which gRPC begins to refuse metadata (grpc.max_metadata_size).
+# Limits in bytes of UTF-8. The status is sent in base64, and its message again percent-encoded.
+# Together they stay below the 8 KiB at which gRPC may refuse metadata (grpc.max_metadata_size).
 MESSAGE_BYTES, FACTS_BYTES, FIELDS_BYTES = 512, 1536, 1536
 FIELD_BYTES, FIELDS_MAX = 256, 20
 
-# The text of gRPC's own refusal of a call beyond `maximum_concurrent_rpcs`.
+# The text with which gRPC itself refuses a call beyond `maximum_concurrent_rpcs`.
 CROWDED = "Concurrent RPC limit exceeded!"
 log = logger()
 CODES: dict[str, grpc.StatusCode] = {kind: grpc.StatusCode[kind] for kind in KINDS}
@@ -39,7 +39,7 @@ class Internal(DomainError):
 
 
 def to_status(error: DomainError) -> status_pb2.Status:
-    """Encode a refusal with its reason, details and fields, as far as they fit."""
+    """Encode a refusal with its reason, details and fields; parts that do not fit are cut."""
     info = error_details_pb2.ErrorInfo(reason=error.reason, domain=DOMAIN)
     left = FACTS_BYTES
     for key, value in error.details.items():
@@ -69,13 +69,13 @@ def _bad_request(fields: Sequence[tuple[str, str]]) -> error_details_pb2.BadRequ
 
 
 def _beginning(text: str, size: int) -> str:
-    """Return a text, cut to this many bytes."""
+    """Return the beginning of a text, at most this many bytes of UTF-8."""
     whole = text.encode()
     return text if len(whole) <= size else f"{whole[: size - 3].decode(errors='ignore')}…"
 
 
 def from_status(status: status_pb2.Status) -> DomainError:
-    """Decode a refusal, with the kind and the reason of the other side."""
+    """Decode a refusal, with the kind and the reason that the other side gave."""
     kind = KINDS.get(code_pb2.Code.Name(status.code), Internal)
     reason = None
     details: dict[str, object] = {}
@@ -85,7 +85,8 @@ def from_status(status: status_pb2.Status) -> DomainError:
         bad = error_details_pb2.BadRequest()
         if packed.Unpack(info):
             reason = info.reason
-            # A map has no order on the wire; a stored answer must have the same bytes each time.
+            # A map has no order on the wire, but a stored answer must have the same bytes each
+            # time.
             details = {key: _value(text) for key, text in sorted(info.metadata.items())}
         elif packed.Unpack(bad):
             fields = [(v.field, v.description) for v in bad.field_violations]
@@ -95,10 +96,10 @@ def from_status(status: status_pb2.Status) -> DomainError:
 
 
 def from_rpc_error(error: grpc.aio.AioRpcError) -> DomainError:
-    """Return the refusal of a failed call. A timeout is an unknown outcome, not a failure.
+    """Return the refusal of a failed call. After a timeout the outcome is unknown.
 
-    A status that our programs did not send is not about the request: it is a fault, and its text
-    only goes to the log.
+    A status that our programs did not send says nothing about the request. It becomes an internal
+    error, and its text goes only to the log.
     """
     status = _ours(error)
     if status is not None:
@@ -108,18 +109,18 @@ def from_rpc_error(error: grpc.aio.AioRpcError) -> DomainError:
     if error.code() in {grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.CANCELLED}:
         return Unavailable("A service is unavailable")
     if error.details() == CROWDED:
-        # It is not a limit of the client.
+        # The limit of a service, not a rate limit of the client.
         return Unavailable("A service has too many calls")
     log.error("rpc.foreign_status", code=error.code().name, text=str(error.details())[:500])
     return Internal("A call between services failed")
 
 
 def _ours(error: grpc.aio.AioRpcError) -> status_pb2.Status | None:
-    """Return the status that our program has sent; None: gRPC or a proxy refused the call."""
+    """Return the status that our program sent; None: gRPC or a proxy refused the call."""
     try:
         status = rpc_status.from_call(error)
     except (ValueError, DecodeError):
-        # gRPC has replaced the code that was sent.
+        # gRPC has replaced the original code.
         return None
     info = error_details_pb2.ErrorInfo()
     for packed in status.details if status is not None else ():

@@ -1,6 +1,6 @@
-"""Make the stream of events, or set its limits: `python -m chassis.stream`.
+"""Create the stream of events, or set its limits: `python -m chassis.stream`.
 
-As its administrator: services may only make a missing stream.
+Needs an administrator of the stream: services may only create a missing stream.
 """
 
 import asyncio

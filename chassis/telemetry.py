@@ -1,4 +1,4 @@
-"""Telemetry: logs as JSON events with fields. Never a key, a token or a person's data."""
+"""Telemetry: logs as JSON events with fields. They never contain keys, tokens or personal data."""
 
 import logging
 import sys
@@ -7,7 +7,7 @@ from typing import Any
 
 import structlog
 
-# A field with one of these names is always a secret.
+# The value of a field with one of these names is always secret.
 SECRET_WORDS = (
     "secret",
     "password",
@@ -36,7 +36,7 @@ def _shown(key: object, value: Any) -> Any:
 
 
 def configure(*, service: str, level: str) -> None:
-    """Send the process's logs to standard error as one JSON object a line."""
+    """Write the process's logs to standard error, one JSON object per line."""
     structlog.configure(
         processors=[
             structlog.contextvars.merge_contextvars,
@@ -56,5 +56,5 @@ def configure(*, service: str, level: str) -> None:
 
 
 def logger() -> Any:
-    """Return the logger; fields are given per event: `log.info("escrow.funded", escrow_id=…)`."""
+    """Return the logger. Fields belong to an event: `log.info("escrow.funded", escrow_id=…)`."""
     return structlog.get_logger()

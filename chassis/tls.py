@@ -1,7 +1,7 @@
 """Mutual TLS between programs: certificates in files, reloaded when they change.
 
-A certificate names its program twice: as a DNS name, which a client compares with the program it
-means to call, and as a SPIFFE ID (spiffe.io), which a server compares with the caller's identity.
+A certificate names its program twice. A client compares the DNS name with the program that it wants
+to call. A server compares the SPIFFE ID (spiffe.io) with the caller's identity.
 """
 
 import ssl
@@ -17,13 +17,13 @@ from cryptography.hazmat.primitives.serialization import load_pem_private_key
 from chassis.watched import Watched
 
 TRUST_DOMAIN = "orchestrator"
-# The property of a gRPC peer whose certificate has one SPIFFE ID.
+# The gRPC property of a peer whose certificate has one SPIFFE ID.
 _SPIFFE_ID = "peer_spiffe_id"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Material:
-    """A program's certificates, its key, and the authority of the others; all PEM."""
+    """A program's certificate and key, and the authority of its peers; all PEM."""
 
     certificate: bytes
     key: bytes = field(repr=False)
@@ -34,14 +34,14 @@ Certificates = Watched[Material]
 
 
 def certificates(*, certificate: Path, key: Path, authority: Path) -> Certificates:
-    """Watch a program's files. Raises: OSError; ValueError: one is not valid."""
+    """Watch a program's files. Raises: OSError; ValueError: a file is not valid."""
     return Watched([certificate, key, authority], read)
 
 
 def read(files: Sequence[bytes]) -> Material:
-    """Read certificate, key and authority, for `Watched`.
+    """Parse certificate, key and authority, for `Watched`.
 
-    Raises: ValueError: one is not valid, or the key does not belong to the certificate.
+    Raises: ValueError: a part is not valid, or the key does not belong to the certificate.
     """
     certificate, key, authority = files
     try:
@@ -49,7 +49,7 @@ def read(files: Sequence[bytes]) -> Material:
         x509.load_pem_x509_certificates(authority)
         of_key = load_pem_private_key(key, password=None).public_key()
     except (ValueError, TypeError) as error:
-        # Without the error's text: it may quote the key.
+        # The original message is left out: it may quote the key.
         raise ValueError("must be a certificate, its key and an authority, in PEM") from error
     if own != of_key:
         raise ValueError("the key does not belong to the certificate")
@@ -71,7 +71,7 @@ def peer_of(auth_context: Mapping[str, Iterable[bytes]]) -> str:
 
 
 def server_credentials(own: Certificates) -> grpc.ServerCredentials:
-    """Return a server's credentials, which use the current certificate at each handshake.
+    """Return a server's credentials. Each handshake uses the current certificate.
 
     Clients without a certificate of the authority are refused.
     """
@@ -85,7 +85,7 @@ def server_credentials(own: Certificates) -> grpc.ServerCredentials:
         last[0] = now
         return _configuration(now)
 
-    # gRPC documents None for "nothing has changed"; its types lack it.
+    # gRPC documents None for "nothing has changed", but its types lack None.
     fetcher = cast("Callable[[], grpc.ServerCertificateConfiguration]", fetch)
     return grpc.dynamic_ssl_server_credentials(
         _configuration(first), fetcher, require_client_authentication=True
@@ -93,7 +93,7 @@ def server_credentials(own: Certificates) -> grpc.ServerCredentials:
 
 
 def channel_credentials(material: Material) -> grpc.ChannelCredentials:
-    """Return a client's credentials, with its current certificate."""
+    """Return a client's credentials, with its certificate."""
     return grpc.ssl_channel_credentials(
         root_certificates=material.authority,
         private_key=material.key,
@@ -102,7 +102,7 @@ def channel_credentials(material: Material) -> grpc.ChannelCredentials:
 
 
 def client_context(authority: Path | None) -> ssl.SSLContext:
-    """Return the TLS context of a client: with this authority, or the system's."""
+    """Return a client's TLS context, with this authority or, if None, the system's."""
     return ssl.create_default_context(cafile=authority)
 
 

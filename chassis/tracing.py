@@ -1,10 +1,10 @@
-"""Traces by OpenTelemetry: the steps of one request, in every program that it passed.
+"""Traces with OpenTelemetry: the steps of one request, in every program that it passes.
 
-The gateway begins a trace, or the first service that an internal caller calls. Calls carry it in
-their metadata, events in their row of the outbox and in the header `traceparent` on the bus.
-Source of its format: W3C Trace Context, https://www.w3.org/TR/trace-context/.
+The gateway begins a trace, or the first service that an internal caller calls. A call carries the
+trace in its metadata. An event carries it in its row of the outbox, and on the bus in the header
+`traceparent`. Source of the format: W3C Trace Context, https://www.w3.org/TR/trace-context/.
 
-Off unless OTEL_EXPORTER_OTLP_ENDPOINT is set: no library of it is loaded then.
+Tracing is off unless OTEL_EXPORTER_OTLP_ENDPOINT is set. The libraries are then not loaded.
 """
 
 import random
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 HEADER = "traceparent"
 TRACES_PATH = "/v1/traces"
-# These are the caller's mistakes; every other refusal is the program's failure.
+# Mistakes of the caller. Every other refusal counts as the program's failure.
 _OF_THE_CALLER = frozenset(
     {
         "INVALID_ARGUMENT",
@@ -36,7 +36,7 @@ _OF_THE_CALLER = frozenset(
         "RESOURCE_EXHAUSTED",
     }
 )
-# How long an ending program waits for the collector.
+# How long a program that stops waits for the collector.
 END_SECONDS = 2.0
 _TRACEPARENT = re.compile(r"00-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-(?P<flags>[0-9a-f]{2})")
 NO_TRACE: tuple[tuple[str, str], ...] = ()
@@ -45,10 +45,10 @@ UNTRACED: AbstractContextManager[None] = nullcontext()
 
 
 class _Tracer:
-    """The libraries, loaded; one in a process. endpoint: the collector's base URL."""
+    """The loaded libraries; one object per process. endpoint: the collector's base URL."""
 
     def __init__(self, *, service: str, endpoint: str, ratio: float) -> None:
-        # Imported here, so that a program without traces does not load it.
+        # Imported here, so that a program without traces does not load the libraries.
         from opentelemetry import context, trace  # noqa: PLC0415
         from opentelemetry.exporter.otlp.proto.http.trace_exporter import (  # noqa: PLC0415
             OTLPSpanExporter,
@@ -66,10 +66,10 @@ class _Tracer:
         self.trace = trace
         self.propagator = TraceContextTextMapPropagator()
         self.provider = TracerProvider(
-            # The sampler decides which traces are kept. The others cost almost nothing.
+            # This module decides which traces are kept (`_not_kept`). The others create no spans.
             sampler=ALWAYS_ON,
             resource=Resource.create({"service.name": service, "service.version": VERSION}),
-            # The program ends it itself, before its event loop ends.
+            # The program shuts the provider down itself, before its event loop ends.
             shutdown_on_exit=False,
         )
         self.exporter = OTLPSpanExporter(endpoint=endpoint.rstrip("/") + TRACES_PATH)
@@ -78,7 +78,7 @@ class _Tracer:
         self.kinds: Mapping[str, SpanKind] = {kind.name.lower(): kind for kind in trace.SpanKind}
 
     def end(self) -> None:
-        """Send the remaining spans; those that the collector does not accept in time are lost."""
+        """Send the remaining spans. Spans that the collector does not accept in time are lost."""
         ending = threading.Thread(target=self.provider.shutdown, daemon=True)
         ending.start()
         ending.join(END_SECONDS)
@@ -87,7 +87,7 @@ class _Tracer:
 
 
 _running: _Tracer | None = None
-# The `traceparent` of the current trace if it is not kept: it is only passed on.
+# The `traceparent` of the current trace if the trace is not kept, so that it can be passed on.
 _unkept: ContextVar[str] = ContextVar("unkept", default="")
 
 
@@ -95,8 +95,8 @@ _unkept: ContextVar[str] = ContextVar("unkept", default="")
 def exported(*, service: str, endpoint: str, ratio: float) -> Iterator[None]:
     """Trace the block, and send the spans to a collector; an empty endpoint: trace nothing.
 
-    endpoint: of OTLP over HTTP, "http://collector:4318". ratio: of the requests that are traced, 0
-    to 1. A missing collector loses traces, and nothing else.
+    endpoint: of OTLP over HTTP, "http://collector:4318". ratio: the share of requests that are
+    traced, 0 to 1. If the collector is missing, only traces are lost.
     """
     global _running  # noqa: PLW0603 - one in a process, as its logs are
     if not endpoint:
@@ -117,11 +117,11 @@ def span(
     parent: str | None = None,
     attributes: Mapping[str, str] = NOTHING,
 ) -> AbstractContextManager["Span | None"]:
-    """Trace the block as one step; yields its span, or None if nothing is traced.
+    """Trace the block as one step; yields its span, or None if the step is not traced.
 
-    kind: internal, server, client, producer or consumer. parent: a `traceparent` from outside, or
-    None: the current step, or a new trace. attributes: by OpenTelemetry's names. An error is
-    recorded by its type only, because its text may contain personal data, and is raised again.
+    kind: internal, server, client, producer or consumer. parent: a `traceparent` from outside;
+    None: the current step, or a new trace. attributes: by OpenTelemetry's names. Of an error only
+    the type is recorded, because its text may contain personal data; the error is raised again.
     """
     running = _running
     if running is None or (parent is None and _unkept.get()):
@@ -161,7 +161,7 @@ def _traced(
 def continued(
     name: str, *, kind: str, parent: str | None, attributes: Mapping[str, str] = NOTHING
 ) -> Iterator["Span | None"]:
-    """Trace a step of a trace that began elsewhere; without one, trace nothing."""
+    """Trace a step of a trace that began elsewhere; without a parent, trace nothing."""
     if _running is None or not parent:
         yield None
         return
@@ -170,7 +170,7 @@ def continued(
 
 
 def carried() -> tuple[tuple[str, str], ...]:
-    """Return the metadata that carries the current trace to another program; empty for none."""
+    """Return the metadata that carries the current trace to another program; empty: no trace."""
     text = _current()
     return ((HEADER, text),) if text else NO_TRACE
 
@@ -192,9 +192,9 @@ def _current() -> str:
 
 
 def _not_kept(running: _Tracer, parent: str | None) -> str | None:
-    """Return the `traceparent` of a trace that is not kept; None: it is kept.
+    """Return the `traceparent` of a trace that is not kept; None: the trace is kept.
 
-    The program that began a trace has decided. An invalid `traceparent` begins a new trace.
+    The program that begins a trace decides. An invalid `traceparent` begins a new trace.
     """
     if parent is not None and (found := _TRACEPARENT.fullmatch(parent)) is not None:
         return None if int(found["flags"], 16) & 1 else parent

@@ -1,8 +1,8 @@
 """Trust: the callers of a service by name, their public keys, and the grants of outside callers.
 
-The trust file has no secret, so it can be read, reviewed and mounted like any configuration. Each
-caller signs with its own key; a reader of the file can check signatures but cannot sign.
-`python -m chassis.trust` makes a key.
+The trust file has no secrets, so it can be read, reviewed and mounted like any configuration. Each
+caller signs with its own private key. A reader of the file can check signatures but cannot sign.
+`python -m chassis.trust` prints a new key.
 """
 
 import base64
@@ -26,7 +26,7 @@ from cryptography.hazmat.primitives.serialization import (
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 KEY_BYTES = 32
-# The old and the new one, during a key rotation.
+# The old and the new key, during a key rotation.
 KEYS_MAX = 2
 CALLER_NAME = re.compile(r"[a-z][a-z0-9-]{0,39}", re.ASCII)
 RPC_NAME = re.compile(r"[a-z]+\.[A-Z][A-Za-z]+", re.ASCII)
@@ -56,7 +56,8 @@ PublicKeyText = Annotated[str, AfterValidator(_public)]
 class Grant(BaseModel):
     """The rights of a caller from outside.
 
-    rpcs: "ledger.GetBalance". scopes: those that it may claim. marketplaces: their ids, or "all".
+    rpcs: such as "ledger.GetBalance". scopes: those it may claim. marketplaces: their ids, or
+    "all".
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -66,15 +67,15 @@ class Grant(BaseModel):
     marketplaces: Literal["all"] | Annotated[frozenset[uuid.UUID], Field(min_length=1)]
 
     def has_marketplace(self, marketplace_id: uuid.UUID) -> bool:
-        """Tell whether the grant is for a marketplace."""
+        """Return whether the grant covers a marketplace."""
         return self.marketplaces == "all" or marketplace_id in self.marketplaces
 
 
 class Party(BaseModel):
     """One caller.
 
-    keys: its public keys, base64. grant: None for one of our programs, whose rights are in the
-    allow-lists of the code.
+    keys: the caller's public keys, base64. grant: None for our own programs, whose rights are in
+    the allow-lists of the code.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -99,22 +100,22 @@ class Trust(BaseModel):
         return self
 
     def model_post_init(self, _: object) -> None:
-        """Read the keys, once."""
+        """Parse all keys, once."""
         for name, party in self.callers.items():
             self._keys[name] = tuple(public_key(key) for key in party.keys)
 
     def keys_of(self, caller: str) -> tuple[Ed25519PublicKey, ...]:
-        """Return a caller's keys; an unknown one has none."""
+        """Return a caller's keys; none for an unknown caller."""
         return self._keys.get(caller, ())
 
     def grant_of(self, caller: str) -> Grant | None:
-        """Return the grant of a caller from outside; None: one of our programs, or unknown."""
+        """Return the grant of a caller from outside; None: our own program, or unknown."""
         party = self.callers.get(caller)
         return party.grant if party else None
 
 
 def parse(text: str | bytes) -> Trust:
-    """Read a trust file. Raises: ValueError: names the problem in one line."""
+    """Parse a trust file. Raises: ValueError: names the problem in one line."""
     try:
         return Trust.model_validate_json(text)
     except pydantic.ValidationError as error:
@@ -125,18 +126,18 @@ def parse(text: str | bytes) -> Trust:
 
 
 def read_trust(files: Sequence[bytes]) -> Trust:
-    """Read a trust file, for `Watched`. Raises: ValueError."""
+    """Parse the content of a trust file, for `Watched`. Raises: ValueError."""
     return parse(files[0])
 
 
 def of_house(keys: Mapping[str, Ed25519PrivateKey]) -> Trust:
-    """Return the trust in our own programs. keys: their private keys by name."""
+    """Return a trust of our own programs only. keys: their private keys by name."""
     parties = {name: Party(keys=(public_text(key),)) for name, key in keys.items()}
     return Trust(callers=parties)
 
 
 def public_key(text: str) -> Ed25519PublicKey:
-    """Read a public key: 32 bytes in base64. Raises: ValueError."""
+    """Parse a public key: 32 bytes in base64. Raises: ValueError."""
     try:
         found = base64.b64decode(text, validate=True)
     except (binascii.Error, ValueError):
@@ -147,15 +148,15 @@ def public_key(text: str) -> Ed25519PublicKey:
 
 
 def public_text(key: Ed25519PrivateKey | Ed25519PublicKey) -> str:
-    """Write a key's public half as the trust file has it."""
+    """Return the public half of a key as the trust file spells it."""
     public = key.public_key() if isinstance(key, Ed25519PrivateKey) else key
     return base64.b64encode(public.public_bytes_raw()).decode()
 
 
 def private_key(text: str | bytes) -> Ed25519PrivateKey:
-    """Read a private key: PEM of PKCS #8, or its 32 bytes in base64.
+    """Parse a private key: PEM of PKCS #8, or its 32 bytes in base64.
 
-    Raises: ValueError, without the text.
+    Raises: ValueError: its message does not quote the key.
     """
     data = text.encode() if isinstance(text, str) else text
     with suppress(binascii.Error, ValueError):
@@ -170,17 +171,17 @@ def private_key(text: str | bytes) -> Ed25519PrivateKey:
 
 
 def read_private_key(files: Sequence[bytes]) -> Ed25519PrivateKey:
-    """Read a private key's file, for `Watched`. Raises: ValueError."""
+    """Parse the content of a private key's file, for `Watched`. Raises: ValueError."""
     return private_key(files[0])
 
 
 def private_text(key: Ed25519PrivateKey) -> str:
-    """Write a private key as PEM of PKCS #8."""
+    """Return a private key as PEM of PKCS #8."""
     return key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()
 
 
 def main() -> None:
-    """Print a new pair: the setting of its owner, and its line of the trust file."""
+    """Print a new pair: the owner's setting, and the owner's line of the trust file."""
     key = Ed25519PrivateKey.generate()
     private = base64.b64encode(key.private_bytes_raw()).decode()
     sys.stdout.write(f'IDENTITY_KEY={private}\n"keys": ["{public_text(key)}"]\n')

@@ -1,7 +1,7 @@
 """Waiting for a row to change, in this process or another one.
 
-What happens here rings at once. What another process does is seen by a look at the database: one
-look for everybody who waits, and none while nobody does.
+A change in this process wakes its waiters at once. A change in another process is found by polling
+the database: one query for all waiters, and no query while there are none.
 """
 
 import asyncio
@@ -23,15 +23,15 @@ class Bell:
         self._rung = asyncio.Event()
 
     def ring(self) -> None:
-        """Say that there may be work."""
+        """Report that there may be work."""
         self._rung.set()
 
     def silence(self) -> None:
-        """Forget the rings so far; call it before looking, so that none is lost."""
+        """Forget the rings so far. Call it before looking for work, so that no ring is lost."""
         self._rung.clear()
 
     async def wait(self, *, seconds: float) -> bool:
-        """Wait for a ring, at most so long; returns whether there was one."""
+        """Wait for a ring, at most this long; returns whether there was one."""
         with suppress(TimeoutError):
             async with asyncio.timeout(seconds):
                 await self._rung.wait()
@@ -39,30 +39,30 @@ class Bell:
 
 
 class Ends(Generic[NameT]):
-    """Waits for work to end. A name says which work."""
+    """Waits for work to end. A name identifies the work."""
 
     def __init__(
         self, ended_among: Callable[[Collection[NameT]], Awaitable[Collection[NameT]]]
     ) -> None:
-        """ended_among: asks the database which of some names have ended. Raises: Unavailable."""
+        """Store the query. ended_among: returns which names have ended. Raises: Unavailable."""
         self._ended_among = ended_among
         self._waiters: defaultdict[NameT, set[asyncio.Event]] = defaultdict(set)
-        # Work of this process, whose end rings here.
+        # Work of this process. Its end wakes the waiters directly.
         self._here: Counter[NameT] = Counter()
         self._is_waited_for = asyncio.Event()
-        # The process is about to stop: nobody waits any more.
+        # The process is about to stop, so waiting has ended.
         self.is_over = False
 
     def ended(self, name: NameT) -> None:
-        """Wake those who wait for a name."""
+        """Wake the waiters of a name."""
         for event in self._waiters.get(name, ()):
             event.set()
 
     @contextmanager
     def carried_out(self, name: NameT) -> Iterator[None]:
-        """Say that work is carried out here: the database is not asked for its end meanwhile.
+        """Declare that this process carries the work out, so its end is not polled for meanwhile.
 
-        Where the block ends without the end of the work, the database is asked again.
+        If the block ends before the work has ended, the work is polled for again.
         """
         self._here[name] += 1
         try:
@@ -73,12 +73,12 @@ class Ends(Generic[NameT]):
                 del self._here[name]
 
     def is_here(self, name: NameT) -> bool:
-        """Tell whether work is carried out here now."""
+        """Return whether this process carries the work out now."""
         return name in self._here
 
     @contextmanager
     def registered(self, name: NameT) -> Iterator[asyncio.Event]:
-        """Give an event that is set when the name ends; read the row after, and then wait."""
+        """Yield an event that is set when the work ends. Read the row afterwards, then wait."""
         event = asyncio.Event()
         self._waiters[name].add(event)
         self._is_waited_for.set()
@@ -90,7 +90,7 @@ class Ends(Generic[NameT]):
                 del self._waiters[name]
 
     async def for_ring(self, event: asyncio.Event, *, seconds: float) -> None:
-        """Wait for an event of `registered`, at most so long."""
+        """Wait for an event of `registered`, at most this long."""
         if self.is_over or seconds <= 0:
             return
         with suppress(TimeoutError):
@@ -98,7 +98,7 @@ class Ends(Generic[NameT]):
                 await event.wait()
 
     async def for_end(self, name: NameT, *, seconds: float) -> None:
-        """Wait until a name has ended, at most so long. Raises: Unavailable."""
+        """Wait until the named work has ended, at most this long. Raises: Unavailable."""
         if seconds <= 0:
             return
         with self.registered(name) as event:
@@ -106,13 +106,13 @@ class Ends(Generic[NameT]):
             await self.for_ring(event, seconds=seconds)
 
     async def look(self) -> None:
-        """Wake those whose name has ended, wherever it did. Raises: Unavailable."""
+        """Wake the waiters whose work has ended in any process. Raises: Unavailable."""
         if names := [name for name in self._waiters if name not in self._here]:
             for name in await self._ended_among(names):
                 self.ended(name)
 
     async def watch(self) -> None:
-        """Look from time to time while somebody waits, until cancelled. Raises: Unavailable."""
+        """Look from time to time while there are waiters, until cancelled. Raises: Unavailable."""
         while True:
             if not self._waiters:
                 self._is_waited_for.clear()
@@ -121,7 +121,7 @@ class Ends(Generic[NameT]):
             await asyncio.sleep(LOOK_SECONDS)
 
     async def stop(self) -> None:
-        """Wake everybody: the process is about to stop."""
+        """Wake all waiters: the process is about to stop."""
         self.is_over = True
         for events in self._waiters.values():
             for event in events:
@@ -129,9 +129,10 @@ class Ends(Generic[NameT]):
 
 
 def at_most(seconds: float) -> float:
-    """Return a pause that is a little shorter, by chance.
+    """Return the pause, shortened a little at random.
 
-    Loops of one process that look equally often then do not look at once, on a connection each.
+    Otherwise loops of one process with the same pause would look at the same time, and each would
+    need a connection.
     """
     return seconds * random.uniform(LEAST_SHARE, 1)  # noqa: S311 - jitter
 
@@ -139,8 +140,8 @@ def at_most(seconds: float) -> float:
 def end_if_cancelled() -> None:
     """End a cancelled task whose cancellation was lost. Raises: CancelledError.
 
-    The client of NATS waits with asyncio.wait_for, which in Python 3.11 can lose a cancellation
-    that comes as the time runs out, or with the result (CPython issue 86296).
+    The NATS client uses asyncio.wait_for. In Python 3.11 it can lose a cancellation that arrives at
+    the moment of the timeout or of the result (CPython issue 86296).
     """
     task = asyncio.current_task()
     if task is not None and task.cancelling():

@@ -1,7 +1,8 @@
-"""Watch: is the database available, does it accept writes, and do its clock and ours agree?
+"""Watch: checks that the database is available and writable, and that its clock and ours agree.
 
-Leases, stored answers and timers use the database's clock. A process whose own clock is far from it
-would sign tokens, envelopes and events with wrong times: it does not serve until it is right.
+Leases, stored answers and timers use the database's clock. A process with a wrong clock would sign
+tokens, envelopes and events with wrong times. It therefore serves no calls until its clock is
+right.
 """
 
 import asyncio
@@ -14,17 +15,17 @@ from chassis.telemetry import logger
 from kernel.clock import Clock, SystemClock
 
 DIFFERENCE_MAX_SECONDS = 60.0
-# While nothing goes wrong; the first trouble of a request is looked at sooner.
+# The pause between looks while all is well. A request that fails causes an earlier look.
 LOOK_SECONDS = 5.0
-# While the database is unavailable, so that a start takes no longer than it must.
+# The pause while the database is unavailable: short, so that a start is not delayed.
 IMPATIENT_SECONDS = 0.1
 log = logger()
 
 
 class Watch:
-    """The state of the database and of the clock; changes are logged once.
+    """The state of the database and of the clock. Changes are logged once.
 
-    is_writable: the database is available and accepts writes. is_clock_right: by the last look.
+    is_writable: the database is available and accepts writes. is_clock_right: at the last look.
     """
 
     def __init__(self, database: Database, *, clock: Clock | None = None) -> None:
@@ -36,7 +37,7 @@ class Watch:
         self.is_clock_right = True
 
     async def look(self) -> None:
-        """Look once."""
+        """Check database and clock once."""
         self._database.troubled.clear()
         asked, started = self._clock.now(), time.monotonic()
         try:
@@ -51,7 +52,7 @@ class Watch:
         is_clock_right = self.is_clock_right
         if health is not None:
             difference = (asked - health.now).total_seconds() + took / 2
-            # The moment of the answer is known only to within the time that it took.
+            # The answer's moment is known only to within the duration of the query.
             is_clock_right = abs(difference) - took / 2 <= DIFFERENCE_MAX_SECONDS
             if is_clock_right != self.is_clock_right:
                 write = log.info if is_clock_right else log.error
@@ -62,7 +63,7 @@ class Watch:
             self._condition.notify_all()
 
     async def keep_looking(self, then: Callable[[], Awaitable[None]] | None = None) -> None:
-        """Look again and again until cancelled; `then` runs after each time."""
+        """Look repeatedly until cancelled. `then` runs after each look."""
         while True:
             try:
                 await self.look()
@@ -77,7 +78,7 @@ class Watch:
                         await self._database.troubled.wait()
 
     async def while_clock_right(self, loop: Callable[[], Awaitable[None]]) -> None:
-        """Wait until the clock is known to be right, then run a loop until it is not.
+        """Wait until the clock is known to be right, then run a loop until the clock is wrong.
 
         Raises: what the loop raises.
         """

@@ -1,4 +1,4 @@
-"""Files that are reloaded when they change, so that keys and certificates need no restart."""
+"""Files that are reloaded when they change, so new keys and certificates need no restart."""
 
 import time
 from collections.abc import Callable, Sequence
@@ -8,7 +8,7 @@ from typing import Generic, TypeVar
 from chassis.telemetry import logger
 
 T = TypeVar("T")
-# Files are checked at most this often, however often their value is used.
+# Files are checked at most once in this time, however often their value is used.
 LOOK_SECONDS = 1.0
 _Mark = tuple[tuple[int, int, int], ...]
 log = logger()
@@ -17,8 +17,8 @@ log = logger()
 class Watched(Generic[T]):
     """The value of some files, at most a second old.
 
-    If a file is missing, half-written or wrong, the last value stays, and the fault is logged once
-    for each change.
+    If a file is missing, half-written or wrong, the last value stays. The fault is logged once per
+    change of the files.
     """
 
     def __init__(self, paths: Sequence[Path], read: Callable[[Sequence[bytes]], T]) -> None:
@@ -30,7 +30,7 @@ class Watched(Generic[T]):
         self._look_at = time.monotonic() + LOOK_SECONDS
 
     def current(self) -> T:
-        """Return the value of the files. It is the same object while they are unchanged."""
+        """Return the value of the files. The object is the same while they are unchanged."""
         now = time.monotonic()
         if now >= self._look_at:
             self._look_at = now + LOOK_SECONDS
@@ -45,7 +45,7 @@ class Watched(Generic[T]):
             self._seen = mark
             self._value = self._read([path.read_bytes() for path in self._paths])
         except (OSError, ValueError) as error:
-            # Without the error's text: it may quote a key.
+            # The message of the error is not logged: it may quote a key.
             log.error("file.not_read", files=self._names(), error=type(error).__name__)  # noqa: TRY400
         else:
             log.info("file.read_again", files=self._names())

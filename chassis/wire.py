@@ -1,4 +1,4 @@
-"""Values on the wire: Money, instants, ids and page tokens ↔ protobuf, for every value."""
+"""Values on the wire: Money, instants, ids and page tokens ↔ protobuf."""
 
 import base64
 import datetime as dt
@@ -16,10 +16,10 @@ from kernel.errors import InvalidArgument
 from kernel.money import Money
 
 PAGE_SIZE_DEFAULT = 20
-# A page ends before it gets larger, so that every caller can receive it.
+# A page ends before it exceeds this size, so that every caller can receive it.
 PAGE_BYTES = 1024 * 1024
 MessageT = TypeVar("MessageT", bound=Message)
-# The most digits that always fit a bigint.
+# A number with at most this many digits always fits into a bigint.
 BIGINT_DIGITS = 18
 _BINDING_BYTES = 8
 _EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
@@ -46,8 +46,8 @@ def instant_to_proto(at: dt.datetime | None) -> timestamp_pb2.Timestamp | None:
 
 
 def fill_instant(message: timestamp_pb2.Timestamp, at: dt.datetime) -> None:
-    """Encode an instant into a message that is there."""
-    # Not by FromDatetime, which takes four times as long: an order has several instants.
+    """Encode an instant into an existing message."""
+    # FromDatetime takes four times as long, and an order has several instants.
     since = at - _EPOCH
     message.seconds = since.days * _DAY_SECONDS + since.seconds
     message.nanos = since.microseconds * 1000
@@ -65,13 +65,16 @@ def milliseconds_text(message: timestamp_pb2.Timestamp) -> str:
 
 @functools.lru_cache(maxsize=4096)
 def _second(seconds: int) -> str:
-    """Format a second; the instants of an order, and the orders of a list, share some of them."""
+    """Format a second. Cached: the orders of a list share many seconds."""
     at = _EPOCH + dt.timedelta(seconds=seconds)
     return at.isoformat(timespec="seconds").removesuffix("+00:00")
 
 
 def optional_instant(message: Message, field: str) -> dt.datetime | None:
-    """Decode an instant that may be unset. Raises: InvalidArgument: no calendar has it."""
+    """Decode an instant that may be unset.
+
+    Raises: InvalidArgument: it is outside of what a datetime can represent.
+    """
     if not message.HasField(field):
         return None
     try:
@@ -87,9 +90,9 @@ def page_size(message: common_pb2.PageRequest) -> int:
 
 
 def fitting(messages: Iterable[MessageT], size: int) -> list[MessageT]:
-    """Return the first `size` messages, or fewer if they are large; at least one.
+    """Return the first `size` messages, or fewer if they are large, but at least one.
 
-    If fewer are returned than given, there is another page.
+    If fewer messages are returned than given, there is another page.
     """
     page: list[MessageT] = []
     left = PAGE_BYTES
@@ -102,23 +105,23 @@ def fitting(messages: Iterable[MessageT], size: int) -> list[MessageT]:
 
 
 def page_token(after: uuid.UUID | int) -> str:
-    """Make the opaque token of the page after a row."""
+    """Return the opaque token of the page that follows a row."""
     return _encode_token(str(after))
 
 
 def bound_token(place: str, request: Message) -> str:
-    """Make the opaque token of the page after a place in the list that a request asks for.
+    """Return the opaque token of the page that follows a place in the requested list.
 
-    It holds for the request's filters and sort alone; a request without any has no binding, so its
-    tokens are as `page_token` makes them.
+    The token is valid only for the request's filters and sort. A request without filters and sort
+    gets a token without a binding, as `page_token` returns.
     """
     return _encode_token(place + _binding(request))
 
 
 def place_from_token(text: str, request: Message) -> str | None:
-    """Read a token of the same filters and sort; None for the first page.
+    """Read a token of a list with the same filters and sort; None: the first page.
 
-    Raises: InvalidArgument: it is no token, or it is of another list.
+    Raises: InvalidArgument: it is not a token, or belongs to another list.
     """
     if not text:
         return None
@@ -130,7 +133,7 @@ def place_from_token(text: str, request: Message) -> str | None:
 
 
 def _binding(request: Message) -> str:
-    """Spell what a token is bound to: everything that is asked for, except which page."""
+    """Return the binding of a token: a hash of the request without its page."""
     asked = type(request)()
     asked.CopyFrom(request)
     asked.ClearField("page")
@@ -141,7 +144,7 @@ def _binding(request: Message) -> str:
 
 
 def unknown_cursor() -> InvalidArgument:
-    """Make the refusal of a token that no page of this list had."""
+    """Return the refusal of a token that no page of this list had."""
     return InvalidArgument("Unknown cursor", fields=[("cursor", "is not a cursor of this API")])
 
 
@@ -159,7 +162,7 @@ def _decode_token(text: str) -> str:
 
 
 def uuid_from_token(text: str) -> uuid.UUID | None:
-    """Read a token that holds an id; None for the first page. Raises: InvalidArgument."""
+    """Read a token that holds an id; None: the first page. Raises: InvalidArgument."""
     if not text:
         return None
     return uuid_of_place(_decode_token(text))
@@ -174,7 +177,7 @@ def uuid_of_place(place: str) -> uuid.UUID:
 
 
 def number_from_token(text: str) -> int | None:
-    """Read a token that holds a row number; None for the first page. Raises: InvalidArgument."""
+    """Read a token that holds a row number; None: the first page. Raises: InvalidArgument."""
     if not text:
         return None
     decoded = _decode_token(text)
@@ -182,7 +185,7 @@ def number_from_token(text: str) -> int | None:
 
 
 def number_of_place(place: str) -> int:
-    """Read a place that is a number from 0. Raises: InvalidArgument."""
+    """Read a place that is a number, 0 or greater. Raises: InvalidArgument."""
     if not place.isascii() or not place.isdigit() or len(place) > BIGINT_DIGITS:
         raise unknown_cursor()
     return int(place)

@@ -1,1 +1,1 @@
-"""The shared kernel: values every context agrees on. Standard library only, no I/O."""
+"""The shared kernel: values that every context uses. Standard library only, no I/O."""

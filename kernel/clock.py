@@ -1,11 +1,11 @@
-"""Time as an argument: a domain never reads a clock."""
+"""Time as an argument: a domain never reads a clock itself."""
 
 import datetime as dt
 from typing import Protocol
 
 
 class Clock(Protocol):
-    """A source of the current time. Tests use their own."""
+    """A source of the current time. Tests replace it."""
 
     def now(self) -> dt.datetime:
         """Return the current instant in UTC, with its time zone."""
@@ -16,7 +16,7 @@ class SystemClock:
     """The machine's clock."""
 
     def now(self) -> dt.datetime:
-        """Return the current instant in UTC, cut to milliseconds, as the APIs print it."""
+        """Return the current instant in UTC, cut to milliseconds, because the APIs print those."""
         now = dt.datetime.now(dt.UTC)
         return now.replace(microsecond=now.microsecond // 1000 * 1000)
 

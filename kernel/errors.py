@@ -1,4 +1,4 @@
-"""Refusals. A domain exception names the fact; its base names the kind.
+"""Refusals. A domain exception names the fact; its base class names the kind.
 
 DomainError
 ├── InvalidArgument      a field is invalid, whatever the state
@@ -20,10 +20,10 @@ from typing import ClassVar
 class DomainError(Exception):
     """A refusal with a reason code that callers may rely on.
 
-    reason: UPPER_SNAKE code, documented in the contract of the call.
+    reason: an UPPER_SNAKE code, documented in the contract of the call.
     details: facts for the caller; values are strings, numbers or lists of strings.
-    replayed: this is the stored answer to an earlier attempt of the same request.
-    is_final: a caller must not retry it automatically.
+    replayed: the refusal is the stored answer to an earlier attempt of the same request.
+    is_final: the caller must not retry automatically.
     """
 
     kind: ClassVar[str] = ""

@@ -1,4 +1,4 @@
-"""Identity: one 128-bit id (UUIDv7) with two spellings, UUID and prefix + 22 base62 characters."""
+"""Ids: 128 bits (UUIDv7) with two spellings: UUID, and prefix + 22 base62 characters."""
 
 import datetime as dt
 import hashlib
@@ -21,20 +21,20 @@ ALPHABET = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 LENGTH = 22
 _EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 _MILLISECOND = dt.timedelta(milliseconds=1)
-# Two digits at a time: half as many divisions.
+# All pairs of base62 digits: converting two digits at a time halves the number of divisions.
 _PAIRS = [first + second for first in ALPHABET for second in ALPHABET]
 _VALUES = {pair: value for value, pair in enumerate(_PAIRS)}
 _CANONICAL = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.ASCII | re.IGNORECASE)
 # The namespace (uuid5) of every id that is derived from other ids.
 NAMESPACE = uuid.UUID("6f726368-6573-7472-8a74-6f7200000001")
 _NAMESPACE_HASH = hashlib.sha1(NAMESPACE.bytes, usedforsecurity=False)
-# Where a UUID has its version and its variant. Source: RFC 9562 §4.
+# A mask without the bits of a UUID's version and variant. Source: RFC 9562 §4.
 _PLAIN_BITS = ~(0xF << 76 | 0b11 << 62)
 _VERSION_5 = 5 << 76 | 0b10 << 62
 
 
 def new_id() -> uuid.UUID:
-    """Make a UUIDv7: 48 bits of milliseconds, then random, so that ids sort by time.
+    """Return a new UUIDv7: 48 bits of milliseconds, then random bits, so ids sort by time.
 
     Source: RFC 9562 §5.7.
     """
@@ -47,22 +47,22 @@ def new_id() -> uuid.UUID:
 
 
 def first_id(at: dt.datetime) -> uuid.UUID:
-    """Return the smallest UUIDv7 of an instant's millisecond, whatever its other bits are."""
+    """Return the smallest UUIDv7 of an instant's millisecond."""
     milliseconds = (at - _EPOCH) // _MILLISECOND
     return uuid.UUID(int=max(0, min(milliseconds, 0xFFFFFFFFFFFF)) << 80)
 
 
 def instant_of(value: uuid.UUID) -> dt.datetime:
-    """Return the instant at which a UUIDv7 was made, to the millisecond."""
+    """Return the instant, in milliseconds precision, at which a UUIDv7 was made."""
     return _EPOCH + dt.timedelta(milliseconds=value.int >> 80)
 
 
 def derived_id(*parts: object) -> uuid.UUID:
-    """Derive an id from its parts: the same parts always give the same id.
+    """Derive an id from parts. The same parts always give the same id.
 
-    It is uuid5 of the parts joined by colons. Source: RFC 9562 §5.5.
+    The id is uuid5 of the parts joined by colons. Source: RFC 9562 §5.5.
     """
-    # Not by uuid.uuid5, which takes four times as long: every event has such an id.
+    # uuid.uuid5 takes four times as long, and every event has a derived id.
     digest = _NAMESPACE_HASH.copy()
     digest.update(":".join(map(str, parts)).encode())
     value = int.from_bytes(digest.digest()[:16], "big")
@@ -70,10 +70,10 @@ def derived_id(*parts: object) -> uuid.UUID:
 
 
 def hashed_id(*parts: str) -> uuid.UUID:
-    """Derive an id from texts of clients: their SHA-256, as a UUID of the reserved variant.
+    """Derive an id from clients' texts: their SHA-256, as a UUID of the reserved variant.
 
-    Different lists of texts give different ids. No generator of UUIDs uses this variant, which is
-    reserved for future definition; so `is_hashed` tells them apart. Source: RFC 9562 §4.1.
+    Different lists of texts give different ids. No UUID generator uses this variant, which is
+    reserved for future definition, so `is_hashed` recognises these ids. Source: RFC 9562 §4.1.
     """
     digest = hashlib.sha256()
     for part in parts:
@@ -84,12 +84,12 @@ def hashed_id(*parts: str) -> uuid.UUID:
 
 
 def is_hashed(value: uuid.UUID) -> bool:
-    """Tell whether `hashed_id` may have made an id."""
+    """Return whether `hashed_id` may have made an id."""
     return value.variant == uuid.RESERVED_FUTURE
 
 
 def to_public(prefix: str, value: uuid.UUID) -> str:
-    """Write an id as prefix_ and 22 base62 characters."""
+    """Return the public spelling of an id: the prefix, "_" and 22 base62 characters."""
     number = value.int
     pairs = []
     for _ in range(LENGTH // 2):
@@ -100,14 +100,14 @@ def to_public(prefix: str, value: uuid.UUID) -> str:
 
 
 def from_public(prefix: str, text: str) -> uuid.UUID | None:
-    """Read an id in either spelling; None if the text is neither."""
+    """Parse an id in either spelling; None if the text is neither."""
     if text.startswith(f"{prefix}_"):
         return _from_base62(text[len(prefix) + 1 :])
     return parse_uuid(text)
 
 
 def parse_uuid(text: str) -> uuid.UUID | None:
-    """Read a UUID in its canonical spelling (either case); None if the text is not one."""
+    """Parse a UUID in its canonical spelling, upper or lower case; None if it is not one."""
     if _CANONICAL.fullmatch(text) is None:
         return None
     return uuid.UUID(int=int(text.replace("-", ""), 16))

@@ -1,4 +1,4 @@
-"""Money: a whole number of minor units of an asset. Never a float, never rounded by accident.
+"""Money: a whole number of minor units of an asset. It is never a float and never rounded silently.
 
 One minor unit is 10⁻⁷ of the asset, a stroop, the unit of Stellar itself.
 """
@@ -13,7 +13,7 @@ UNIT = 10_000_000
 CENT = UNIT // 100
 USDC = "USDC"
 # The largest amount that a column (bigint) and the chain (int64 stroops) can hold. The documented
-# pattern allows more.
+# pattern of amounts allows larger ones.
 LARGEST = 2**63 - 1
 CENTS_PATTERN = re.compile(r"(0|[1-9][0-9]{0,11})\.([0-9]{2})", re.ASCII)
 
@@ -30,7 +30,7 @@ class AssetsDiffer(ValueError):
 
 @dataclass(frozen=True, slots=True, kw_only=True, order=False)
 class Money:
-    """An amount of an asset, in minor units (10⁻⁷); a difference may be negative."""
+    """An amount of an asset, in minor units (10⁻⁷). A difference may be negative."""
 
     asset: str
     minor_units: int
@@ -60,7 +60,7 @@ class Money:
 
 
 def parse_amount(text: str) -> int:
-    r"""Read a documented amount ("80.00") as minor units; greater than zero.
+    r"""Parse a documented amount ("80.00") into minor units; it must be greater than zero.
 
     Raises: InvalidAmountFormat: anything but ASCII digits, one point and two digits; zero; more
         than LARGEST.
@@ -78,7 +78,7 @@ def parse_amount(text: str) -> int:
 
 
 def to_text(minor_units: int) -> str:
-    """Format minor units with two decimals, or with more if the amount has them."""
+    """Format minor units with two decimals, or with more decimals if the amount needs them."""
     sign = "-" if minor_units < 0 else ""
     whole, rest = divmod(abs(minor_units), UNIT)
     decimals = f"{rest:0{SCALE}d}"
@@ -93,5 +93,5 @@ def to_chain_text(minor_units: int) -> str:
 
 
 def fee_half_up(minor_units: int, *, basis_points: int) -> int:
-    """Return the fee on an amount: basis points of it, rounded half up to whole cents."""
+    """Return the fee on an amount: this share of it in basis points, rounded half up to cents."""
     return (minor_units * basis_points * 2 + 10_000 * CENT) // (2 * 10_000 * CENT) * CENT

@@ -1,4 +1,4 @@
-"""Links that users submit: stored and shown as text, never fetched."""
+"""Links that users submit. They are stored and shown as text, and never fetched."""
 
 import ipaddress
 import re
@@ -9,8 +9,8 @@ from kernel.errors import InvalidArgument
 
 LONGEST = 2048
 LONGEST_HOST = 253
-# Characters that a URL must escape (RFC 3986 §2), or that would end an HTML attribute. Browsers
-# read a backslash as a slash.
+# Characters that a URL must escape (RFC 3986 §2) or that would end an HTML attribute. Browsers
+# treat a backslash as a slash.
 _UNSAFE = frozenset(' "<>\\^`{|}')
 # Letters, marks and symbols that are invisible: fillers, joiners, variation selectors.
 _BLANK = re.compile(
@@ -18,7 +18,7 @@ _BLANK = re.compile(
     "\U00016fe4\U0001d159\U000e0100-\U000e01ef]"
 )
 _LABEL = re.compile(r"(?!-)[A-Za-z0-9-]{1,63}(?<!-)", re.ASCII)
-# Browsers read a host whose last label looks like this as an IPv4 address, or refuse it.
+# Browsers read a host whose last label matches as an IPv4 address, or refuse it.
 _NUMBER = re.compile(r"[0-9]+|0[xX][0-9A-Fa-f]*", re.ASCII)
 _IPV6 = re.compile(r"\[([0-9A-Fa-f:.]+)\](?::[0-9]*)?", re.ASCII)
 _PUNYCODE = "xn--"
@@ -31,7 +31,7 @@ class InvalidUrl(InvalidArgument):
 
 
 def require_url(text: str, *, field: str) -> str:
-    """Return the text if it is an https URL that shows its target.
+    """Return the text unchanged if it is an https URL that shows its target.
 
     Refused: other schemes, more than 2,048 characters, spaces, control and invisible characters,
     characters that must be escaped (quotes, angle brackets, braces, backslashes …), a user name
@@ -47,7 +47,7 @@ def require_url(text: str, *, field: str) -> str:
 def _problem(text: str) -> str:
     if len(text) > LONGEST:
         return f"must be at most {LONGEST} characters long"
-    # Before parsing: the parser below drops tabs and line breaks silently.
+    # Checked before parsing, because the parser silently drops tabs and line breaks.
     if not _is_visible(text):
         return "must not contain spaces, control characters or invisible characters"
     if not _UNSAFE.isdisjoint(text):
@@ -71,7 +71,7 @@ def _problem_of(parts: SplitResult, *, port: int | None) -> str:
 
 
 def _is_visible(text: str) -> bool:
-    """Tell whether every character is visible: not of categories C and Z, and not a blank."""
+    """Return whether every character is visible: not of categories C and Z, and not a blank."""
     return text.isprintable() and " " not in text and _BLANK.search(text) is None
 
 
@@ -81,7 +81,7 @@ def _is_ipv6(netloc: str) -> bool:
 
 
 def _is_name(host: str) -> bool:
-    """Tell whether a host is a DNS name, in ASCII or not, or an IPv4 address."""
+    """Return whether a host is a DNS name, in ASCII or not, or an IPv4 address."""
     labels = host.split(".")
     if _NUMBER.fullmatch(labels[-1]):
         return _is_address(ipaddress.IPv4Address, host)
@@ -93,7 +93,7 @@ def _is_name(host: str) -> bool:
 
 
 def _ascii(label: str) -> str:
-    """Write a label as DNS does. Raises: UnicodeError: it is not a label of a name."""
+    """Encode a label as DNS does. Raises: UnicodeError: it is not a label of a name."""
     shown = label
     if label.lower().startswith(_PUNYCODE):
         shown = label[len(_PUNYCODE) :].encode("ascii").decode("punycode")
@@ -103,7 +103,7 @@ def _ascii(label: str) -> str:
 
 
 def _is_letter(character: str) -> bool:
-    """Tell whether a name may contain a character: a letter, mark, digit or hyphen (RFC 5892)."""
+    """Return whether a name may contain a character: a letter, mark, digit, hyphen (RFC 5892)."""
     return character == "-" or unicodedata.category(character)[0] in "LMN"
 
 

@@ -1,3 +1,3 @@
-"""The version of the project, said once: pyproject.toml, OpenAPI and health read it here."""
+"""The version of the project, defined once: pyproject.toml, OpenAPI and health read it here."""
 
 VERSION = "0.1.0"

@@ -1,4 +1,4 @@
-"""Apply every schema's migrations: `python -m chassis.migrations`, as an admin of the database."""
+"""Apply every schema's migrations: `python -m chassis.migrations`, as a database administrator."""
 
 import gc
 import pathlib
@@ -15,7 +15,7 @@ from chassis import postgres_settings
 from chassis.migrations.scripts import ENVIRONMENT, SCRIPTS
 from chassis.settings import MigrationSettings, load
 
-# Migrations of one release run one at a time, whichever process starts them.
+# One process at a time runs migrations; the others wait for this advisory lock.
 LOCK = 727_274_001
 AGAIN_SECONDS = 0.1
 ENCODING = "UTF8"
@@ -23,11 +23,11 @@ _TAKE = sa.text("select pg_try_advisory_lock(:lock)")
 
 
 class EncodingError(Exception):
-    """The database cannot store every text."""
+    """The database's encoding cannot store every text."""
 
 
 def upgrade_all(url: str) -> None:
-    """Bring every schema to its newest revision; makes missing schemas and roles.
+    """Upgrade every schema to its newest revision; creates missing schemas and roles.
 
     url: postgresql:// of a role that may create schemas (and roles, if they are missing).
     Raises: EncodingError; DBAPIError.
@@ -42,8 +42,8 @@ def upgrade_all(url: str) -> None:
             found = connection.execute(sa.text("show server_encoding")).scalar_one()
             if found != ENCODING:
                 raise EncodingError(f"the database is in {found}; make one in {ENCODING}")
-            # Asked for again and again: an index that is made beside the services waits for every
-            # statement that began before, so none may wait for this process.
+            # Tried repeatedly instead of waiting inside one statement: `create index concurrently`
+            # waits for every statement that began earlier, so it would wait for this process.
             while not connection.execute(_TAKE, {"lock": LOCK}).scalar_one():
                 connection.commit()
                 time.sleep(AGAIN_SECONDS)
@@ -69,7 +69,7 @@ def _upgrade(connection: sa.Connection, schema: str, scripts: pathlib.Path) -> N
 
 
 def _prepare(connection: sa.Connection, schema: str) -> None:
-    """Make the role and the schema; gives up after 4 seconds if a lock is not free."""
+    """Create the role and the schema; fails if a lock is not free for 4 seconds."""
     connection.execute(sa.text("set lock_timeout = '4s'"))
     found = sa.text("select 1 from pg_roles where rolname = :name")
     if connection.execute(found, {"name": schema}).first() is None:
@@ -82,7 +82,7 @@ def _prepare(connection: sa.Connection, schema: str) -> None:
 def main() -> None:
     """Run from the command line; DATABASE_URL names the database."""
     settings = load(MigrationSettings, program="migrations")
-    # Imported objects live to the end: the garbage collector need not look at them.
+    # Imported objects live until the end, so the garbage collector need not scan them.
     gc.freeze()
     try:
         upgrade_all(settings.database_url)

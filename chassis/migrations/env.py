@@ -1,4 +1,4 @@
-"""Alembic's environment: runs the scripts of one schema on the connection it is given."""
+"""Alembic's environment: runs one schema's scripts on the connection that it is given."""
 
 from alembic import context
 

@@ -1,7 +1,7 @@
 """Checks that a schema is at least as new as the code that uses it.
 
-A schema may be newer: a migration works with the code before it (expand, then contract). An older
-one lacks tables or columns that the code needs.
+A schema may be newer, because each migration works with the previous code (expand, then contract).
+An older schema lacks tables or columns that the code needs.
 """
 
 import pathlib
@@ -18,21 +18,21 @@ from kernel.errors import Unavailable
 
 _IS_THERE = "select to_regclass(%s) is not null"
 _FOUND = "select version_num from alembic_version"
-# A schema that was right is looked at so often: it gets older only when somebody restores one.
+# A correct schema is checked this often. It gets older only when somebody restores an old backup.
 AGAIN_SECONDS = 15.0
 log = logger()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Revisions:
-    """The revisions of one schema that this code knows. head: the newest one, which it needs."""
+    """The revisions of one schema that this code knows. head: the newest, which the code needs."""
 
     head: str
     known: frozenset[str]
 
     @classmethod
     def of(cls, schema: str) -> Self | None:
-        """Read the scripts of a schema; None: it has none."""
+        """Read the scripts of a schema; None: the schema has no scripts."""
         folder = SCRIPTS.get(schema)
         return None if folder is None else cls.read(folder)
 
@@ -43,12 +43,12 @@ class Revisions:
         return cls(head=head, known=known)
 
     def is_older(self, found: str) -> bool:
-        """Tell whether a schema of this revision is too old; empty: it has no revision."""
+        """Return whether a schema at this revision is too old; empty: no migration has run."""
         return not found or (found != self.head and found in self.known)
 
 
 class Schema:
-    """The schema of this code. is_right: by the last look; None: before the first."""
+    """Checks the schema of this code. is_right: the last result; None: not checked yet."""
 
     def __init__(self, database: Database, name: str) -> None:
         self._database = database
@@ -59,7 +59,7 @@ class Schema:
         self._looked_at = 0.0
 
     async def look(self) -> bool:
-        """Tell whether the migrations that this code needs have run; logs a missing one once."""
+        """Return whether the migrations that this code needs have run; logs a failure once."""
         if self._revisions is None:
             return True
         if self.is_right and time.monotonic() < self._looked_at + AGAIN_SECONDS:
@@ -67,7 +67,7 @@ class Schema:
         try:
             found = await revision_in(self._database, self._name, was_there=bool(self.is_right))
         except Unavailable:
-            # Every connection is in use, or another check reports that the database is unavailable.
+            # All connections are in use, or another check reports that the database is unavailable.
             return bool(self.is_right)
         is_older = self._revisions.is_older(found)
         if is_older and found != self._lacking:
@@ -80,7 +80,7 @@ class Schema:
 async def revision_in(database: Database, schema: str, *, was_there: bool) -> str:
     """Return the revision of a schema; empty: no migration has run. Raises: Unavailable.
 
-    was_there: it had one before, so one question is enough.
+    was_there: the schema had a revision before, so one query is enough.
     """
     try:
         async with database.statement() as connection:

@@ -1,4 +1,4 @@
-"""The revision of each schema, and the one that the code needs. Read-only."""
+"""The applied revision of each schema, read from the database."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -10,9 +10,9 @@ CONNECT_SECONDS = 10
 
 
 def applied(database_url: str, schemas: Mapping[str, Path]) -> dict[str, str]:
-    """Return the revision of each schema in a database; "" if it has none.
+    """Return the applied revision of each schema in a database; "" for a schema without one.
 
-    database_url: of a role that may read the schemas. Raises: psycopg.Error.
+    database_url: with a role that may read the schemas. Raises: psycopg.Error.
     """
     found: dict[str, str] = {}
     with psycopg.connect(database_url, connect_timeout=CONNECT_SECONDS, autocommit=True) as there:

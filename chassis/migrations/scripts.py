@@ -1,6 +1,6 @@
-"""The folders of the migrations of each schema, and their order.
+"""The folders of each schema's migrations, and the order of the scripts.
 
-The scripts are read as text, without the library that runs them.
+The scripts are parsed as text, without importing alembic.
 """
 
 import pathlib
@@ -21,9 +21,9 @@ _BEFORE = re.compile(r"""^down_revision = ["'](\w+)["']$""", re.MULTILINE)
 
 
 def revisions(folder: pathlib.Path) -> tuple[str, frozenset[str]]:
-    """Return the newest revision among a schema's scripts, and all of them.
+    """Return the newest revision among a schema's scripts, and the set of all revisions.
 
-    Raises: LookupError: there is no newest one, or more than one.
+    Raises: LookupError: there is no newest revision, or more than one.
     """
     texts = [path.read_text(encoding="utf-8") for path in folder.glob("*.py")]
     known = {found[1] for text in texts if (found := _REVISION.search(text))}
