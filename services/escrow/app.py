@@ -1,4 +1,4 @@
-"""Escrow, assembled: the only place that builds its objects."""
+"""The assembly of escrow: only this module and `parts` build its objects."""
 
 import asyncio
 from functools import partial
@@ -28,10 +28,10 @@ async def build(settings: EscrowSettings) -> App:
 
 
 class House(Parts):
-    """The service: its parts, and what runs."""
+    """The service: its parts, and the tasks that it runs."""
 
     def app(self) -> App:
-        """Put the service together."""
+        """Assemble the service."""
         return App(
             name=NAME,
             settings=self.settings,
@@ -95,7 +95,7 @@ class House(Parts):
         )
 
     def attention(self) -> Attention:
-        """Build what an operator may do."""
+        """Build the use cases for commands that need an operator's attention."""
         return Attention(
             database=self.database,
             store=self.store,
@@ -108,7 +108,7 @@ class House(Parts):
         )
 
     def controls(self) -> Controls:
-        """Build what an operator may do to the flows of money."""
+        """Build the operators' controls of the flows of money."""
         return Controls(database=self.database, flows=self.flows, bell=self.bell)
 
     def idle(self) -> IdleWallets:
@@ -125,20 +125,20 @@ class House(Parts):
         )
 
     async def close(self) -> None:
-        """Let connections to the network and to the keys go."""
+        """Close the connections to the network and to the key provider."""
         await self.builder.close()
         await self.chain.close()
         if isinstance(self.keys, VaultTransitKeyProvider):
             await self.keys.close()
 
     async def ensure_platform(self) -> None:
-        """Keep the platform's keys before any contract's address is told."""
+        """Store the platform's keys before the address of any contract is given out."""
         secret = self.settings.platform_secret.get_secret_value() or None
         resolver = self.settings.resolver_secret.get_secret_value() or None
         await self.keyring.ensure_platform(secret=secret, resolver=resolver)
 
     async def work(self) -> None:
-        """Prepare the chain, then carry commands out until cancelled."""
+        """Prepare the chain, then carry out commands until cancelled."""
         await self.ensure_platform()
         await self.bootstrap().run()
         await self.recovery.start()

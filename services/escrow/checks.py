@@ -1,4 +1,4 @@
-"""The gRPC method that says what a command would do: its own method, over a store in memory."""
+"""The RPC that previews a command. It runs the command's own method on a store in memory."""
 
 import copy
 from dataclasses import replace
@@ -14,7 +14,7 @@ from services.escrow.service import EscrowService
 from services.escrow.wallets.service import WalletService
 
 Context = grpc.aio.ServicerContext[Any, Any]
-# The method of each command that can be planned, by its field in the request.
+# The RPC of each command that can be previewed, by its field in the request.
 CHECKED = {
     "create": "CreateEscrow",
     "fund": "FundEscrow",
@@ -29,13 +29,13 @@ CHECKED = {
 
 
 class CheckMethods:
-    """A part of the escrow servicer."""
+    """The method of the escrow servicer that previews commands."""
 
     _escrows: EscrowService
     _wallets: WalletService
 
     def over(self, escrows: EscrowService, wallets: WalletService) -> Any:
-        """Return a servicer with the same methods over other use cases."""
+        """Return a servicer with the same methods, on other use cases."""
         twin = copy.copy(self)
         twin.__dict__.update(_escrows=escrows, _wallets=wallets)
         return twin

@@ -1,6 +1,6 @@
-"""Escrows, wallets and the commands on them: which command may follow which, and their events.
+"""Escrows, wallets and commands on them: which command may follow which, and their events.
 
-Pure: no I/O, no clock. The states of an escrow are one table; what is absent is refused.
+Pure: no I/O, no clock. TRANSITIONS is the table of an escrow's states; an absent pair is refused.
 """
 
 import datetime as dt
@@ -16,9 +16,9 @@ from kernel.money import USDC, Money, to_text
 
 
 class WalletState(StrEnum):
-    """The state of a wallet: CREATING until its account is on chain, MERGED when it is gone again.
+    """The state of a wallet. CREATING: not on chain yet. MERGED: removed from the chain again.
 
-    RETURNING: its account is being merged, and is wanted again.
+    RETURNING: the account is being merged although the wallet is needed again.
     """
 
     CREATING = "CREATING"
@@ -30,7 +30,7 @@ class WalletState(StrEnum):
 
 
 class EscrowState(StrEnum):
-    """The state of an order's contract; in states that end in -ING a command is in progress."""
+    """The state of an order's contract. In states that end in -ING a command is in progress."""
 
     CREATING = "CREATING"
     CREATED = "CREATED"
@@ -85,7 +85,7 @@ class PayeeRole(StrEnum):
 
 
 class Outcome(StrEnum):
-    """How a command on an escrow ended. FROZEN: refused, with the contract disputed before."""
+    """How a command on an escrow ended. REFUSED_FROZEN: the contract had been disputed before."""
 
     DONE = "DONE"
     REFUSED = "REFUSED"
@@ -197,7 +197,7 @@ class Wallet:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Terms:
-    """What the contract says, besides who takes part. amount: minor units, whole cents."""
+    """What the contract says, apart from its parties. amount: minor units, whole cents."""
 
     amount: int
     title: str
@@ -208,11 +208,11 @@ class Terms:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Escrow:
-    """The contract of an order. version: of its newest event, 0 before the first.
+    """The contract of an order. version: that of its newest event, 0 before the first.
 
-    Its address follows from factory ("" for the network's first) and salt, which is empty where a
-    version before has accepted it. deployment: the place that is tried. resolver: of disputes, ""
-    for the platform. seller_payout, buyer_payout: the address paid in place of the wallet, or "".
+    Its address follows from factory ("" for the first) and salt (empty if an older version accepted
+    it). deployment: the number of its place. resolver: of disputes, "" for the platform.
+    seller_payout, buyer_payout: the address that is paid instead of the wallet, or "".
     """
 
     id: uuid.UUID
@@ -244,7 +244,7 @@ class Escrow:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Payment:
-    """A payment as the chain reports it. is_absorbed_fee: the platform made a fee good."""
+    """A payment as the chain reports it. is_absorbed_fee: the platform reimburses a fee with it."""
 
     payee: PayeeRole
     from_address: str
@@ -259,10 +259,9 @@ class Payment:
 class Command:
     """A request that the worker carries out. Its id is the request id.
 
-    was_frozen: the contract was disputed before the command began. waits: how often the command
-    was put off since it last made progress; while it runs, error_reason says what it waits for.
-    abandoned_why: why an operator has abandoned it; it ends once it is proven that none of its
-    transactions has landed.
+    was_frozen: the contract was disputed before the command began. waits: postponements since its
+    last progress. error_reason: while it runs, what it waits for. abandoned_why: why an operator
+    abandoned it; it ends once it is proven that none of its transactions has landed.
     """
 
     id: uuid.UUID
@@ -285,7 +284,7 @@ class Command:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fact:
-    """An event about an escrow; its version is the escrow's."""
+    """An event about an escrow. version: that of the escrow after the event."""
 
     event_type: str
     version: int
@@ -315,10 +314,10 @@ def complete_milestone(escrow: Escrow) -> tuple[Escrow, list[Fact]]:
 def succeed(
     escrow: Escrow, *, kind: CommandKind, payments: Sequence[Payment], at: dt.datetime
 ) -> tuple[Escrow, list[Fact]]:
-    """End a command that has succeeded, with what the chain paid."""
+    """End a command that has succeeded. payments: what the chain paid."""
     moved = replace(escrow, state=TRANSITIONS[escrow.state, Outcome.DONE], last_error="")
     if kind is CommandKind.COMPLETE_MILESTONE:
-        # Its event is told when the seller's mark lands.
+        # The milestone's event was written when the seller's mark landed.
         return moved, []
     if moved.state is S.FUNDED:
         moved = replace(moved, funded_at=at)
@@ -339,9 +338,9 @@ def refuse(
 
 
 def check_shares(escrow: Escrow, *, seller: Money, buyer: Money, cent: int) -> None:
-    """Check how an escrow is to be divided.
+    """Check how an escrow's money is to be divided.
 
-    cent: in minor units; the contract's fees are exact on whole cents only. Raises: SharesMismatch.
+    cent: in minor units; the contract's fees are exact only on whole cents. Raises: SharesMismatch.
     """
     if seller.asset != escrow.amount.asset or buyer.asset != escrow.amount.asset:
         raise SharesMismatch("Shares must be in the escrow's asset")
@@ -355,7 +354,7 @@ def check_shares(escrow: Escrow, *, seller: Money, buyer: Money, cent: int) -> N
 
 
 def paid_to(payments: Sequence[Payment], payee: PayeeRole) -> int:
-    """Return what a party received, make-good included, in minor units."""
+    """Return what a party received, reimbursements included, in minor units."""
     return sum(payment.minor_units for payment in payments if payment.payee is payee)
 
 

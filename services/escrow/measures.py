@@ -4,7 +4,7 @@ from prometheus_client import Counter, Gauge
 
 from chassis.metrics import Measure
 
-# Told by the one process that looks after the channel accounts, when it has looked.
+# Set by the one process that looks after the channel accounts, after each of its checks.
 LUMENS = Gauge(
     "orchestrator_escrow_lumens",
     "Lumens of the platform's account, and of the channel account that has the fewest",

@@ -1,7 +1,8 @@
-"""HTTP to other systems: deadlines for every request, and no connection used after silence.
+"""HTTP to other systems: every request has a deadline, and a silent pool is not used again.
 
-A pool keeps connections for the next request. When one gets no answer in time, the others may be
-as dead: they are left behind with it, so that silence costs one request and not one each.
+A pool keeps connections for later requests. When one request gets no answer in time, the pool's
+other connections may be dead too. New requests then use a new pool, so a silence costs one request
+instead of one for each connection.
 """
 
 from collections.abc import AsyncIterator, Mapping
@@ -16,10 +17,13 @@ CONNECT_SECONDS = 5
 
 
 class Outgoing:
-    """Lends a session; connects at the first request."""
+    """Lends a session. It connects at the first request."""
 
     def __init__(self, *, timeout_seconds: float, headers: Mapping[str, str] | None = None) -> None:
-        """timeout_seconds: of a whole request; connecting and each read have it or less."""
+        """timeout_seconds: limit of a whole request.
+
+        Connecting and each read have at most as long.
+        """
         self._timeout = aiohttp.ClientTimeout(
             total=timeout_seconds,
             sock_connect=min(CONNECT_SECONDS, timeout_seconds),
@@ -33,7 +37,7 @@ class Outgoing:
     async def request(
         self, method: str, url: str, **parts: Any
     ) -> AsyncIterator[aiohttp.ClientResponse]:
-        """Send a request; yields the answer, whose body is still to be read.
+        """Send a request; yield the response, whose body has not been read yet.
 
         Raises: aiohttp.ClientError; TimeoutError: the outcome is unknown.
         """

@@ -1,4 +1,4 @@
-"""What the settings say of the world outside: the keys, the network, the provider."""
+"""What the settings say about systems outside: the keys, the network, the provider."""
 
 import sys
 from collections.abc import Callable
@@ -14,7 +14,10 @@ from services.escrow.wallets.vault_transit import VaultTransitKeyProvider
 
 
 def key_provider(settings: EscrowSettings) -> LocalFileKeyProvider | VaultTransitKeyProvider:
-    """Return where the key-encryption key is. Raises: SystemExit: a file that may not be used."""
+    """Return the provider of the key-encryption key.
+
+    Raises: SystemExit: its file may not be used.
+    """
     if settings.vault_url:
         return VaultTransitKeyProvider(
             url=settings.vault_url,
@@ -30,7 +33,7 @@ def key_provider(settings: EscrowSettings) -> LocalFileKeyProvider | VaultTransi
 
 
 def _login(settings: EscrowSettings) -> VaultLogin:
-    """Return who escrow is to Vault. Raises: SystemExit: a file that holds no token."""
+    """Return how escrow logs in to Vault. Raises: SystemExit: the file holds no token."""
     if settings.vault_kubernetes_role:
         return KubernetesLogin(
             url=settings.vault_url,
@@ -48,7 +51,7 @@ def _login(settings: EscrowSettings) -> VaultLogin:
 
 
 def stellar_options(settings: EscrowSettings) -> StellarOptions:
-    """Return which network, asset and contracts."""
+    """Return which network, asset and contracts are used, and what may be spent."""
     return StellarOptions(
         rpc_url=settings.stellar_rpc_url,
         spare_rpc_urls=tuple(filter(None, settings.stellar_rpc_spare_urls.split(","))),
@@ -69,7 +72,7 @@ def stellar_options(settings: EscrowSettings) -> StellarOptions:
 
 
 def _rpc_headers(settings: EscrowSettings) -> Callable[[], Headers]:
-    """Return what nodes must be shown. Raises: SystemExit: a file that holds something else."""
+    """Return the HTTP headers that nodes require. Raises: SystemExit: the file is not readable."""
     if settings.stellar_rpc_headers_file is None:
         return no_headers
     try:
@@ -80,7 +83,7 @@ def _rpc_headers(settings: EscrowSettings) -> Callable[[], Headers]:
 
 
 def trustless_work_options(settings: EscrowSettings) -> TrustlessWorkOptions | None:
-    """Return the provider's REST API; None where envelopes are built directly."""
+    """Return the options of the provider's REST API; None: envelopes are built directly."""
     if settings.escrow_builder == "direct":
         return None
     return TrustlessWorkOptions(

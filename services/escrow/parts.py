@@ -1,4 +1,4 @@
-"""The parts of the service, put together: stores, use cases, the loops of the worker."""
+"""The parts of the service: stores, use cases, and the worker's loops."""
 
 from chassis.database import Database
 from chassis.idempotency import Idempotency
@@ -57,7 +57,7 @@ NAME = "escrow"
 
 
 class Parts:
-    """The service's objects, each built once, in the order in which they need each other."""
+    """The service's objects. Each is built once, after the objects that it needs."""
 
     def __init__(self, settings: EscrowSettings) -> None:
         self.settings = settings
@@ -154,7 +154,7 @@ class Parts:
         )
 
     def waking(self) -> Waking:
-        """Build what makes the accounts of merged wallets again."""
+        """Build what creates the accounts of merged wallets again."""
         return Waking(
             database=self.database,
             store=self.store,
@@ -164,7 +164,7 @@ class Parts:
         )
 
     def queries(self) -> Queries:
-        """Build what can be asked."""
+        """Build the queries."""
         return Queries(
             database=self.database,
             store=self.store,
@@ -183,7 +183,7 @@ class Parts:
         )
 
     def network(self) -> NetworkChecks:
-        """Build what checks the network before a first order."""
+        """Build the checks of the network that are run before a first order."""
         return NetworkChecks(
             chain=self.chain,
             keyring=self.keyring,
@@ -205,7 +205,7 @@ class Parts:
         )
 
     def rulings(self) -> Rulings:
-        """Build what an operator may rule."""
+        """Build the use cases of an operator's rulings."""
         return Rulings(
             database=self.database,
             store=self.store,
@@ -222,7 +222,7 @@ class Parts:
     def bootstrap(self) -> Bootstrap:
         """Build what prepares the chain."""
         lumens, dearest = self.settings.channel_lumens, self.settings.escrow_max_fee_lumens
-        # One lumen is reserved. Half of them last longer than the time between two looks.
+        # One lumen is the reserve. Half of the lumens last longer than the time between two checks.
         least = max(lumens // 2, dearest + 1)
         return Bootstrap(
             database=self.database,
@@ -267,7 +267,7 @@ class Parts:
         )
 
     def sender(self) -> Sender:
-        """Build what takes envelopes to the ledger."""
+        """Build what signs, stores and sends envelopes."""
         return Sender(
             database=self.database,
             journal=self.journal,
@@ -304,7 +304,7 @@ class Parts:
         )
 
     def recogniser(self) -> Recogniser:
-        """Build what tells whose doing a transaction is."""
+        """Build what tells which step a landed transaction belongs to."""
         return Recogniser(
             database=self.database,
             journal=self.journal,
@@ -315,9 +315,10 @@ class Parts:
         )
 
     def pipeline(self) -> Pipeline:
-        """Build what carries commands out."""
+        """Build what carries out commands."""
         sender, endings, decider = self.sender(), self.endings(), self.decider()
-        # A quarter of a step's time, then others have its place: to wait for them is no trouble.
+        # A step waits for a channel account for a quarter of its time, then other commands get its
+        # slot in the worker. Waiting for other commands is not a trouble of the command.
         channels = Channels(self.database, self.journal, seconds=self.settings.step_seconds / 4)
         return Pipeline(
             database=self.database,

@@ -1,4 +1,4 @@
-"""The interface to the chain: intents in, evidence out. Pure; it knows no network and no XDR."""
+"""The interface to the chain: intents in, evidence out. Pure: no network, no XDR."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -53,8 +53,8 @@ class HistoryUnavailable(Unavailable):
 class ChainBehind(ChainUnavailable):
     """The node is behind: its newest ledger is older than one that was already read.
 
-    It lags, or it is a node of another network, or the network was begun anew. details:
-    cursor_ledger, latest_ledger.
+    The node lags, belongs to another network, or the network was reset. details: cursor_ledger,
+    latest_ledger.
     """
 
     reason = "CHAIN_BEHIND"
@@ -69,9 +69,9 @@ class WrongNetwork(Unavailable):
 class ChainRefused(FailedPrecondition):
     """The simulation shows that the chain would refuse this call. Nothing was sent.
 
-    contract_error: which contract refused and by which number, where a contract did. at_ledger: the
-    ledger that the refusal was simulated on; 0: unknown, then it proves nothing. reason: another
-    one than that of the class.
+    contract_error: the contract that refused and its error number, if one did. at_ledger: the
+    ledger of the simulation; 0: unknown, then the refusal proves nothing. reason: replaces the
+    class's.
     """
 
     reason = "CHAIN_REFUSED"
@@ -111,11 +111,11 @@ class EnvelopeRefused(FailedPrecondition):
 
 
 class Signer(Protocol):
-    """Signs for one address without giving its key away."""
+    """Signs for one address without giving away its key."""
 
     @property
     def address(self) -> str:
-        """The G… address it signs for."""
+        """The G… address that the signatures are for."""
         ...
 
     async def sign(self, *, payload: bytes) -> bytes:
@@ -124,38 +124,37 @@ class Signer(Protocol):
 
 
 class EscrowBuilder(Protocol):
-    """Makes envelopes. It is not trusted: `Chain.verify_and_sign` looks at every field."""
+    """Makes envelopes. It is not trusted: `Chain.verify_and_sign` checks every field."""
 
     async def build(
         self, intent: Intent, *, source: str, sequence: int, max_time: int, tries: int = 0
     ) -> Unsigned:
         """Make the envelope of an intent.
 
-        source: the account that pays the fee and whose sequence number is used; sequence: the
-        transaction's own, one above the account's last; tries: how many envelopes before this one
-        no ledger took: each doubles the bid, up to its limit.
+        source: the account that pays the fee; sequence: one above the last number that it used;
+        tries: how many earlier envelopes no ledger took; each doubles the bid, up to its limit.
         Raises: ChainUnavailable; ChainRefused; EnvelopeRefused: a provider built something else.
         """
         ...
 
     async def announce(self, *, transaction_hash: str) -> None:
-        """Tell the provider, where there is one, of a transaction that landed; never raises."""
+        """Tell the provider, if there is one, that a transaction has landed; never raises."""
         ...
 
     async def close(self) -> None:
-        """Let the connections go."""
+        """Close the connections."""
         ...
 
 
 class Chain(Protocol):
-    """The network: looks, signs what was meant, sends, and reports evidence."""
+    """The network: reads it, signs verified envelopes, sends them, and reports evidence."""
 
     async def require_network(self) -> None:
-        """Check that the node is of this network. Raises: WrongNetwork; ChainUnavailable."""
+        """Check that the node belongs to this network. Raises: WrongNetwork; ChainUnavailable."""
         ...
 
     async def nodes(self) -> Sequence[NodeView]:
-        """Ask every node about itself, each for itself. One that does not answer is shown so."""
+        """Ask every node about itself. A node that does not answer is listed with the reason."""
         ...
 
     async def fee_of(self, intent: Intent, *, payer: AccountView) -> int:
@@ -167,19 +166,19 @@ class Chain(Protocol):
         ...
 
     async def recent_ledger(self) -> Ledger:
-        """Return the newest ledger as of a moment ago. Raises: ChainUnavailable."""
+        """Return a newest ledger that was read a moment ago. Raises: ChainUnavailable."""
         ...
 
     async def account(self, address: str) -> AccountView | None:
-        """Return an account, None where there is none. Raises: ChainUnavailable."""
+        """Return an account, or None if it does not exist. Raises: ChainUnavailable."""
         ...
 
     def recipient(self, address: str) -> Recipient:
-        """Read an address that is to be paid, as it is spelled; nothing is asked."""
+        """Parse the address of a recipient. The network is not asked."""
         ...
 
     async def recipient_view(self, account: str) -> tuple[RecipientView | None, int]:
-        """Return an account (G…) that is to be paid, None where there is none; as of which ledger.
+        """Return the account (G…) of a recipient, None if missing, and the ledger of the answer.
 
         Raises: ChainUnavailable.
         """
@@ -193,57 +192,57 @@ class Chain(Protocol):
         ...
 
     async def lumens(self, addresses: Sequence[str]) -> Mapping[str, int]:
-        """Return how many stroops of XLM accounts hold, in one read per 200; absent ones are out.
+        """Return the stroops of XLM of accounts, in one read per 200, without missing accounts.
 
         Raises: ChainUnavailable.
         """
         ...
 
     async def asset_balances(self, addresses: Sequence[str]) -> Mapping[str, int]:
-        """Return what wallets and contracts hold; 0 without a trustline, in one read per 200.
+        """Return asset balances of wallets and contracts, 0 without a trustline; one read per 200.
 
         Raises: ChainUnavailable.
         """
         ...
 
     async def read_escrow(self, contract_id: str, *, account: str = "") -> EscrowView | None:
-        """Return a contract, None where there is none. Raises: ChainUnavailable.
+        """Return a contract, or None if it does not exist. Raises: ChainUnavailable.
 
-        account: one that is read in the same look at the same ledger, "" for none.
+        account: an account to read at the same ledger, "" for none.
         """
         ...
 
     async def platform_of(self, contract_id: str, *, since_ledger: int) -> str | None:
         """Return the platform in the roles of an escrow; None: the contract is not an escrow.
 
-        since_ledger: a ledger in which the contract was there. Raises: ChainUnavailable: the node
-            does not have that ledger yet.
+        since_ledger: a ledger in which the contract existed. Raises: ChainUnavailable: the node
+        does not have that ledger yet.
         """
         ...
 
     async def lifetimes(
         self, *, escrows: Sequence[str] = (), factories: Sequence[str] = (), code: str = ""
     ) -> Sequence[Lifetime]:
-        """Return how long the entries of contracts live; those that are not there are left out.
+        """Return how long the entries of contracts live; missing entries are left out.
 
-        escrows: with what they store and hold; factories: the instances alone; code: hash of one
+        escrows: with what they store and hold; factories: only the instances; code: the hash of one
         build, "" for none. Raises: ChainUnavailable.
         """
         ...
 
     def predict_contract_id(self, intent: DeployEscrow) -> str:
-        """Return the C… address the deployment will have."""
+        """Return the C… address that the deployment will have."""
         ...
 
     def is_deployed_as(self, view: EscrowView, intent: DeployEscrow) -> bool:
-        """Tell whether a contract is what a deployment makes, in all that it stores.
+        """Tell whether a contract stores exactly what a deployment stores.
 
-        What steps of ours change later is left out: flags, and the marks of milestones.
+        Flags and marks of milestones are not compared, because later steps of ours change them.
         """
         ...
 
     async def code_of(self, contract_id: str) -> str | None:
-        """Return the hash of a contract's code, "" of the network's own; None: there is none.
+        """Return the hash of a contract's code, "" if built into the network, None if missing.
 
         Raises: ChainUnavailable.
         """
@@ -262,8 +261,8 @@ class Chain(Protocol):
     ) -> Prepared:
         """Compare every field of the envelope with the intent, then sign.
 
-        signers: by address, of the source and of every wallet the intent moves. payer: who pays
-        for it with a fee bump, None: its source.
+        signers: by address, for the source and each wallet that the intent acts for. payer: who
+        pays the fee with a fee bump; None: the source.
         Raises: EnvelopeRefused: any difference; FeesTooHigh; ChainUnavailable.
         """
         ...
@@ -271,7 +270,7 @@ class Chain(Protocol):
     async def submit(self, envelope_xdr: str) -> Submission:
         """Send stored bytes; sending the same bytes again is always safe.
 
-        Raises: ChainUnavailable: the outcome is unknown, ask by hash.
+        Raises: ChainUnavailable: the outcome is unknown; ask by hash.
         """
         ...
 
@@ -280,7 +279,7 @@ class Chain(Protocol):
         ...
 
     async def find(self, transaction_hash: str) -> Finding | None:
-        """Return a transaction as it landed, by its hash; None: it is not found.
+        """Return a landed transaction by its hash, or None if it is not found.
 
         Raises: ChainUnavailable; EnvelopeRefused: it is of a kind that we never send.
         """
@@ -289,9 +288,9 @@ class Chain(Protocol):
     async def transactions(
         self, *, start_ledger: int | None = None, cursor: str | None = None
     ) -> FindingsPage:
-        """Return everybody's transactions from a ledger on, or after a cursor.
+        """Return the transactions of all accounts from a ledger on, or after a cursor.
 
-        A ledger older than the node keeps begins with the oldest that it does.
+        If the node no longer keeps start_ledger, begin with the oldest ledger that it keeps.
         Raises: ChainUnavailable.
         """
         ...
@@ -304,15 +303,15 @@ class Chain(Protocol):
         ...
 
     def created(self, envelope_xdr: str) -> frozenset[str]:
-        """Return the accounts that an envelope makes."""
+        """Return the accounts that an envelope creates."""
         ...
 
     def names(self, envelope_xdr: str, address: str) -> bool:
-        """Tell whether an address, of an account or a contract, stands anywhere in an envelope."""
+        """Tell whether the address of an account or contract appears anywhere in an envelope."""
         ...
 
     def pays_out(self, envelope_xdr: str, contract_id: str) -> bool:
-        """Tell whether an envelope lets a contract pay what it holds.
+        """Tell whether an envelope makes a contract pay out its money.
 
         Raises: EnvelopeRefused: it is of a kind that we never send.
         """
@@ -323,9 +322,9 @@ class Chain(Protocol):
         ...
 
     async def paid_between(self, payer: str, payee: str, *, since_ledger: int) -> int | None:
-        """Return what an address has paid another since a ledger, in minor units.
+        """Return what an address has paid to another since a ledger, in minor units.
 
-        None: the node does not keep all the ledgers since then. Raises: ChainUnavailable.
+        None: the node does not keep all ledgers since then. Raises: ChainUnavailable.
         """
         ...
 
@@ -333,37 +332,37 @@ class Chain(Protocol):
         """Return transfers of the asset after a cursor (None: from the oldest ledger kept).
 
         Raises: ChainUnavailable; WrongNetwork; ChainRefused; ChainBehind: the cursor is newer than
-            what is closed; HistoryUnavailable: it is older than what is kept.
+            the newest ledger; HistoryUnavailable: it is older than the oldest ledger kept.
         """
         ...
 
     async def fund_with_friendbot(self, address: str) -> bool:
-        """Ask the network's friendbot for lumens; False where it has none.
+        """Ask the network's friendbot for lumens; return False if the network has none.
 
         Raises: ChainUnavailable.
         """
         ...
 
     async def request_asset(self, address: str, *, amount: int) -> bool:
-        """Ask a local network's faucet for the asset; False where it has none.
+        """Ask a local network's faucet for the asset; return False if the network has none.
 
         Raises: ChainUnavailable.
         """
         ...
 
     async def close(self) -> None:
-        """Let the connections go."""
+        """Close the connections."""
         ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StellarOptions:
-    """Which network, asset and contracts, and what may be spent.
+    """Which network, asset and contracts are used, and what may be spent.
 
-    Fees are in stroops of XLM: max_fee caps a whole transaction, inclusion_fee_max the bid of a
-    contract call for inclusion, classic_fee_max the bid per operation of the network itself.
-    spare_rpc_urls: nodes that are asked, in order, while the one before is not well; rpc_headers:
-    by URL, what a node must be shown.
+    Fees are in stroops of XLM: max_fee limits a whole transaction, inclusion_fee_max the bid of a
+    contract call for inclusion, classic_fee_max the bid per operation of a classic transaction.
+    spare_rpc_urls: nodes that are asked, in order, while the nodes before them fail; rpc_headers:
+    the HTTP headers that a node requires, by URL.
     """
 
     rpc_url: str
@@ -388,7 +387,7 @@ class StellarOptions:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrustlessWorkOptions:
-    """Their REST API. requests_per_minute: below their limit of 50 per client.
+    """The provider's REST API. requests_per_minute: below its limit of 50 per client.
 
     quota_wait_seconds: how long a build may wait for its turn.
     """

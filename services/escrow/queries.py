@@ -1,4 +1,4 @@
-"""What can be asked of escrow. Nothing here changes anything."""
+"""The queries of escrow. They read only, but a query of a merged wallet wakes the wallet."""
 
 import time
 import uuid
@@ -18,7 +18,7 @@ from services.escrow.wallets.keyring import Keyring
 from services.escrow.wallets.store import WalletStore
 from services.escrow.wallets.waking import Waking
 
-# Networks that have a name besides their passphrase.
+# Networks that have a short name besides their passphrase.
 NAMES = {
     "Public Global Stellar Network ; September 2015": "PUBLIC",
     "Test SDF Network ; September 2015": "TESTNET",
@@ -27,7 +27,7 @@ NAMES = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Network:
-    """Where deposits must go."""
+    """The network and the asset that deposits must use."""
 
     passphrase: str
     asset_issuer: str
@@ -41,7 +41,7 @@ class Network:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Holdings:
-    """Some holders with their live balances in minor units, by address.
+    """A page of holders with their live balances in minor units, by address.
 
     overfunded: contracts into which the buyer's own wallet has paid more than the order's amount.
     """
@@ -54,7 +54,7 @@ class Holdings:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Queries:
-    """Reads the books, and the chain where live balances are asked for."""
+    """Reads the database, and the chain for live balances."""
 
     database: Database
     store: CommandStore
@@ -68,7 +68,7 @@ class Queries:
     network: Network
 
     async def wallet(self, *, marketplace_id: uuid.UUID, user_id: uuid.UUID) -> Wallet:
-        """Return a user's wallet, whose address may be paid from now on. Raises: WalletNotFound."""
+        """Return a user's wallet, woken so that its address can be paid. Raises: WalletNotFound."""
         async with self.database.statement() as connection:
             found = await self.wallets.wallet_of_user(
                 connection, marketplace_id=marketplace_id, user_id=user_id
@@ -112,13 +112,13 @@ class Queries:
     async def command(
         self, *, marketplace_id: uuid.UUID, command_id: uuid.UUID, wait_seconds: int
     ) -> Command:
-        """Return how far a command is; waits for its end, at most so long.
+        """Return a command; wait for its end for at most wait_seconds.
 
         Raises: CommandNotFound.
         """
         until, name = time.monotonic() + wait_seconds, (marketplace_id, command_id)
         if self.ends.is_here(name):
-            # It runs, and rings when it does no longer.
+            # The command runs in this process, and its end rings.
             with self.ends.registered(name) as rung:
                 await self.ends.for_ring(rung, seconds=wait_seconds)
         while True:
@@ -144,7 +144,7 @@ class Queries:
     async def holdings(
         self, *, marketplace_id: uuid.UUID, after: uuid.UUID | None, size: int
     ) -> Holdings:
-        """List what wallets and contracts hold on chain. Raises: ChainUnavailable."""
+        """List the balances of wallets and contracts on chain. Raises: ChainUnavailable."""
         async with self.database.statement() as connection:
             found = await self.holders.page(
                 connection, marketplace_id=marketplace_id, after=after, size=size + 1
@@ -158,7 +158,10 @@ class Queries:
         )
 
     async def _is_overfunded(self, holder: Holder, balance: int) -> bool:
-        """Tell money of the buyer's own wallet, beyond the amount, from what strangers sent."""
+        """Tell whether the buyer's own wallet has paid a contract more than the order's amount.
+
+        A balance above the amount does not prove it, because anybody may pay a contract.
+        """
         if balance <= (0 if holder.is_closed else holder.amount) or not holder.funder:
             return False
         paid = await self.chain.paid_between(

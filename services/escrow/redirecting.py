@@ -17,21 +17,21 @@ from services.escrow.operating.redirects import Redirects
 Context = grpc.aio.ServicerContext[Any, Any]
 ACCESS = {
     "RedirectPayout": allow("operator"),
-    # Orders holds the marketplace to its rule, and carries its principal on.
+    # Orders enforces the marketplace's rule, and passes on the marketplace's principal.
     "RedirectPayoutByRule": allow("orders"),
 }
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Redirecting:
-    """Who may redirect: operators, two of them; and a marketplace by its rule."""
+    """The two ways to redirect: two operators together, or a marketplace by its rule."""
 
     operators: Redirects
     by_rule: RedirectsByRule
 
 
 class RedirectMethods:
-    """A part of the escrow servicer."""
+    """The methods of the escrow servicer that redirect payouts."""
 
     _redirects: Redirecting
 

@@ -1,6 +1,6 @@
-"""The use cases of escrows. A command is accepted in one transaction, the worker carries it out.
+"""Use cases of escrows: each accepts a command in one transaction; the worker carries it out.
 
-The answer is the command as it was when it was accepted; GetCommand returns its progress.
+A call answers with the command as it was when it was accepted. GetCommand returns its progress.
 """
 
 import uuid
@@ -48,7 +48,7 @@ class MilestoneNotFound(NotFound):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NewEscrow:
-    """The escrow that a caller asks for. milestones: none means one, named by the title."""
+    """The escrow that a caller requests. milestones: if empty, there is one, named by the title."""
 
     id: uuid.UUID
     order_id: uuid.UUID
@@ -63,7 +63,7 @@ class NewEscrow:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Contracts:
-    """Which contract is deployed, and who bears its fee."""
+    """Which contract is deployed, and who bears the provider's fee."""
 
     factory: str
     wasm_hash: str
@@ -130,9 +130,9 @@ class EscrowService:
     async def complete_milestone(
         self, request: Request, *, order_id: uuid.UUID, index: int
     ) -> Answer:
-        """Start marking a milestone, by both sides. index: its place among the order's, from 0.
+        """Start marking a milestone on behalf of both sides.
 
-        Raises: MilestoneNotFound; as `fund`.
+        index: the milestone's position in the order, from 0. Raises: MilestoneNotFound; as `fund`.
         """
 
         def plan(escrow: Escrow) -> Sequence[PlannedStep]:
@@ -145,8 +145,8 @@ class EscrowService:
     async def release(self, request: Request, *, order_id: uuid.UUID) -> Answer:
         """Start completing, approving and releasing. Raises: as `fund`.
 
-        A contract releases to the seller's wallet alone. Where another address is to be paid, its
-        money is divided, all of it to the seller.
+        A contract can release only to the seller's wallet. If the seller is paid at another
+        address, the contract's money is divided instead, with all of it for the seller.
         """
 
         def plan(escrow: Escrow) -> Sequence[PlannedStep]:
@@ -160,7 +160,7 @@ class EscrowService:
         return await self._command(request, order_id, plan)
 
     async def refund(self, request: Request, *, order_id: uuid.UUID) -> Answer:
-        """Start paying all back to the buyer. Raises: as `fund`."""
+        """Start refunding the whole amount to the buyer. Raises: as `fund`."""
 
         def plan(escrow: Escrow) -> Sequence[PlannedStep]:
             return self._divide(escrow, seller=0, buyer=escrow.terms.amount)
@@ -178,7 +178,10 @@ class EscrowService:
     async def resolve(
         self, request: Request, *, order_id: uuid.UUID, seller: Money, buyer: Money
     ) -> Answer:
-        """Start dividing the contract's money. Raises: SharesMismatch; as `fund`."""
+        """Start dividing the contract's money between both sides.
+
+        Raises: SharesMismatch; as `fund`.
+        """
 
         def plan(escrow: Escrow) -> Sequence[PlannedStep]:
             domain.check_shares(escrow, seller=seller, buyer=buyer, cent=CENT)
@@ -256,7 +259,7 @@ class EscrowService:
         if known is None or known.id != meant.id:
             raise EscrowAlreadyExists("The order has an escrow already")
         known = await self.store.lock_escrow(tx, **names)
-        # It keeps its place, which may be another than the first.
+        # The escrow keeps its place on chain, which may differ from the first place.
         same = (known.wasm_hash, known.terms, known.buyer_wallet_id, known.seller_wallet_id)
         wanted = (meant.wasm_hash, meant.terms, meant.buyer_wallet_id, meant.seller_wallet_id)
         if known.state is not EscrowState.FAILED or same != wanted:
@@ -264,7 +267,7 @@ class EscrowService:
         return await self._begin(tx, request, known)
 
     async def _begin(self, tx: Transaction, request: Request, before: Escrow) -> Escrow:
-        """Write that a command on an escrow begins; returns the escrow as it is then."""
+        """Record that a command on an escrow begins; return the escrow in its new state."""
         change = EscrowChange.of(
             before,
             domain.accept(before, kind=request.kind),

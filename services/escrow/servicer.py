@@ -1,4 +1,4 @@
-"""The gRPC surface: decode, one use case, encode. Who may call what is the table below."""
+"""The gRPC surface: decode, call one use case, encode. ACCESS says who may call what."""
 
 import uuid
 from collections.abc import Awaitable, Callable
@@ -98,7 +98,7 @@ def binding(
 
 
 class EscrowServicer(CheckMethods, RedirectMethods, escrow_pb2_grpc.EscrowServiceServicer):
-    """One method an RPC; what each may refuse is written in the contract."""
+    """One method for each RPC. The contract in protos/ says what each RPC may refuse."""
 
     def __init__(
         self,
@@ -364,7 +364,7 @@ def _ruling(request: Any) -> Ruling:
 def _payer(
     request: escrow_pb2.CheckDestinationRequest | escrow_pb2.WithdrawRequest,
 ) -> uuid.UUID | None:
-    """Return the user whose wallet pays; None: the platform's does. Raises: InvalidArgument."""
+    """Return the user whose wallet pays; None: the platform's wallet. Raises: InvalidArgument."""
     if request.by_platform == bool(request.user_id):
         raise InvalidArgument(
             "Invalid field: user_id",
@@ -384,7 +384,7 @@ def _asked(request: Any, kind: CommandKind) -> Request:
 async def _commanded(
     request: Any, context: Context, kind: CommandKind, use_case: Callable[..., Awaitable[Answer]]
 ) -> escrow_pb2.Command:
-    """Ask for a command on the escrow of an order."""
+    """Accept a command on the escrow of an order."""
     answer = await use_case(_asked(request, kind), order_id=uuid.UUID(request.order_id))
     return _command(answer, context)
 

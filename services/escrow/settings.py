@@ -51,12 +51,13 @@ def _contracts(text: str) -> str:
 
 
 class EscrowSettings(ServiceSettings):
-    """Read from the environment, once."""
+    """The settings of escrow, read once from the environment."""
 
-    # Signs its events: the ledger books no deposit without.
+    # Signs escrow's events. The ledger books a deposit only from a signed event.
     event_signing_key: SigningKey
     stellar_rpc_url: HttpUrl
-    # Nodes that are asked, in order, while the one before is not well; lines of a URL and a header.
+    # Nodes that are asked, in order, while the nodes before them fail. The file has lines of a URL
+    # and a header.
     stellar_rpc_spare_urls: Annotated[str, AfterValidator(_urls)] = ""
     stellar_rpc_headers_file: pydantic.FilePath | None = None
     stellar_network_passphrase: Annotated[str, Field(min_length=1)]
@@ -64,20 +65,21 @@ class EscrowSettings(ServiceSettings):
     stellar_faucet_url: OptionalUrl = ""
     usdc_issuer: Account
     escrow_factory_id: Contract
-    # Tried in order where the one before is made useless, which anybody can do to any of them.
+    # Used in order when the factory before is made useless, which anybody can do to any factory.
     escrow_spare_factory_ids: Annotated[str, AfterValidator(_contracts)] = ""
     escrow_wasm_hash: Hash
-    # JSON: builds of the contract by the hash of their code; named too if other orders run them.
+    # JSON: builds of the contract by the hash of their code. Builds of older orders are named too.
     escrow_builds: Annotated[str, AfterValidator(_builds)] = ""
     trustless_work_fee_address: Account
     escrow_builder: Literal["direct", "trustless_work"] = "direct"
     trustless_work_url: OptionalUrl = ""
     trustless_work_api_key: pydantic.SecretStr = pydantic.SecretStr("")
-    # Where the key-encryption key is: a file of this machine, or Vault's transit engine if named.
+    # Where the key-encryption key is: in a local file, or in Vault's transit engine if vault_url is
+    # set.
     key_file: Annotated[str, Field(min_length=1)] = ".run/escrow.key"
     vault_url: OptionalUrl = ""
-    # Who escrow is to Vault: a token, a file that holds one and is read again when it changes, or
-    # the role of a login with the pod's account.
+    # How escrow logs in to Vault: with a token, with a token file that is read again when it
+    # changes, or with the role of a login by the pod's service account.
     vault_token: pydantic.SecretStr = pydantic.SecretStr("")
     vault_token_file: pydantic.FilePath | None = None
     vault_kubernetes_role: Annotated[str, Field(max_length=255)] = ""
@@ -90,45 +92,47 @@ class EscrowSettings(ServiceSettings):
         "transit"
     )
     platform_secret: pydantic.SecretStr = pydantic.SecretStr("")
-    # The key that divides disputed contracts: another one than the platform's.
+    # The key that resolves disputed contracts. It differs from the platform's key.
     resolver_secret: pydantic.SecretStr = pydantic.SecretStr("")
-    # Each carries one transaction a ledger.
+    # Each channel account carries one transaction a ledger.
     channel_accounts: Annotated[int, Field(ge=1, le=500)] = 16
-    # Lumens each channel account begins with, and USDC asked of a local faucet for the platform.
+    # The lumens that each channel account begins with; platform_float_usdc: the USDC that is
+    # requested from a local faucet for the platform.
     channel_lumens: Annotated[int, Field(ge=10, le=10_000)] = 20
-    # Who pays for a transaction of a channel account: that account, or the platform's with a fee
-    # bump around it; then a new channel account has no lumens.
+    # Who pays the fee of a channel account's transaction: the channel account, or the platform's
+    # account with a fee bump. With a fee bump, new channel accounts have no lumens.
     fees_paid_by: Literal["channels", "platform"] = "channels"
     platform_float_usdc: Annotated[int, Field(ge=0, le=1_000_000)] = 10_000
     provider_fees: Literal["absorbed", "net"] = "absorbed"
-    # Entries that live for less than half of so many days are extended to all of them.
+    # Entries that live for less than half of this number of days are extended to all of it.
     escrow_keep_days: Annotated[int, Field(ge=1, le=179)] = 30
-    # Wallets that are empty and unused for so many days are taken off the chain; 0: none is.
+    # Wallets that are empty and unused for this number of days are removed from the chain; 0:
+    # never.
     wallet_idle_days: Annotated[int, Field(ge=0, le=3650)] = 0
-    # The most that one transaction may cost, and in stroops what it may bid for its place in a
-    # ledger: a contract call as a whole, and each operation of another transaction.
+    # The most that one transaction may cost, in lumens; and the most that it may bid for inclusion,
+    # in stroops: a contract call as a whole, and each operation of a classic transaction.
     escrow_max_fee_lumens: Annotated[int, Field(ge=1, le=400)] = 10
     escrow_max_bid_stroops: Annotated[int, Field(ge=100, le=100_000_000)] = 1_000_000
     escrow_max_classic_bid_stroops: Annotated[int, Field(ge=100, le=100_000_000)] = 1_000_000
     chain_poll_seconds: Annotated[float, Field(ge=0.01, le=60)] = 1.0
-    # For how long a signed transaction may land.
+    # How long after signing a transaction may land.
     transaction_seconds: Annotated[int, Field(ge=1, le=300)] = 60
-    # For how long a step may have one of the places of the worker at a stretch.
+    # How long a step may keep one of the worker's slots at a time.
     step_seconds: Annotated[float, Field(ge=1, le=300)] = 45
-    # After how long in trouble a deployment, a funding or a credit is refused, where it is certain
-    # that nothing of it can land and that it is alone with its trouble.
+    # How long a deployment, a funding or a credit may be in trouble before it is refused. It is
+    # refused only if certainly nothing of it can land and no other command has the same trouble.
     refuse_after_seconds: Annotated[int, Field(ge=1, le=86_400)] = 600
     command_lease_seconds: Annotated[int, Field(ge=1, le=600)] = 10
     commands_at_once: Annotated[int, Field(ge=1, le=1000)] = 32
 
     @property
     def is_bumping(self) -> bool:
-        """Tell whether the platform's account pays for what channel accounts send."""
+        """Tell whether the platform's account pays the fees of channel accounts' transactions."""
         return self.fees_paid_by == "platform"
 
     @property
     def factories(self) -> tuple[str, ...]:
-        """Return the contracts that deploy escrows, in the order in which they are tried."""
+        """Return the contracts that deploy escrows, in the order in which they are used."""
         spare = self.escrow_spare_factory_ids
         return (self.escrow_factory_id, *(spare.split(",") if spare else ()))
 
@@ -147,12 +151,12 @@ class EscrowSettings(ServiceSettings):
 
     @property
     def builds(self) -> Mapping[str, Build]:
-        """Return the builds of the contract that are known, by the hash of their code."""
+        """Return the known builds of the contract, by the hash of their code."""
         return {**KNOWN_BUILDS, **(BUILDS.validate_json(self.escrow_builds or "{}"))}
 
     @property
     def is_build_known(self) -> bool:
-        """Tell whether the build that is deployed is a known one."""
+        """Tell whether the build that is deployed is known."""
         return self.escrow_wasm_hash in self.builds
 
     @pydantic.model_validator(mode="after")

@@ -1,4 +1,4 @@
-"""The tables of schema `escrow`, for SQLAlchemy Core. Made by migrations, never from here."""
+"""The tables of schema `escrow` for SQLAlchemy Core. Only migrations create them."""
 
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
@@ -161,7 +161,7 @@ envelopes = sa.Table(
     sa.Column("envelope", sa.LargeBinary),
 )
 
-# Transactions of our channel accounts that were on the chain before they were in the books.
+# Transactions of our channel accounts that were on the chain when the books lacked them.
 findings = sa.Table(
     "findings",
     metadata,
@@ -212,7 +212,7 @@ flow_changes = sa.Table(
     sa.Column("at", _INSTANT),
 )
 
-# It has no rows: its lock is what it is for.
+# The table has no rows. Only its lock is used.
 flow_gate = sa.Table(
     "flow_gate",
     metadata,

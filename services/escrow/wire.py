@@ -1,4 +1,4 @@
-"""Protobuf ↔ escrow's domain, both ways, total."""
+"""Conversions between protobuf messages and escrow's domain. They are total."""
 
 import uuid
 from collections.abc import Sequence
@@ -24,7 +24,7 @@ from services.escrow.wallets.waking import ASLEEP
 
 
 def new_escrow(request: escrow_pb2.CreateEscrowRequest) -> NewEscrow:
-    """Decode what an escrow is asked to be."""
+    """Decode the request for a new escrow."""
     return NewEscrow(
         id=uuid.UUID(request.escrow_id),
         order_id=uuid.UUID(request.order_id),
@@ -39,7 +39,7 @@ def new_escrow(request: escrow_pb2.CreateEscrowRequest) -> NewEscrow:
 
 
 def memo(destination: escrow_pb2.Destination) -> Memo | None:
-    """Decode the memo of a payment; None: it has none."""
+    """Decode the memo of a payment, or None if it has no memo."""
     if not destination.HasField("memo"):
         return None
     name = common_pb2.MemoType.Name(destination.memo.type).removeprefix("MEMO_TYPE_")
@@ -47,7 +47,7 @@ def memo(destination: escrow_pb2.Destination) -> Memo | None:
 
 
 def command(value: Command) -> escrow_pb2.Command:
-    """Encode a command with what it is about."""
+    """Encode a command with its payments and its escrow."""
     message = escrow_pb2.Command(
         id=str(value.id),
         kind=f"COMMAND_KIND_{value.kind}",
@@ -86,7 +86,7 @@ def wallet(value: Wallet, *, balance: int | None = None) -> escrow_pb2.Wallet:
         user_id=str(value.user_id),
         user_public_id=value.user_public_id,
         address=value.address,
-        # Who is told the address of a merged wallet has it made again: see `Waking`.
+        # Who is told the address of a merged wallet has its account created again: see `Waking`.
         state=f"WALLET_STATE_{'CREATING' if value.state in ASLEEP else value.state}",
         balances=balances,
         created_at=instant_to_proto(value.created_at),
@@ -116,7 +116,7 @@ def transaction(value: ChainTransactionRow) -> escrow_pb2.ChainTransaction:
 
 
 def holdings(value: Holdings) -> escrow_pb2.ListHoldingsResponse:
-    """Encode holders with their live balances."""
+    """Encode a page of holders with their live balances."""
     return escrow_pb2.ListHoldingsResponse(
         holdings=[
             escrow_pb2.Holding(
@@ -179,7 +179,7 @@ def concerns(value: Concerns) -> escrow_pb2.ListConcernsResponse:
 
 
 def findings(value: Sequence[NetworkFinding]) -> escrow_pb2.CheckNetworkResponse:
-    """Encode what was found of the network."""
+    """Encode the findings about the network."""
     return escrow_pb2.CheckNetworkResponse(
         findings=[
             escrow_pb2.NetworkFinding(
@@ -199,7 +199,7 @@ FlowRequest = (
 
 
 def flow(request: FlowRequest) -> Flow:
-    """Decode which flow a request is about."""
+    """Decode the flow that a request names."""
     return Flow(escrow_pb2.Flow.Name(request.flow).removeprefix("FLOW_"))
 
 
@@ -231,7 +231,7 @@ def flow_report(value: FlowReport) -> escrow_pb2.FlowReport:
 
 
 def party(value: int) -> PayeeRole:
-    """Decode a party; the contract allows the seller and the buyer."""
+    """Decode a party. The contract allows only the seller and the buyer."""
     return PayeeRole(escrow_pb2.PayeeRole.Name(value).removeprefix("PAYEE_ROLE_"))
 
 
@@ -247,24 +247,24 @@ def redirect(value: Redirect) -> escrow_pb2.Redirect:
 
 
 def encode_redirect(value: Redirect) -> bytes:
-    """Encode a redirection as it is kept."""
+    """Encode a redirection as a stored answer."""
     return redirect(value).SerializeToString(deterministic=True)
 
 
 def encode_command(value: Command) -> bytes:
-    """Encode a command as it is kept."""
+    """Encode a command as a stored answer."""
     return command(value).SerializeToString(deterministic=True)
 
 
 def checked(value: Command | None, steps: Sequence[str]) -> escrow_pb2.CheckCommandResponse:
-    """Encode what a command would do."""
+    """Encode the preview of a command."""
     if value is None:
         raise ValueError("no command was planned")
     return escrow_pb2.CheckCommandResponse(command=command(value), steps=steps)
 
 
 def encode_wallet(value: Wallet) -> bytes:
-    """Encode a wallet as it is kept."""
+    """Encode a wallet as a stored answer."""
     return wallet(value).SerializeToString(deterministic=True)
 
 

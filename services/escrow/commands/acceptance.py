@@ -1,4 +1,4 @@
-"""Accepting a command: its row, its steps and its answer in the caller's one transaction."""
+"""Acceptance of a command: its row, its steps and its answer in the caller's one transaction."""
 
 import uuid
 from collections.abc import Awaitable, Callable, Sequence
@@ -25,13 +25,13 @@ class Request:
 
     @property
     def marketplace_id(self) -> uuid.UUID:
-        """Return whose command it is."""
+        """Return the marketplace that the command belongs to."""
         return self.key.marketplace_id
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Acceptance:
-    """Accepts commands. encode: the answer on the wire, as bytes."""
+    """Accepts commands. encode: makes the bytes of the stored answer."""
 
     database: Database
     store: CommandStore
@@ -43,11 +43,11 @@ class Acceptance:
     async def accept(
         self, request: Request, work: Callable[[Transaction], Awaitable[Answer]]
     ) -> Answer:
-        """Do the work of acceptance once, which ends with `add`, and wake the worker.
+        """Run `work` once, which ends with `add`, and wake the worker.
 
-        If the idempotency record was purged, the work is refused, and the answer is the command as
-        it is now. A refusal is not stored: services ask again with the same id until the command
-        can be accepted.
+        If the idempotency record was purged, `work` is refused, and the answer is the command as it
+        is now. A refusal is not stored: services repeat the request with the same id until the
+        command can be accepted.
         Raises: what `work` raises; IdempotencyKeyReused: the id is another command's.
         """
 
@@ -93,9 +93,9 @@ class Acceptance:
         wallet_id: uuid.UUID | None = None,
         was_frozen: bool = False,
     ) -> Answer:
-        """Write a command, its steps and its answer, where its key was claimed; returns that.
+        """Write a command, its steps and its answer under the claimed key; return the answer.
 
-        Raises: CommandInMotion: the database holds another on the same escrow.
+        Raises: CommandInMotion: the database holds another command on the same escrow.
         """
         command = Command(
             id=request.command_id,

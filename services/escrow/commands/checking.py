@@ -1,7 +1,7 @@
-"""Commands that are accepted without being written: what one would do is planned and told.
+"""Acceptance without writing: a command is planned to preview what it would do.
 
-The use cases are those of real commands. What they write is kept in memory, and PostgreSQL refuses
-writes in the transaction.
+The use cases are those of real commands. Their writes are kept in memory, and the transaction is
+read-only for PostgreSQL.
 """
 
 import uuid
@@ -26,9 +26,9 @@ from services.escrow.domain import (
 
 @dataclass(slots=True)
 class Memory(CommandStore):
-    """A store that reads the database and keeps what is written: an escrow, a command, its steps.
+    """A store that reads the database and keeps its writes in memory: escrow, command, steps.
 
-    A command counts as carried out when it is written, so that another can follow it.
+    A command counts as carried out as soon as it is written, so that another can follow it.
     """
 
     escrow: Escrow | None = None
@@ -38,7 +38,7 @@ class Memory(CommandStore):
     async def find_escrow(
         self, tx: Transaction, *, marketplace_id: uuid.UUID, order_id: uuid.UUID
     ) -> Escrow | None:
-        """Return the escrow that was written, or else read it."""
+        """Return the escrow in memory if one was written, or else read the database."""
         if self.escrow is not None:
             return self.escrow
         return await CommandStore.find_escrow(
@@ -75,7 +75,7 @@ class Memory(CommandStore):
         planned: Sequence[PlannedStep],
         answer: Mapping[str, object] | None = None,
     ) -> None:
-        """Keep a command as it is when it has succeeded, with its steps."""
+        """Keep a command with its steps, in the state that it has after success."""
         payments = forecast(planned, escrow=command.escrow)
         if command.escrow is not None:
             self.escrow, _ = domain.succeed(
@@ -92,11 +92,11 @@ class Memory(CommandStore):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CheckingAcceptance(Acceptance):
-    """Accepts commands into a `Memory`; no key is used up, and no worker is woken."""
+    """Accepts commands into a `Memory`. It uses up no idempotency key and wakes no worker."""
 
     @classmethod
     def into(cls, memory: Memory, *, like: Acceptance) -> "CheckingAcceptance":
-        """Return what accepts as another acceptance does, into a memory."""
+        """Return an acceptance like another one that writes into a memory."""
         return cls(
             database=like.database,
             store=memory,
@@ -109,6 +109,6 @@ class CheckingAcceptance(Acceptance):
     async def accept(
         self, request: Request, work: Callable[[Transaction], Awaitable[Answer]]
     ) -> Answer:
-        """Do the work of acceptance in a transaction that only reads. Raises: what it raises."""
+        """Run `work` in a transaction that only reads. Raises: what `work` raises."""
         async with self.database.snapshot() as tx:
             return await work(tx)

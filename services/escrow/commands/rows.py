@@ -1,4 +1,4 @@
-"""Rows of escrows and commands as values of the domain, by hand and by name."""
+"""Conversions of rows of escrows and commands to domain values, column by column."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -16,7 +16,7 @@ from services.escrow.domain import (
 
 
 def to_escrow(row: Any) -> Escrow:
-    """Read an escrow from columns named escrow_…."""
+    """Read an escrow from columns whose names begin with escrow_."""
     terms = Terms(
         amount=row.escrow_amount,
         title=row.escrow_title,
@@ -49,7 +49,7 @@ def to_escrow(row: Any) -> Escrow:
 
 
 def to_command(rows: Sequence[Any]) -> Command:
-    """Read a command from its rows: one for each payment, or one without any."""
+    """Read a command from its rows: one row for each payment, or one row without a payment."""
     row = rows[0]
     paid = tuple(
         Payment(

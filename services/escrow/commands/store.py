@@ -1,6 +1,6 @@
 """Escrows and commands in PostgreSQL. Rows in, dataclasses out.
 
-Every statement names the marketplace: another's row is not there.
+Every statement names the marketplace, so rows of another marketplace are not found.
 """
 
 import datetime as dt
@@ -39,7 +39,7 @@ Name = tuple[uuid.UUID, uuid.UUID]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EscrowChange:
-    """An escrow as it is to be written, with its events. known_version: as it was read."""
+    """An escrow to be written, with its events. known_version: the version that was read."""
 
     escrow: Escrow
     known_version: int
@@ -55,7 +55,7 @@ class EscrowChange:
         correlation_id: str,
         causation_id: str,
     ) -> "EscrowChange":
-        """Return what the domain has decided, to be written."""
+        """Return the change that the domain has decided."""
         escrow, facts = decided
         events = [
             Event(
@@ -89,7 +89,7 @@ class CommandStore:
     """Reads and writes escrows and commands, with the events about them."""
 
     async def add_escrow(self, tx: Transaction, escrow: Escrow) -> None:
-        """Insert an escrow; waits for another of the same order that is being added.
+        """Insert an escrow; wait while another transaction adds one for the same order.
 
         Raises: EscrowAlreadyExists: the order has one, or the id is taken.
         """
@@ -156,10 +156,10 @@ class CommandStore:
         planned: Sequence[PlannedStep],
         answer: Mapping[str, object] | None = None,
     ) -> None:
-        """Insert a command with its steps, whose ids follow from their places.
+        """Insert a command with its steps. Step ids are derived from their positions.
 
-        answer: to be kept of the key that was claimed for it, as values of `Idempotency`.
-        Raises: CommandInMotion: the database holds another on the same escrow.
+        answer: values of `Idempotency`, stored with the key that was claimed for the command.
+        Raises: CommandInMotion: the database holds another command on the same escrow.
         """
         rows = [
             {
@@ -197,7 +197,7 @@ class CommandStore:
         return to_command(rows)
 
     async def unfinished(self, tx: Transaction, escrow: Escrow) -> Command | None:
-        """Read the command on an escrow that has not ended, as `command` does, or None."""
+        """Read the unfinished command on an escrow as `command` does, or None."""
         names = {"marketplace_id": escrow.marketplace_id, "escrow_id": escrow.id}
         rows = await tx.fetch(_UNFINISHED, names)
         return to_command(rows) if rows else None
@@ -211,12 +211,12 @@ class CommandStore:
         return to_command(rows)
 
     async def count_wallet_commands(self, tx: Transaction, *, wallet: Wallet) -> int:
-        """Count how often a wallet's account was to be made."""
+        """Count the commands that were to create a wallet's account."""
         names = {"marketplace_id": wallet.marketplace_id, "wallet_id": wallet.id}
         return int(await tx.fetchval(_COUNT_WALLET_COMMANDS, names))
 
     async def ended_among(self, tx: Transaction, names: Collection[Name]) -> list[Name]:
-        """Tell which commands, by marketplace and id, have ended."""
+        """Return those of the commands, by marketplace and id, that have ended."""
         columns = {
             "marketplaces": [marketplace_id for marketplace_id, _ in names],
             "ids": [command_id for _, command_id in names],
@@ -227,13 +227,13 @@ class CommandStore:
     async def transactions(
         self, tx: Transaction, *, marketplace_id: uuid.UUID, order_id: uuid.UUID
     ) -> list[ChainTransactionRow]:
-        """List what was signed for an order, oldest first."""
+        """List the transactions that were signed for an order, oldest first."""
         names = {"marketplace_id": marketplace_id, "order_id": order_id}
         return [ChainTransactionRow(**r._asdict()) for r in await tx.fetch(_TRANSACTIONS, names)]
 
 
 def _progress(escrow: Escrow) -> dict[str, object]:
-    """Write the name of an escrow, and what a command may change of it."""
+    """Return the columns of an escrow that identify it, and those that a command may change."""
     return {
         "marketplace_id": escrow.marketplace_id,
         "id": escrow.id,
@@ -248,7 +248,7 @@ def _progress(escrow: Escrow) -> dict[str, object]:
 _ESCROW = [column.label(f"escrow_{column.name}") for column in escrows.c]
 _PROGRESS = ("state", "version", "funded_at", "closed_at", "last_error")
 _ADD_ESCROW = compiled(insert(escrows).on_conflict_do_nothing())
-# Where several failed, the newest; one that has not failed goes before them.
+# The escrow that has not failed comes first, then the failed ones from the newest on.
 _ESCROWS_OF_ORDER = (
     sa.select(*_ESCROW)
     .where(
@@ -273,7 +273,7 @@ _SAVE_AND_TELL = f"""
 with saved as ({_SAVE_ESCROW} returning 1)
 {outbox.INSERT} where exists (select from saved)
 """
-# A command and its steps, or nothing.
+# Inserts a command with all its steps, or nothing.
 _ADDING = """
 with {also}command as (
     insert into commands (marketplace_id, id, kind, state, escrow_id, wallet_id, was_frozen,
@@ -395,6 +395,6 @@ _TRANSACTIONS = compiled(
         escrows.c.marketplace_id == sa.bindparam("marketplace_id"),
         escrows.c.order_id == sa.bindparam("order_id"),
     )
-    # Steps that are in flight side by side are listed as they were planned.
+    # Steps that are in flight at the same time are listed in their planned order.
     .order_by(commands.c.created_at, commands.c.id, steps.c.position, attempts.c.number)
 )

@@ -8,7 +8,7 @@ from services.escrow.commands.store import CommandStore, Name
 
 
 def ends(database: Database, store: CommandStore) -> Ends[Name]:
-    """Return the ends of commands, by marketplace and id."""
+    """Return what waits for the ends of commands, by marketplace and id."""
 
     async def ended_among(names: Collection[Name]) -> Collection[Name]:
         async with database.statement() as connection:

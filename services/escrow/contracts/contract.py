@@ -1,4 +1,4 @@
-"""The contract of an order: who takes part, how it is deployed, and whether it is as meant. Pure.
+"""The contract of an order: its parties, its deployment, and whether it is as meant. Pure.
 
 A contradiction between the plan and the chain is raised, never repaired.
 """
@@ -23,13 +23,16 @@ from services.escrow.domain import Escrow, PayeeRole
 
 
 class Contradiction(Exception):
-    """The chain contradicts the plan; an operator must look. The text says what."""
+    """The chain contradicts the plan; an operator must look.
+
+    The message names the contradiction.
+    """
 
 
 class PlaceTaken(Exception):
-    """A contract cannot be deployed in its place: somebody else has taken it, or its factory.
+    """A contract cannot be deployed in its place: somebody else has taken the place or its factory.
 
-    is_factory: its factory makes no more contracts.
+    is_factory: the factory of the place makes no more contracts.
     """
 
     def __init__(self, message: str, *, is_factory: bool = False) -> None:
@@ -41,8 +44,8 @@ class PlaceTaken(Exception):
 class Parties:
     """The addresses of an escrow. provider: receives the contract's own fee.
 
-    resolver: signs what divides a disputed contract; "" for the platform, of contracts of before.
-    seller_payout, buyer_payout: as `Escrow` has them.
+    resolver: signs the division of a disputed contract; "" for the platform, in older contracts.
+    seller_payout, buyer_payout: as in `Escrow`.
     """
 
     buyer: str
@@ -55,24 +58,24 @@ class Parties:
 
     @property
     def seller_paid_at(self) -> str:
-        """Return the address that gets what is the seller's, except in a plain release."""
+        """Return the address that receives the seller's money, except in a plain release."""
         return self.seller_payout or self.seller
 
     @property
     def buyer_paid_at(self) -> str:
-        """Return the address that gets what is the buyer's."""
+        """Return the address that receives the buyer's money."""
         return self.buyer_payout or self.buyer
 
     @property
     def divider(self) -> str:
-        """Return who divides a disputed contract."""
+        """Return the address that divides a disputed contract."""
         return self.resolver or self.platform
 
 
 def placed(escrow: Escrow, *, key: bytes, deployment: int, factory: str) -> Escrow:
-    """Return an escrow with a place for its contract that nobody else can compute. key: secret.
+    """Return an escrow with a place for its contract. key: a secret, so nobody can predict it.
 
-    Anybody may deploy anything in a place whose salt they know, so each place has a salt of its
+    Anybody may deploy any contract in a place whose salt they know. So each place has a salt of its
     own, which is stored before it is used.
     """
     name = f"{escrow.marketplace_id}:{escrow.id}:{deployment}"
@@ -81,10 +84,10 @@ def placed(escrow: Escrow, *, key: bytes, deployment: int, factory: str) -> Escr
 
 
 def salt(escrow: Escrow) -> bytes:
-    """Return the 32 bytes that fix the contract's address: a second deployment is impossible."""
+    """Return the 32 bytes that fix the contract's address, so that it can be deployed only once."""
     if escrow.salt:
         return escrow.salt
-    # A version before this one has accepted it.
+    # A version before this one accepted the escrow, without a salt.
     return hashlib.sha256(f"escrow:{escrow.marketplace_id}:{escrow.id}".encode()).digest()
 
 
@@ -116,7 +119,7 @@ def deployment(escrow: Escrow, *, parties: Parties, factory: str) -> DeployEscro
 
 
 def deployments(escrow: Escrow, *, parties: Parties, factory: str) -> Sequence[DeployEscrow]:
-    """Return the deployment of an escrow, and those that versions before may have sent."""
+    """Return the deployment of an escrow, and those that earlier versions may have sent."""
     return [
         _deployment(escrow, words, parties=parties, factory=factory)
         for words in known(escrow.terms)
@@ -124,7 +127,7 @@ def deployments(escrow: Escrow, *, parties: Parties, factory: str) -> Sequence[D
 
 
 def require_fit(intent: DeployEscrow) -> None:
-    """Check that a deployment tells no more than one transaction may. Raises: EscrowTooLarge."""
+    """Check that one transaction may carry a deployment's texts. Raises: EscrowTooLarge."""
     words = Wording(
         title=intent.title, description=intent.description, milestones=intent.milestones
     )
@@ -153,12 +156,12 @@ def _deployment(escrow: Escrow, words: Wording, *, parties: Parties, factory: st
 
 
 def payouts(escrow: Escrow) -> frozenset[str]:
-    """Return the addresses that are paid in place of the parties' wallets."""
+    """Return the addresses that are paid instead of the parties' wallets."""
     return frozenset({escrow.seller_payout, escrow.buyer_payout} - {""})
 
 
 def payees(escrow: Escrow, *, parties: Parties) -> dict[str, PayeeRole]:
-    """Return the part of each address in an escrow."""
+    """Return the role of each address in an escrow."""
     return {
         parties.provider: PayeeRole.PROVIDER,
         parties.platform: PayeeRole.PLATFORM,

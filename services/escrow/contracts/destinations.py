@@ -1,4 +1,4 @@
-"""Whether a user's money may be paid to an address outside, and why not. Pure."""
+"""Whether money may be paid to an address outside, and if not, why. Pure."""
 
 from dataclasses import dataclass
 from enum import StrEnum
@@ -25,7 +25,7 @@ class Flaw(StrEnum):
 
     @property
     def message(self) -> str:
-        """Say it in a sentence."""
+        """Return the flaw as a sentence."""
         return _SENTENCES[self]
 
 
@@ -47,9 +47,9 @@ _SENTENCES = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ours:
-    """Addresses that a payment out must not reach. wallet: the payer's own.
+    """Addresses of ours that a payment out must not reach. wallet: the payer's own.
 
-    is_wallet, is_platform: of the account that is to be paid.
+    is_wallet, is_platform: whether the account to be paid is a wallet of ours, or the platform's.
     """
 
     wallet: str
@@ -59,7 +59,7 @@ class Ours:
 
 
 def flaw_of_address(recipient: Recipient, *, memo: Memo | None, ours: Ours) -> Flaw | None:
-    """Return what is wrong with an address, whatever the network says about it; None: nothing."""
+    """Return an address's flaw that can be seen without the network, or None."""
     found = {
         Flaw.MALFORMED: recipient.kind is AddressKind.UNKNOWN,
         Flaw.CONTRACT: recipient.kind is AddressKind.CONTRACT,
@@ -77,7 +77,7 @@ def flaw_of_account(
 ) -> Flaw | None:
     """Return why the network would refuse a payment to an account; None: it would not.
 
-    A muxed address says whose the money is, so that it needs no memo. Source: SEP-29.
+    A muxed address identifies the recipient itself, so it needs no memo. Source: SEP-29.
     """
     if view is None:
         return Flaw.ACCOUNT_MISSING

@@ -14,7 +14,7 @@ from services.escrow.contracts.intents import Roles
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Unsigned:
-    """An envelope as a builder made it: nobody has looked at it yet, nobody may sign it."""
+    """An envelope as a builder made it. It is not verified yet and must not be signed."""
 
     envelope_xdr: str
 
@@ -23,11 +23,10 @@ class Unsigned:
 class Prepared:
     """A signed envelope, to be stored before its first byte is sent.
 
-    hash: hex, the name of the transaction; bump_hash: of the fee bump around it, by which another
-    account pays for it, "" where its source pays; max_time: no ledger closed later can include it;
-    auth_expires_ledger: the last ledger that accepts signatures which are valid outside of this
-    envelope too; 0: there are none, for all that is signed is the envelope; max_fee: stroops of
-    XLM.
+    hash: hex, identifies the transaction; bump_hash: that of the fee bump around it, "" if the
+    source pays the fee itself; max_time: no ledger closed later can include it;
+    auth_expires_ledger: the last ledger that accepts signatures which are valid outside this
+    envelope too, 0 if only the envelope is signed; max_fee: stroops of XLM.
     """
 
     hash: str
@@ -42,7 +41,7 @@ class Prepared:
 
 
 class SubmitStatus(StrEnum):
-    """The node's answer to an envelope. Only REFUSED may be an end; see `Submission`."""
+    """The node's answer to an envelope. Only REFUSED may be final; see `Submission`."""
 
     PENDING = "PENDING"
     DUPLICATE = "DUPLICATE"
@@ -52,7 +51,7 @@ class SubmitStatus(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Submission:
-    """What the node said. A REFUSED envelope may have landed earlier: ask by hash first.
+    """The node's answer. A REFUSED envelope may have landed earlier: ask by hash first.
 
     code: the transaction result of a refusal, such as "txBAD_SEQ".
     """
@@ -71,9 +70,9 @@ class OutcomeStatus(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ContractError:
-    """A contract's refusal: never a number alone, for contracts number different facts alike.
+    """A refusal by a contract. Contracts use the same number for different facts.
 
-    contract_id: the contract of the innermost diagnostic event, "" where the node gave none.
+    contract_id: the contract of the innermost diagnostic event, "" if the node reported none.
     """
 
     contract_id: str
@@ -82,7 +81,7 @@ class ContractError:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AssetTransfer:
-    """A movement of our asset between two addresses. event_index: place in its transaction."""
+    """A movement of our asset between two addresses. event_index: position in its transaction."""
 
     from_address: str
     to_address: str
@@ -102,9 +101,9 @@ class Ledger:
 class NodeView:
     """A node of the network, as it answers.
 
-    name: its place in the list, and its host; why: it did not answer, "" if it did; oldest, latest:
-    the ledgers that it has; kept: how many it keeps; closed_at: when the latest one closed;
-    tells_payments: whether it shows events of classic payments, None: there was no transaction.
+    name: its position in the list, and its host; why: why it did not answer, "" if it did; oldest,
+    latest: the ledgers that it has; kept: how many it keeps; closed_at: when the latest one closed;
+    tells_payments: whether it reports events of classic payments, None if no transaction showed it.
     """
 
     name: str
@@ -120,11 +119,11 @@ class NodeView:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TransactionOutcome:
-    """The evidence about one hash, and how far the node that gave it sees.
+    """The evidence about one hash, and the range of ledgers of the node that gave it.
 
-    code: "txSUCCESS", or of a failure the innermost, such as "INVOKE_HOST_FUNCTION_TRAPPED"; fee:
-    what the network took for it, in stroops of XLM;
-    contract_error: of a failure, which contract refused; payments: of a success, in order.
+    code: "txSUCCESS", or a failure's innermost code, such as "INVOKE_HOST_FUNCTION_TRAPPED"; fee:
+    what the network charged, in stroops of XLM; contract_error: the contract that refused, in a
+    failure; payments: in order, in a success.
     """
 
     hash: str
@@ -142,11 +141,12 @@ class TransactionOutcome:
     def is_after(self, prepared: Prepared) -> bool:
         """Tell whether the node has a ledger in which an envelope could no longer land.
 
-        One that is not found there is dead if its number is unused there too: a node may deny what
-        it has, or may have forgotten it.
+        If the node does not find the envelope there, the envelope is dead only if its number is
+        unused there too: a node may deny a transaction that it has, or may have forgotten it.
         """
-        # All that is signed today is the envelope, so that its last moment decides. A signature of
-        # its own inside an envelope could be used until its own last ledger: then that acts here.
+        # Only whole envelopes are signed today, so max_time decides. A signature of its own inside
+        # an envelope would be usable until its own last ledger, and auth_expires_ledger would
+        # decide too.
         return (
             self.latest_close_time > prepared.max_time
             and self.latest_ledger > prepared.auth_expires_ledger
@@ -155,11 +155,11 @@ class TransactionOutcome:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AccountView:
-    """An account as the newest ledger has it.
+    """An account as of the newest ledger.
 
-    sequence: the last one used; lumens: stroops of XLM; asset_balance: None without a trustline;
-    locked: stroops that it must keep; flags: what an issuer may do with its asset;
-    sponsored: reserves that it pays for others; read_at_ledger: the ledger that has it so.
+    sequence: the last number used; lumens: stroops of XLM; asset_balance: None without a trustline;
+    locked: stroops that the account must keep; flags: what an issuer may do with its asset;
+    sponsored: reserves that it pays for others; read_at_ledger: the ledger of this state.
     """
 
     address: str
@@ -173,7 +173,7 @@ class AccountView:
 
 
 class AddressKind(StrEnum):
-    """What an address names. MUXED: somebody behind an account; UNKNOWN: it cannot be read."""
+    """What an address names. MUXED: a recipient behind an account; UNKNOWN: unreadable."""
 
     ACCOUNT = "ACCOUNT"
     MUXED = "MUXED"
@@ -183,7 +183,7 @@ class AddressKind(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Recipient:
-    """An address as it is spelled, and the account (G…) that it names, "" for none."""
+    """The kind of an address, and the account (G…) that it names, "" for none."""
 
     kind: AddressKind
     account: str = ""
@@ -191,7 +191,10 @@ class Recipient:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrustlineView:
-    """A trustline. is_authorized: the issuer lets it receive; room: what fits in it, in stroops."""
+    """A trustline.
+
+    is_authorized: the issuer lets it receive; room: stroops it can still receive.
+    """
 
     is_authorized: bool
     room: int
@@ -199,9 +202,9 @@ class TrustlineView:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RecipientView:
-    """An account that is to be paid. wants_memo: it refuses payments without one (SEP-29).
+    """An account that is to be paid. wants_memo: it refuses payments without a memo (SEP-29).
 
-    trustline: None where it does not trust the asset.
+    trustline: None if the account does not trust the asset.
     """
 
     trustline: TrustlineView | None
@@ -219,10 +222,11 @@ class MilestoneView:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EscrowView:
-    """A contract as the newest ledger has it. balance: what it really holds, in stroops.
+    """A contract as of the newest ledger. balance: what it really holds, in stroops.
 
-    raw: XDR of the stored value, to be given to `FundEscrow`; is_archived: it is as it was when the
-    network archived it, and the next call restores it; account: one that was read with it.
+    raw: XDR of the stored value, for `FundEscrow`; is_archived: the network has archived the
+    contract in this state, and the next call restores it; account: an account that was read at the
+    same ledger.
     """
 
     contract_id: str
@@ -246,9 +250,9 @@ class EscrowView:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sequences:
-    """The last numbers that accounts have used; absent accounts are left out.
+    """The last sequence numbers that accounts have used; missing accounts are left out.
 
-    read_at_ledger: the ledger that has them so.
+    read_at_ledger: the ledger of these numbers.
     """
 
     used: Mapping[str, int]
@@ -257,7 +261,7 @@ class Sequences:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Lifetime:
-    """How long an entry lives. key: XDR; ledgers_left: 0 of one that the network has archived."""
+    """How long an entry lives. key: XDR; ledgers_left: 0 if the network has archived the entry."""
 
     key: bytes
     ledgers_left: int
@@ -265,11 +269,11 @@ class Lifetime:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReceivedTransfer:
-    """A transfer of our asset as the event stream has it.
+    """A transfer of our asset, as read from the event stream.
 
-    event_id: unique and the same on every node; to_address: a muxed address is split into its
-    account and its id; memo: that id, else the transaction's memo (as hex where it is not printable
-    text), else "".
+    event_id: unique and the same on every node; to_address: of a muxed address, its account; memo:
+    the id in a muxed address, else the transaction's memo (hex if it is not printable text), else
+    "".
     """
 
     event_id: str
@@ -284,10 +288,10 @@ class ReceivedTransfer:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UnreadableTransfer:
-    """A transfer event that no transfer could be read from, or kept of.
+    """A transfer event that could not be read or could not be recorded.
 
-    to_address: "" where it could not be read; event: what is known of it, as JSON in ASCII; why:
-    the error.
+    to_address: "" if it could not be read; event: what is known of the event, as JSON in ASCII;
+    why: the error.
     """
 
     event_id: str
@@ -299,7 +303,7 @@ class UnreadableTransfer:
 
 
 def unrecorded(transfer: ReceivedTransfer, *, why: str) -> UnreadableTransfer:
-    """Return a transfer that was read, as one that is put aside for an operator."""
+    """Return a transfer that was read as one that is set aside for an operator."""
     return UnreadableTransfer(
         event_id=transfer.event_id,
         transaction_hash=transfer.transaction_hash,
@@ -312,7 +316,7 @@ def unrecorded(transfer: ReceivedTransfer, *, why: str) -> UnreadableTransfer:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ContractChange:
-    """An event by which an escrow contract, anybody's, tells that it has changed. name: its own."""
+    """An event that reports a change of an escrow contract, also of others. name: the event's."""
 
     event_id: str
     contract_id: str
@@ -325,8 +329,8 @@ class ContractChange:
 class TransfersPage:
     """Transfers after a cursor, oldest first. next_cursor: to be stored with their effects.
 
-    unreadable: events among them that could not be read, and must not hold the others up; changes:
-    of escrow contracts, in the same ledgers; has_more: there is more to read at once.
+    unreadable: events that could not be read, which must not delay the others; changes: of escrow
+    contracts in the same ledgers; has_more: more can be read at once.
     """
 
     transfers: tuple[ReceivedTransfer, ...]
@@ -339,15 +343,15 @@ class TransfersPage:
 
     @property
     def is_empty(self) -> bool:
-        """Tell whether nothing came."""
+        """Tell whether the page holds nothing."""
         return not (self.transfers or self.unreadable or self.changes)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finding:
-    """A transaction as it landed. source, sequence: the account whose number it used.
+    """A landed transaction. source, sequence: the account and the number that it used.
 
-    bump_hash: as of `Prepared`.
+    bump_hash: as in `Prepared`.
     """
 
     hash: str
@@ -361,9 +365,10 @@ class Finding:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FindingsPage:
-    """Transactions of anybody, oldest first.
+    """Transactions of all accounts, oldest first.
 
-    is_last: there were no more when it was read; latest_ledger: the node's newest at that moment.
+    is_last: there were no more when the page was read; latest_ledger: the node's newest at that
+    moment.
     """
 
     found: tuple[Finding, ...]

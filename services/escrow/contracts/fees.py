@@ -1,4 +1,4 @@
-"""The arithmetic of fees: what the contract keeps of a payout, and what is due to each party. Pure.
+"""The arithmetic of fees: what the contract keeps of a payout, and what each party is due. Pure.
 
 All amounts are minor units.
 """
@@ -8,14 +8,14 @@ from dataclasses import dataclass
 
 from kernel.money import fee_half_up
 
-# What the contract takes of every payout for its maker: 0.30 %, rounded down.
+# The provider's fee of every payout: 0.30 %, rounded down.
 # Source: Trustless Work single-release contract, TRUSTLESS_WORK_FEE_BPS.
 PROVIDER_FEE_BPS = 30
-# The most that the contract takes for a platform. Source: as above, error 31.
+# The highest rate that the contract accepts for a platform. Source: as above, error 31.
 MOST_FEE_BPS = 9_900
 ALL_BPS = 10_000
-# Of multiples of so many minor units every fee of the contract is exact. Its earlier build pays
-# nothing at all where a part has less.
+# Every fee of the contract is exact on multiples of this number of minor units. The contract's
+# earlier build pays nothing at all if a part has less.
 GRAIN = ALL_BPS
 
 SELLER = "seller"
@@ -26,25 +26,25 @@ PROVIDER = "provider"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FeePolicy:
-    """Who bears the provider's fee, and what the platform takes of a release.
+    """Who bears the provider's fee, and the platform's fee of a release.
 
-    is_absorbed: the platform's wallet makes the provider's fee good. platform_fee_bps: the rate
-    that was agreed; the contract's own is `contract_fee_bps`.
+    is_absorbed: the platform wallet reimburses the provider's fee. platform_fee_bps: the agreed
+    rate; the contract's own rate is `contract_fee_bps`.
     """
 
     is_absorbed: bool
     platform_fee_bps: int
 
     def due_to_seller(self, share: int) -> int:
-        """Return what is due of a released share.
+        """Return what the seller is due of a released share.
 
-        Where rounding makes the platform's fee the whole share, that is nothing.
+        If rounding makes the platform's fee the whole share, the seller is due nothing.
         """
         fee = fee_half_up(share, basis_points=self.platform_fee_bps)
         return max(0, share - fee - self._borne(share))
 
     def due_to_buyer(self, share: int) -> int:
-        """Return what is due of a refunded share: the platform takes nothing of it."""
+        """Return what the buyer is due of a refunded share. The platform takes no fee of it."""
         return share - self._borne(share)
 
     def _borne(self, share: int) -> int:
@@ -54,9 +54,10 @@ class FeePolicy:
 def contract_fee_bps(*, amount: int, agreed_bps: int) -> int:
     """Return the platform's rate that an order's contract is deployed with, at most MOST_FEE_BPS.
 
-    The agreed fee is rounded half up to cents, the contract's down to the stroop. What the
-    contract pays too little can be made good, what it pays too much cannot be had back: so its
-    rate is the least, from the agreed one on, that takes the whole agreed fee of the amount.
+    The agreed fee is rounded half up to cents; the contract rounds its fee down to the stroop. If
+    the contract pays too little, the rest can be reimbursed; if it pays too much, the excess is
+    lost. So the contract's rate is the lowest, from the agreed one on, that takes the whole agreed
+    fee.
     """
     fee = fee_half_up(amount, basis_points=agreed_bps)
     return min(MOST_FEE_BPS, max(agreed_bps, -(-fee * ALL_BPS // amount)))
@@ -65,14 +66,14 @@ def contract_fee_bps(*, amount: int, agreed_bps: int) -> int:
 def distributions(
     *, balance: int, seller: int, buyer: int, seller_due: int, fee_bps: int
 ) -> dict[str, int]:
-    """Divide the live balance of a contract: the contract wants all of it divided.
+    """Divide the live balance of a contract. The contract requires that all of it is divided.
 
-    seller, buyer: shares of the order's amount. seller_due: what is to reach the seller. fee_bps:
-    the platform's rate in the contract. Of the seller's share, what would make the contract pay
-    them more than is due goes to the platform, whose fee it is. Anybody can send money to a
-    contract; what is there beyond the order's amount goes to the buyer, who paid. A party
-    that gets nothing is left out.
-    Raises: ValueError: there is less than the shares.
+    seller, buyer: shares of the order's amount. seller_due: what the seller must receive. fee_bps:
+    the platform's rate in the contract. If the contract would pay the seller more than is due of
+    their share, the excess goes to the platform as its fee. Anybody can send money to a contract;
+    money beyond the order's amount goes to the buyer, who paid. A party that gets nothing is left
+    out.
+    Raises: ValueError: the balance is less than the shares.
     """
     surplus = balance - seller - buyer
     if surplus < 0:
@@ -83,7 +84,7 @@ def distributions(
 
 
 def paid_out(parts: Mapping[str, int], *, fee_bps: int) -> list[tuple[str, int]]:
-    """Return what the contract pays of parts of its money: to its maker, the platform, each party.
+    """Return what the contract pays of the parts: to the provider, the platform, and each party.
 
     fee_bps: the platform's rate in the contract.
     """
@@ -95,27 +96,27 @@ def paid_out(parts: Mapping[str, int], *, fee_bps: int) -> list[tuple[str, int]]
 
 
 def largest_make_good(*, due: int, share: int, amount: int, fee_bps: int) -> int:
-    """Return the most that can be missing of what is due of a share of an order's amount.
+    """Return the largest shortfall that a payee's share of an order's amount can have.
 
-    More would be a contradiction. fee_bps: the platform's rate in the contract. A GRAIN more than
-    computed is no contradiction: builds of the contract differ by less.
+    A larger one would be a contradiction. fee_bps: the platform's rate in the contract. One GRAIN
+    is added to the computed shortfall, because builds of the contract differ by less than that.
     """
     part = _part_of(share, due=due, total=amount, fee_bps=fee_bps)
     return max(0, due - _paid_of(part, total=amount, fee_bps=fee_bps)) + GRAIN
 
 
 def missing(*, due: int, paid: Sequence[int]) -> int:
-    """Return what is missing of what is due; 0 where enough was paid."""
+    """Return the shortfall of the payments; 0 if enough was paid."""
     return max(0, due - sum(paid))
 
 
 def _part_of(share: int, *, due: int, total: int, fee_bps: int) -> int:
     """Return the largest part of a share of which the contract pays no more than is due.
 
-    Without a fraction of a GRAIN, except where the total has one too.
+    The part is a multiple of GRAIN, unless the total is not.
     """
     part = share
-    # So much less in is at most so much less out: this ends with exactly what is due.
+    # A part that is smaller by n pays at most n less, so the loop ends with exactly what is due.
     while (excess := _paid_of(part, total=total, fee_bps=fee_bps) - due) > 0:
         part -= excess
     return part if total % GRAIN else part - part % GRAIN
@@ -130,6 +131,6 @@ def _paid_of(part: int, *, total: int, fee_bps: int) -> int:
 
 
 def _fees_of(part: int, *, total: int, fee_bps: int) -> list[int]:
-    """Return what a part bears of the two fees: of the contract's maker, and of the platform."""
+    """Return a part's shares of the two fees: the provider's and the platform's."""
     fees = (total * bps // ALL_BPS for bps in (PROVIDER_FEE_BPS, fee_bps))
     return [part * fee // total for fee in fees]

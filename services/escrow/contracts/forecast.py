@@ -1,6 +1,7 @@
-"""What the chain will pay for planned steps, by the contract's arithmetic. Pure; for previews.
+"""A forecast of what the chain will pay for planned steps, for previews. Pure.
 
-A contract may hold more than its order's amount, because anybody can pay it: that is left out.
+It uses the contract's arithmetic. It leaves out money beyond the order's amount, which anybody may
+pay into a contract.
 """
 
 from collections.abc import Sequence
@@ -28,7 +29,7 @@ _ROLES = {
 
 
 def forecast(planned: Sequence[PlannedStep], *, escrow: Escrow | None) -> list[Payment]:
-    """Return what planned steps pay, one after the other. escrow: None for a wallet's command."""
+    """Return the payments of planned steps, in order. escrow: None for a command on a wallet."""
     payments: list[Payment] = []
     for step in planned:
         if step.name in {StepName.PAY, StepName.WITHDRAW}:

@@ -1,4 +1,4 @@
-"""Intents: what escrow wants done on the chain, in its own words. Pure values.
+"""Intents: what escrow wants done on the chain, in terms of its domain. Pure values.
 
 Amounts are stroops (10⁻⁷), addresses are Stellar's spellings (G… account, C… contract).
 """
@@ -19,7 +19,7 @@ class MemoType(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Memo:
-    """The memo of a payment: whose it is behind an address that several share."""
+    """The memo of a payment: names the recipient behind an address that several share."""
 
     type: MemoType
     value: str
@@ -27,7 +27,7 @@ class Memo:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Roles:
-    """Who may do what in a contract. Addresses."""
+    """Which address may do what in a contract."""
 
     approver: str
     service_provider: str
@@ -39,7 +39,7 @@ class Roles:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeployEscrow:
-    """Make the contract of an order.
+    """Deploy the contract of an order.
 
     signer: the platform, which authorises the deployment; salt: 32 bytes that fix the contract id;
     wasm_hash: hex; milestones: their descriptions, at least one.
@@ -76,7 +76,7 @@ class FundEscrow:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChangeMilestoneStatus:
-    """Say that the work is done. evidence: a link or a sentence, or None."""
+    """Mark a milestone's work as done. evidence: a link or a sentence, or None."""
 
     name: ClassVar[str] = "change_milestone_status"
     contract_id: str
@@ -89,7 +89,7 @@ class ChangeMilestoneStatus:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ApproveMilestone:
-    """Accept the work of one milestone."""
+    """Approve the work of one milestone."""
 
     name: ClassVar[str] = "approve_milestone"
     contract_id: str
@@ -100,7 +100,7 @@ class ApproveMilestone:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReleaseFunds:
-    """Pay the receiver; the contract takes the provider's and the platform's fee."""
+    """Pay the receiver; the contract keeps the provider's and the platform's fees."""
 
     name: ClassVar[str] = "release_funds"
     contract_id: str
@@ -112,7 +112,7 @@ class ReleaseFunds:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DisputeEscrow:
-    """Freeze the contract: nobody can release any more."""
+    """Dispute the contract: afterwards nobody can release it."""
 
     name: ClassVar[str] = "dispute_escrow"
     contract_id: str
@@ -122,10 +122,10 @@ class DisputeEscrow:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ResolveDispute:
-    """Pay a frozen contract out.
+    """Pay out a frozen contract.
 
     distributions: address → stroops before fees; together the contract's whole balance, each a
-        positive multiple of 10⁴ (older contracts overdraw by a stroop otherwise).
+    positive multiple of 10⁴ (older contracts overdraw by a stroop otherwise).
     """
 
     name: ClassVar[str] = "resolve_dispute"
@@ -138,7 +138,7 @@ class ResolveDispute:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PayAsset:
-    """Pay the asset from one wallet of ours to an address."""
+    """Pay the asset from a wallet of ours to an address."""
 
     name: ClassVar[str] = "transfer"
     from_address: str
@@ -150,7 +150,7 @@ class PayAsset:
 class PayOut:
     """Pay the asset from a user's wallet to an account outside, in one classic payment.
 
-    to_address: G…, or M…, which names somebody behind a G…; memo: None for none.
+    to_address: G…, or M…, which names a recipient behind a G…; memo: None for none.
     """
 
     name: ClassVar[str] = "payment"
@@ -162,7 +162,7 @@ class PayOut:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CreateWallet:
-    """Make an account that holds the asset and no lumens; the sponsor pays its reserves."""
+    """Create an account that holds the asset and no lumens; the sponsor pays its reserves."""
 
     name: ClassVar[str] = "create_wallet"
     account: str
@@ -171,7 +171,7 @@ class CreateWallet:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CreateChannels:
-    """Make up to 50 channel accounts, each with a starting balance in stroops of XLM."""
+    """Create up to 50 channel accounts, each with a starting balance in stroops of XLM."""
 
     name: ClassVar[str] = "create_channels"
     funder: str
@@ -181,7 +181,7 @@ class CreateChannels:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SponsorChannels:
-    """Make up to 19 channel accounts without lumens, whose reserves the sponsor pays."""
+    """Create up to 19 channel accounts without lumens; the sponsor pays their reserves."""
 
     name: ClassVar[str] = "sponsor_channels"
     sponsor: str
@@ -190,7 +190,7 @@ class SponsorChannels:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TopUpChannels:
-    """Give up to 50 channel accounts lumens for the next fees. amount: stroops of XLM for each."""
+    """Give up to 50 channel accounts lumens for further fees. amount: stroops of XLM for each."""
 
     name: ClassVar[str] = "top_up_channels"
     funder: str
@@ -208,7 +208,7 @@ class TrustAsset:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SponsorTrust:
-    """Let an account that is there already hold the asset; the sponsor pays its reserve."""
+    """Let an existing account hold the asset; the sponsor pays its reserve."""
 
     name: ClassVar[str] = "sponsor_trust"
     account: str
@@ -217,9 +217,9 @@ class SponsorTrust:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MergeWallet:
-    """Take a wallet's account off the chain: the sponsor has its reserves back.
+    """Remove a wallet's account from the chain; the sponsor gets its reserves back.
 
-    The network refuses it as a whole where the account holds the asset.
+    The network refuses the whole transaction if the account holds the asset.
     """
 
     name: ClassVar[str] = "merge_wallet"
@@ -229,7 +229,7 @@ class MergeWallet:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UseNumber:
-    """Use an account's next sequence number for nothing: nothing else lands under it any more."""
+    """Use up an account's next sequence number, so that nothing else can land with it."""
 
     name: ClassVar[str] = "use_number"
     account: str
@@ -239,7 +239,8 @@ class UseNumber:
 class ExtendLifetimes:
     """Pay the rent of entries, so that the network does not archive them.
 
-    account: it asks for it; keys: XDR of the entries' keys, in order; ledgers: how long from now.
+    account: the account that sends it; keys: XDR of the entries' keys, in order; ledgers: how many
+    ledgers from now.
     """
 
     name: ClassVar[str] = "extend_lifetimes"

@@ -1,4 +1,4 @@
-"""What each kind of step calls on the chain, and what must be true before and after it. Pure.
+"""What each kind of step calls on the chain, and what must hold before and after it. Pure.
 
 A contradiction between the plan and the chain is raised, never repaired.
 """
@@ -26,7 +26,7 @@ from services.escrow.domain import Escrow, PayeeRole, Payment
 
 # What the seller's wallet writes into a milestone when the work is accepted.
 COMPLETED = "completed"
-# Steps that move money for good: after one of them, there is no way but forward.
+# Steps that move money irreversibly: after one of them the command can only go forward.
 MOVING_MONEY = frozenset(
     {
         StepName.FUND,
@@ -37,9 +37,9 @@ MOVING_MONEY = frozenset(
         StepName.WITHDRAW,
     }
 )
-# Steps that the chain may refuse for good: none of the order's money is in the contract, and what
-# they begin can be begun again. All others have no way but forward: they wait, and are built anew
-# from what the chain then shows. Strangers could make such a step fail as often as they like.
+# Steps that the chain may refuse finally: none of the order's money is in the contract, and their
+# command can be begun again. All other steps only go forward: they wait, and are built anew from
+# what the chain then shows. Otherwise strangers could make such a step fail as often as they like.
 MAY_BE_REFUSED = frozenset(
     {
         StepName.DEPLOY,
@@ -49,8 +49,8 @@ MAY_BE_REFUSED = frozenset(
         StepName.MERGE_ACCOUNT,
     }
 )
-# Steps that an operator's daily limit counts, once an order. What the platform makes good of a
-# payout belongs to the payout, and is no more than its fees.
+# Steps that count towards an operator's daily limit, once for each order. A reimbursement belongs
+# to its payout and is at most the payout's fees, so it does not count.
 COUNTED = frozenset(
     {
         StepName.FUND,
@@ -60,15 +60,15 @@ COUNTED = frozenset(
         StepName.WITHDRAW,
     }
 )
-# Payments that the chain would make as often as they are asked for: no contract refuses a second.
-# Before one is signed for the first time, all channel accounts are compared with the books.
+# Payments that the chain would make as often as asked: no contract refuses a second one. Before one
+# is signed for the first time, all channel accounts are compared with the books.
 UNGUARDED = frozenset({StepName.PAY, StepName.MAKE_GOOD, StepName.WITHDRAW})
-# Payments of their own: none follows from what a contract did, and each looks like another one.
+# Payments that no contract's state explains: two of them may look the same.
 PAYMENTS = frozenset({StepName.PAY, StepName.WITHDRAW})
-# Steps that fail for lack of money only where the platform's own wallet lacks it.
+# Steps that lack money only if the platform's own wallet lacks it.
 PLATFORM_PAYS = frozenset({StepName.CREATE_ACCOUNT, StepName.MAKE_GOOD})
-# Steps whose effect, with their sequence number used up, proves that they landed: they move no
-# money whose way would have to be known.
+# Steps that are proven by their effect together with their used sequence number: they move no
+# money, so there is no path of money to prove.
 SHOWN_BY_EFFECT = frozenset(
     {
         StepName.CREATE_ACCOUNT,
@@ -79,10 +79,10 @@ SHOWN_BY_EFFECT = frozenset(
         StepName.DISPUTE,
     }
 )
-# Steps of which two of one command may be in flight at once: neither needs what the other does.
+# Steps of one command that may be in flight at the same time: neither needs the other's effect.
 # Source: the contract approves a milestone whatever its status is, as long as it has one.
 SIDE_BY_SIDE = frozenset({StepName.CHANGE_MILESTONE_STATUS, StepName.APPROVE_MILESTONE})
-# Steps that need no look at a contract after they landed.
+# Steps after which no contract has to be read.
 WITHOUT_CONTRACT = frozenset(
     {
         StepName.CREATE_ACCOUNT,
@@ -95,12 +95,12 @@ WITHOUT_CONTRACT = frozenset(
 
 
 def call(step: Step, *, escrow: Escrow, parties: Parties, view: EscrowView) -> Intent:
-    """Return what a step calls on the contract as the chain shows it. Raises: Contradiction."""
+    """Return what a step calls on a contract in the state of the view. Raises: Contradiction."""
     if view.released or view.resolved:
         raise Contradiction("the contract has paid out, and no step of ours did it")
     if view.disputed and step.name not in {StepName.DISPUTE, StepName.RESOLVE_DISPUTE}:
         raise Contradiction("the contract is disputed, and no step of ours did it")
-    # All of the amount comes at once. Less came from strangers, and does not matter.
+    # A funding pays the whole amount at once. A smaller balance came from strangers and is ignored.
     if step.name is StepName.FUND and view.balance >= escrow.terms.amount:
         raise Contradiction("the contract holds the amount, and no known step of ours paid it")
     return meant(
@@ -127,7 +127,8 @@ def meant(
     """Return what a step calls on a contract.
 
     balance: what the contract holds; fee_bps: the platform's rate in the contract; stored: its
-    stored value, passed back verbatim with a funding. Raises: Contradiction: it holds too little.
+    stored value, which a funding passes back verbatim. Raises: Contradiction: the contract holds
+    too little.
     """
     contract = escrow.contract_id
     if step.name is StepName.FUND:
@@ -171,12 +172,12 @@ def meant(
 
 
 def payee(step: Step, *, parties: Parties) -> str:
-    """Return the address that a make-good pays."""
+    """Return the address that a reimbursement pays."""
     return parties.buyer_paid_at if step.terms["payee"] == BUYER else parties.seller_paid_at
 
 
 def withdrawal(step: Step, *, wallet: str) -> PayOut:
-    """Return what a withdrawal pays. wallet: the address that pays."""
+    """Return the payment of a withdrawal. wallet: the address that pays."""
     memo = None
     if "memo" in step.terms:
         memo = Memo(type=MemoType(str(step.terms["memo_type"])), value=str(step.terms["memo"]))
@@ -189,9 +190,9 @@ def withdrawal(step: Step, *, wallet: str) -> PayOut:
 
 
 def is_done(step: Step, *, view: EscrowView) -> bool:
-    """Tell whether a contract shows what a step is for.
+    """Tell whether a contract shows the effect of a step.
 
-    Of money moved this does not prove that the step did it: see `may_be_skipped`.
+    If the step moves money, this does not prove that the step did it: see `may_be_skipped`.
     """
     if step.name is StepName.CHANGE_MILESTONE_STATUS:
         return view.milestones[step.number("milestone")].status == COMPLETED
@@ -199,8 +200,8 @@ def is_done(step: Step, *, view: EscrowView) -> bool:
         return view.milestones[step.number("milestone")].approved
     shows = {
         StepName.DEPLOY: True,
-        # Strangers may pay a contract too: less than the amount is no funding. One that has paid
-        # out was funded: the books of a restored database come to the funding only then.
+        # Strangers may pay a contract too, so less than the amount is no funding. A contract that
+        # has paid out was funded: a restored database may reach the funding only after the payout.
         StepName.FUND: view.balance >= view.amount or view.released or view.resolved,
         StepName.RELEASE_FUNDS: view.released,
         StepName.DISPUTE: view.disputed or view.resolved,
@@ -210,9 +211,9 @@ def is_done(step: Step, *, view: EscrowView) -> bool:
 
 
 def may_be_skipped(step: Step, *, view: EscrowView, was_frozen_by_us: bool) -> bool:
-    """Tell whether a step that no transaction of ours did is nevertheless done.
+    """Tell whether a step is done although no transaction of ours did it.
 
-    Marks on a milestone are; money that moved without us is not for this to say.
+    Marks on a milestone count as done. Money that moved without us is not decided here.
     Raises: Contradiction: somebody else froze the contract.
     """
     if step.name in {StepName.CHANGE_MILESTONE_STATUS, StepName.APPROVE_MILESTONE}:
@@ -227,9 +228,9 @@ def may_be_skipped(step: Step, *, view: EscrowView, was_frozen_by_us: bool) -> b
 def observed(
     step: Step, *, outcome: TransactionOutcome, named: Mapping[str, PayeeRole]
 ) -> list[Payment]:
-    """Return what a landed transaction paid, with the payees' parts in the order.
+    """Return the payments of a landed transaction, with the payees' roles in the order.
 
-    named: address → part; any other address is a WALLET.
+    named: address → role; any other address is a WALLET.
     """
     return [
         Payment(
@@ -264,7 +265,7 @@ def check_paid(step: Step, *, paid: Sequence[Payment], escrow: Escrow, parties: 
 
 
 def paid_out(payout: PayOut, *, account: str, transaction_hash: str) -> Payment:
-    """Return what a withdrawal pays. account: the one that its address names."""
+    """Return the payment of a withdrawal. account: the account that its address names."""
     return Payment(
         payee=PayeeRole.WALLET,
         from_address=payout.from_address,
@@ -282,9 +283,10 @@ def check_paid_out(meant: Payment, *, paid: Sequence[Payment]) -> None:
 
 
 def parts(step: Step, *, parties: Parties, balance: int, fee_bps: int) -> dict[str, int]:
-    """Divide what a contract holds. Steps of before `seller_due` was planned limit nothing.
+    """Return each address's part of what a contract holds.
 
-    fee_bps: the platform's rate in the contract. Raises: Contradiction: it holds too little.
+    A step that was planned before `seller_due` existed does not limit the seller's part. fee_bps:
+    the platform's rate in the contract. Raises: Contradiction: the contract holds too little.
     """
     addresses = {
         SELLER: parties.seller_paid_at,

@@ -10,24 +10,24 @@ from services.escrow.contracts.steps import StepName
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PlannedStep:
-    """One chain transaction to be. terms: JSON values; what they hold depends on the name."""
+    """A planned chain transaction. terms: JSON values; their meaning depends on the name."""
 
     name: StepName
     terms: Mapping[str, int | str] = field(default_factory=dict)
 
 
 def plan_wallet() -> list[PlannedStep]:
-    """Plan an account with a trustline, sponsored by the platform."""
+    """Plan a wallet's account with a trustline, sponsored by the platform."""
     return [PlannedStep(name=StepName.CREATE_ACCOUNT)]
 
 
 def plan_return() -> list[PlannedStep]:
-    """Plan the account of a wallet that had one before, at the same address."""
+    """Plan the account of a wallet that was merged before, at the same address."""
     return [PlannedStep(name=StepName.CREATE_ACCOUNT, terms={"is_return": 1})]
 
 
 def plan_merge() -> list[PlannedStep]:
-    """Plan the end of a wallet's account, whose reserves go back to the platform."""
+    """Plan the merge of a wallet's account; its reserves go back to the platform."""
     return [PlannedStep(name=StepName.MERGE_ACCOUNT)]
 
 
@@ -95,10 +95,10 @@ def _milestone(name: StepName, index: int) -> PlannedStep:
 
 
 def _make_good(*, seller: int, buyer: int, fees: FeePolicy) -> list[PlannedStep]:
-    """Plan payments of what the contract kept but the party is due.
+    """Plan reimbursements of what the contract kept although the party is due it.
 
-    The platform's fee is due on what is released, never on what is refunded, but the contract
-    takes it of every payout, and knows no cents. Source: reference §3.
+    The platform's fee is due on released money and never on refunded money. But the contract takes
+    it of every payout, and does not round to cents. Source: reference §3.
     """
     if not fees.is_absorbed and not fees.platform_fee_bps:
         return []

@@ -7,7 +7,7 @@ from enum import StrEnum
 
 from services.escrow.contracts.evidence import Prepared
 
-# The code of an expired attempt whose number another step's transaction has used.
+# The code of an expired attempt whose number was used by another step's transaction.
 SUPERSEDED = "SUPERSEDED"
 
 
@@ -29,7 +29,7 @@ class StepName(StrEnum):
 
 
 class StepState(StrEnum):
-    """How far a step is. SKIPPED: the chain shows that there was nothing left to do."""
+    """How far a step is. SKIPPED: the chain showed that nothing was left to do."""
 
     PLANNED = "PLANNED"
     SUCCEEDED = "SUCCEEDED"
@@ -38,11 +38,11 @@ class StepState(StrEnum):
 
 
 class AttemptState(StrEnum):
-    """What is known of an envelope. SENT: it may land.
+    """The state of an envelope. SENT: it may land.
 
-    EXPIRED: its last valid moment has passed and one node says that its number is unused; it is
-    looked for again before anything else is signed with that number. FAILED: a ledger has it, and
-    it did not do the step.
+    EXPIRED: its last valid moment has passed, and one node reports its number as unused; the
+    envelope is looked for again before anything else is signed with that number. FAILED: a ledger
+    includes it, but it did not do the step.
     """
 
     SENT = "SENT"
@@ -55,7 +55,7 @@ class AttemptState(StrEnum):
 class Attempt:
     """A signed envelope of a step. prepared_at_ledger: the newest ledger when it was signed.
 
-    is_burn: it does nothing but use its sequence number up.
+    is_burn: it only uses up its sequence number.
     """
 
     number: int
@@ -68,11 +68,11 @@ class Attempt:
 
     @property
     def slot(self) -> tuple[str, int]:
-        """Return the account and the sequence number that it uses: one envelope a number lands."""
+        """Return its account and sequence number; of all envelopes with both, only one can land."""
         return self.prepared.source, self.prepared.sequence
 
     def is_named(self, transaction_hash: str) -> bool:
-        """Tell whether a hash is its own, or that of the fee bump around it."""
+        """Tell whether a hash is that of the transaction or of the fee bump around it."""
         return transaction_hash in {self.prepared.hash, self.prepared.bump_hash} - {""}
 
 
@@ -80,8 +80,8 @@ class Attempt:
 class Step:
     """A chain step with its attempts.
 
-    source, sequence: kept until a ledger has used the number, or nothing was signed with it.
-    doubt: how a step that has landed contradicts the plan, "" where it does not.
+    source, sequence: kept until a ledger has used the number, unless nothing was signed with it.
+    doubt: how a landed step contradicts the plan, "" if it does not.
     """
 
     id: uuid.UUID
@@ -96,12 +96,12 @@ class Step:
 
     @property
     def in_flight(self) -> Attempt | None:
-        """Return the attempt that may land, if there is one."""
+        """Return the attempt that may still land, or None."""
         return next((a for a in self.attempts if a.state is AttemptState.SENT), None)
 
     @property
     def landed(self) -> Attempt | None:
-        """Return the attempt that did what the step is for, if there is one."""
+        """Return the attempt that did the step, or None."""
         return next((a for a in self.attempts if a.state is AttemptState.SUCCEEDED), None)
 
     @property
@@ -112,7 +112,7 @@ class Step:
 
     @property
     def unproven(self) -> tuple[Attempt, ...]:
-        """Return expired attempts whose number no ledger is known to have used for another."""
+        """Return the expired attempts, except those whose number is known to be used by another."""
         used = self.used
         return tuple(
             a for a in self.attempts if a.state is AttemptState.EXPIRED and a.slot not in used
@@ -120,19 +120,19 @@ class Step:
 
     @property
     def expired(self) -> tuple[Attempt, ...]:
-        """Return the envelopes that no ledger took before their last moment."""
+        """Return the envelopes that no ledger included before their last valid moment."""
         return tuple(
             a for a in self.attempts if a.state is AttemptState.EXPIRED and a.prepared.max_time
         )
 
     @property
     def is_signed(self) -> bool:
-        """Tell whether something is signed under the step's number that may have landed."""
+        """Tell whether something that is signed with the step's number may have landed."""
         slot, open_ones = (self.source, self.sequence), (self.in_flight, *self.unproven)
         return any(a is not None and a.slot == slot for a in open_ones)
 
     def number(self, name: str) -> int:
-        """Return a term that is a number. Raises: KeyError; TypeError."""
+        """Return a term that is a whole number. Raises: KeyError; TypeError."""
         value = self.terms[name]
         if not isinstance(value, int):
             raise TypeError(f"the term {name} is not a number")
@@ -141,7 +141,7 @@ class Step:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UseOfChannels:
-    """How many channel accounts are free, and how many each marketplace has."""
+    """How many channel accounts are free, and how many each marketplace uses."""
 
     free: int
     held: Mapping[uuid.UUID, int]
@@ -149,11 +149,11 @@ class UseOfChannels:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Books:
-    """The steps of a command, of which each has one at least.
+    """The steps of a command, at least one.
 
-    is_held: nothing new may be sent; has_unclaimed: something was found that no step claims;
-    newest_ledger: in which something of ours has landed on the command's escrow, 0: nothing has;
-    was_frozen_by_us: one of our steps has disputed it.
+    is_held: nothing new may be sent; has_unclaimed: a transaction was found that no step claims;
+    newest_ledger: the last one in which something of ours landed on the command's escrow, 0: none;
+    was_frozen_by_us: one of our steps has disputed the escrow.
     """
 
     steps: Sequence[Step]

@@ -1,7 +1,7 @@
-"""What a contract says of its order: a reference and a digest, never the order's own words. Pure.
+"""The texts of an order's contract: a reference and a digest, never the order's own words. Pure.
 
-A public ledger keeps what it is told for ever, anybody reads it, and every byte costs rent. So the
-words stay in the database, and the chain has what proves which ones were agreed.
+A public ledger keeps its texts for ever, anybody can read them, and every byte costs rent. So the
+words stay in the database, and the chain has a digest that proves which words were agreed.
 """
 
 import hashlib
@@ -11,14 +11,15 @@ from dataclasses import dataclass
 
 from services.escrow.domain import Terms
 
-# A deployment tells the whole escrow twice, in its event and as its value, in so many bytes at
-# most. Source: stellar-core, soroban-settings, tx_max_contract_events_size_bytes.
+# A deployment writes the whole escrow twice: in its event and as its value. This is the most that
+# both may have together, in bytes.
+# Source: stellar-core, soroban-settings, tx_max_contract_events_size_bytes.
 TOLD_BYTES_MAX = 16_384
-# The XDR around both, of an escrow besides its texts, and of a milestone besides its description.
+# The XDR around both; an escrow's XDR without its texts; a milestone's without its description.
 AROUND_BYTES, ESCROW_BYTES, MILESTONE_BYTES = 132, 824, 120
 # The title of every contract.
 ORDER = "Order"
-# Versions before this one said an order's own words where they had so many bytes at most.
+# Versions before this one wrote an order's own words if they had at most this many bytes.
 FORMER_BYTES_MAX, FORMER_MILESTONE_BYTES = 6_900, 136
 
 
@@ -32,7 +33,7 @@ class Wording:
 
 
 def on_chain(terms: Terms) -> Wording:
-    """Return what an order's contract says: SHA-256 of a JSON list of all its words."""
+    """Return the texts of an order's contract: the SHA-256 of a JSON list of all its words."""
     words = json.dumps([terms.title, terms.description, *terms.milestones], ensure_ascii=True)
     return Wording(
         title=ORDER,
@@ -42,7 +43,7 @@ def on_chain(terms: Terms) -> Wording:
 
 
 def known(terms: Terms) -> Sequence[Wording]:
-    """Return what contracts of an order may say: as today, and as versions before said it."""
+    """Return the texts that an order's contract may have: today's, and those of older versions."""
     given = Wording(title=terms.title, description=terms.description, milestones=terms.milestones)
     title = _said(terms.title, ORDER)
     own = Wording(
@@ -56,7 +57,7 @@ def known(terms: Terms) -> Sequence[Wording]:
 
 
 def told_bytes(wording: Wording, *, reference: str) -> int:
-    """Return how many bytes a deployment tells; more than TOLD_BYTES_MAX never land."""
+    """Return how many bytes a deployment writes; more than TOLD_BYTES_MAX can never land."""
     texts = _text_bytes(wording) + _padded(reference)
     escrow = ESCROW_BYTES + texts + MILESTONE_BYTES * len(wording.milestones)
     return AROUND_BYTES + 2 * escrow
@@ -71,5 +72,5 @@ def _text_bytes(wording: Wording) -> int:
 
 
 def _padded(text: str) -> int:
-    # XDR fills every text up to whole words of four bytes.
+    # XDR pads every text to whole words of four bytes.
     return -(-len(text.encode()) // 4) * 4
