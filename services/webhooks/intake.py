@@ -4,6 +4,7 @@ One process of all replicas does it (`reading.py`), in the order of the stream. 
 stream is written in the transaction of the deliveries.
 """
 
+import asyncio
 import datetime as dt
 import uuid
 from collections.abc import Sequence
@@ -21,6 +22,8 @@ from services.webhooks.reading import Heard
 from services.webhooks.store import DeliveryStore
 from services.webhooks.webhook_store import WebhookStore
 
+# While no marketplace of the last look had a webhook, events are looked at together, this often.
+QUIET_SECONDS = 0.05
 # Events that no webhook wanted, after the last place that was written.
 UNWRITTEN_MAX = 1000
 
@@ -43,6 +46,8 @@ class Intake:
         self._clock = clock
         self._bell = bell
         self._place = ("", 0)
+        # The last look has found no webhook.
+        self._is_quiet = False
 
     async def start(self) -> Place:
         """Read the place from which to follow."""
@@ -53,6 +58,9 @@ class Intake:
 
     async def take(self, heard: Sequence[Heard], place: Place) -> None:
         """Write the deliveries of some events. Raises: Unavailable: another process did."""
+        if self._is_quiet:
+            # Meanwhile more events come, for which one look is enough.
+            await asyncio.sleep(QUIET_SECONDS)
         next_place, now = (place.made, place.sequence), self._clock.now()
         made, sequence = self._place
         # A place is not written for each message that no webhook wants. Those after the written one
@@ -83,6 +91,7 @@ class Intake:
         known: dict[str, list[Webhook]] = {}
         for webhook in await self._webhooks.of_marketplaces(connection, marketplaces):
             known.setdefault(str(webhook.marketplace_id), []).append(webhook)
+        self._is_quiet = not known
         return [
             row(webhook, one.event)
             for one in heard

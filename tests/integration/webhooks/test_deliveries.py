@@ -1,14 +1,19 @@
 """Events reach the URLs that are registered for them: signed, once in the table, in order."""
 
 import json
+from collections.abc import Collection
+from uuid import UUID
 
 import pytest
 import standardwebhooks
 from aiohttp import web
 from orchestrator.webhooks.v1 import webhooks_pb2
 
+from chassis.database import Connection
 from kernel.errors import DomainError, FailedPrecondition, NotFound
-from services.webhooks.domain import PAUSES
+from services.webhooks import intake
+from services.webhooks.domain import PAUSES, Webhook
+from services.webhooks.webhook_store import WebhookStore
 
 from .conftest import House, Received, Receiver, receiving
 
@@ -52,6 +57,25 @@ async def test_a_webhook_gets_the_types_that_it_names_of_its_own_marketplace(
     assert {one.event["eventId"] for one in receiver.received} == {
         event["eventId"] for event in wanted
     }
+
+
+async def test_events_that_nobody_wants_are_looked_at_together(
+    house: House, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(intake, "QUIET_SECONDS", 0.5)
+    look, looks = WebhookStore.of_marketplaces, list[object]()
+
+    async def counted(self: WebhookStore, tx: Connection, names: Collection[UUID]) -> list[Webhook]:
+        looks.append(names)
+        return await look(self, tx, names)
+
+    monkeypatch.setattr(WebhookStore, "of_marketplaces", counted)
+    for _ in range(20):
+        await house.publish(house.event())
+    webhook = await house.register(receiver.url)
+    await house.publish(house.event())
+    await house.delivered(webhook, 1)
+    assert len(looks) <= 10
 
 
 async def test_messages_that_are_no_events_do_not_block_those_behind_them(
