@@ -164,10 +164,13 @@ async def _publish(
     """Publish events; returns the ids that must still be marked as published."""
     done = list[int]()
     for wave in waves(rows):
-        await published.mark(connection, done)
-        stored = await publish_all(context, [row.message for row in wave])
-        done = [row.id for row, is_stored in zip(wave, stored, strict=True) if is_stored]
-        if len(done) < len(wave):
+        try:
+            stored = await publish_all(context, [row.message for row in wave])
+        except Exception:
+            await published.mark(connection, done)
+            raise
+        done += [row.id for row, is_stored in zip(wave, stored, strict=True) if is_stored]
+        if not all(stored):
             await published.mark(connection, done)
             raise TimeoutError("not every event was acknowledged")
     return done
