@@ -231,7 +231,7 @@ class Sender:
         return checked
 
     async def settle(self, step: Step, attempt: Attempt, *, is_new: bool) -> TransactionOutcome:
-        """Send stored bytes until the ledgers show what became of them.
+        """Send stored bytes until the ledgers show what became of them, of which none has them yet.
 
         Returns an outcome that is SUCCEEDED or FAILED, or NOT_FOUND where it can never land.
         Raises: ChainUnavailable: the outcome is unknown; NumberUsed: it landed or failed, and the
@@ -242,6 +242,7 @@ class Sender:
         while True:
             if time.monotonic() >= resend_at:
                 resend_at = time.monotonic() + await self._send(step, attempt)
+                await asyncio.sleep(pause)
             outcome = await self._outcome(attempt)
             if outcome.status is not OutcomeStatus.NOT_FOUND:
                 return outcome
