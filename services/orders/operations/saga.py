@@ -308,7 +308,8 @@ class Saga:
         identity.bind(who, request_id=operation.request_id)
         deadline.start(None)
         try:
-            await self.steps[operation.kind](run)
+            with self._ends.carried_out(operation.id):
+                await self.steps[operation.kind](run)
         except LeaseLost:
             run.is_lost = True
             raise
@@ -369,8 +370,7 @@ class Saga:
         waited: seconds since the operation was begun or taken over. A busy peer is recorded only
         after LONG_SECONDS.
         """
-        is_busy = isinstance(error, (NotYet, Aborted))
-        if is_busy and waited < LONG_SECONDS:
+        if (is_busy := isinstance(error, (NotYet, Aborted))) and waited < LONG_SECONDS:
             return
         fields = {"operation_id": str(run.operation.id), "kind": run.operation.kind.value}
         if isinstance(error, (Unavailable, DeadlineExceeded)):
@@ -382,9 +382,9 @@ class Saga:
             log.error("operation.stuck", error=str(error), **fields)
         else:
             log.error("operation.troubled", exc_info=error, **fields)
+        text = f"{type(error).__name__}: {error}"
         try:
             async with self.database.transaction() as tx:
-                text = f"{type(error).__name__}: {error}"
                 await self.operations.note(tx, run.operation, error=text)
         except Exception as lost:  # noqa: BLE001 - a note is worth no operation
             log.warning("operation.note_lost", error=type(lost).__name__, **fields)

@@ -7,7 +7,8 @@ the new holder's, and each is written once.
 import asyncio
 import datetime as dt
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+import uuid
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection
 from dataclasses import dataclass, replace
 
 import psycopg
@@ -18,13 +19,13 @@ from chassis.idempotency import Answer, IdempotencyKeyInProgress
 from chassis.leases import LeaseLost
 from kernel.ids import new_id
 from services.orders.operations.operation import LEASE_SECONDS, Operation
-from services.orders.operations.operation_store import LEASES, lease_of
+from services.orders.operations.operation_store import LEASES, OperationStore, lease_of
 from services.orders.operations.saga import Run
 from services.orders.order import endings
 from services.orders.order.domain import Order, Party, State
 from services.orders.order.store import OrderMovedOn
-from tests.integration.orders.conftest import Peers, Shop, oid, open_shop
-from tests.patience import PATIENCE_SECONDS
+from tests.integration.orders.conftest import Peers, Shop, oid, open_shop, order_of
+from tests.patience import PATIENCE_SECONDS, until
 
 EXPIRE = "update operations set lease_until = now() - interval '1 second' where state = 'running'"
 Begin = Callable[[Shop, orders_pb2.Order], Awaitable[Answer]]
@@ -283,3 +284,28 @@ async def _until_asked(shop: Shop) -> None:
     async with asyncio.timeout(PATIENCE_SECONDS):
         while not shop.peers.escrow.asked:  # noqa: ASYNC110 - another task asks
             await asyncio.sleep(0.01)
+
+
+async def test_nobody_asks_the_database_for_the_end_of_an_operation_that_runs_here(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looks = list[object]()
+
+    async def looked(_self: object, _tx: object, ids: Collection[uuid.UUID]) -> list[uuid.UUID]:
+        looks.append(ids)
+        return []
+
+    monkeypatch.setattr(OperationStore, "ended_among", looked)
+    order = await shop.reserved_order()
+    shop.peers.escrow.gate.clear()
+    await shop.service.create_escrow(shop.ask(), order_id=oid(order))
+    funding = asyncio.create_task(shop.service.fund_escrow(shop.ask(), order_id=oid(order)))
+
+    async def is_waiting() -> bool:
+        return bool(shop.saga._ends._waiters)
+
+    await until(is_waiting)
+    shop.peers.escrow.gate.set()
+
+    assert order_of(await funding).escrow.status == "FUNDED"
+    assert looks == []
