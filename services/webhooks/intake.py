@@ -18,12 +18,10 @@ from kernel.errors import Unavailable
 from kernel.ids import derived_id
 from services.webhooks import domain
 from services.webhooks.domain import Webhook
-from services.webhooks.reading import Heard
+from services.webhooks.reading import QUIET_SECONDS, Heard
 from services.webhooks.store import DeliveryStore
 from services.webhooks.webhook_store import WebhookStore
 
-# While no marketplace of the last look had a webhook, events are looked at together, this often.
-QUIET_SECONDS = 0.05
 # Events that no webhook wanted, after the last place that was written.
 UNWRITTEN_MAX = 1000
 

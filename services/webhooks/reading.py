@@ -22,6 +22,8 @@ from kernel.ids import parse_uuid
 # Connections beside the pool.
 CONNECTIONS = 1
 AWAY_SECONDS = 1
+# While no marketplace of the last look had a webhook, events are looked at together, this often.
+QUIET_SECONDS = 0.05
 # The names of an aggregate are in an index.
 NAMES_MAX = 400
 log = logger()
