@@ -385,7 +385,7 @@ class Parts:
 
 
 class RehearsedParts(Parts):
-    """The parts of one preview. They read and write nothing."""
+    """The parts of one preview. They read rows and write none."""
 
     engine = rehearsal.RehearsedSaga
     runner = rehearsal.RehearsedCommands

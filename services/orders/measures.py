@@ -1,6 +1,7 @@
-"""Gauges of orders for Prometheus: work that runs, and differences of ledger and chain.
+"""Gauges of orders for Prometheus: running work, and differences between ledger and chain.
 
-A withdrawal that is carried out counts as an operation of its own kind: it holds money, too.
+A withdrawal that is being carried out counts as an operation of its own kind, because it holds
+money, too.
 """
 
 from chassis.metrics import Measure

@@ -1,1 +1,1 @@
-"""Deadlines of orders: which are near or have passed, and the clock of a test marketplace."""
+"""Deadlines of orders, a marketplace's settings, and the clocks of test marketplaces."""

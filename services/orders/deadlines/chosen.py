@@ -1,4 +1,4 @@
-"""What a marketplace has chosen, and the clock of a test marketplace."""
+"""The use cases of a marketplace's settings, and of the clock of a test marketplace."""
 
 import datetime as dt
 import uuid
@@ -14,9 +14,9 @@ from services.orders.deadlines.store import ClockStore
 from services.orders.order.domain import Origin
 from services.orders.order.marketplace_rules import MarketplaceRules, marketplace_rules
 
-# The environment of the keys that may move the clock.
+# The environment whose API keys may move the clock.
 TEST = "test"
-# The farthest that a clock may be moved in all.
+# The most that a clock may be moved in total.
 OFFSET_MAX = dt.timedelta(days=3660)
 
 
@@ -34,7 +34,7 @@ class ClockOfLive(FailedPrecondition):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Marketplace:
-    """The settings that hold for a marketplace, and the time by its clock."""
+    """The effective settings of a marketplace, and the time by its clock."""
 
     rules: MarketplaceRules
     platform_fee_bps: Mapping[Origin, int]
@@ -42,7 +42,7 @@ class Marketplace:
 
 
 class Chosen:
-    """The settings of marketplaces."""
+    """Reads the settings of marketplaces, and moves the clocks of test marketplaces."""
 
     def __init__(
         self,
@@ -52,7 +52,7 @@ class Chosen:
         platform_fee_bps: Mapping[Origin, int],
         encode: Callable[[Marketplace], bytes],
     ) -> None:
-        """platform_fee_bps: the service's defaults."""
+        """Take the parts. platform_fee_bps: the service's default fees, in basis points."""
         self._database = database
         self._idempotency = idempotency
         self._trail = Trail()
@@ -61,12 +61,12 @@ class Chosen:
         self._encode = encode
 
     async def read(self, marketplace_id: uuid.UUID) -> Marketplace:
-        """Read what holds for a marketplace."""
+        """Read the effective settings of a marketplace."""
         async with self._database.transaction() as tx:
             return await self._marketplace(tx, marketplace_id)
 
     async def advance(self, key: RequestKey, *, by: dt.timedelta) -> Answer:
-        """Move a marketplace's clock on. Raises: ClockOfLive; ClockTooFar."""
+        """Move a test marketplace's clock forward. Raises: ClockOfLive; ClockTooFar."""
         if identity.current().environment != TEST:
             raise ClockOfLive("The clock of a live marketplace cannot be moved")
 

@@ -1,4 +1,4 @@
-"""The methods of OrdersService on the marketplace itself: decode, call one use case, encode."""
+"""The RPCs on the marketplace itself: decode, call one use case, encode."""
 
 import datetime as dt
 from typing import Any
@@ -20,7 +20,7 @@ ACCESS = {
 
 
 class MarketplaceMethods:
-    """The contract's methods on the caller's marketplace; OrdersServicer has them too."""
+    """The RPCs on the caller's marketplace, a mixin of OrdersServicer."""
 
     _chosen: Chosen
 

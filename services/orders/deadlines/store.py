@@ -1,7 +1,8 @@
-"""Deadlines in PostgreSQL. The database's clock decides, with the offset of the marketplace's.
+"""Deadlines in PostgreSQL. The marketplace's clock decides: the database's time plus an offset.
 
-A trigger notes when an order began to rest (`rests_since`), by the marketplace's clock, and resets
-`deadline_told`: '', 'warned', then 'passed' where the action is an event.
+When an order changes its state or is delivered, a trigger sets `rests_since` to the time by the
+marketplace's clock, and resets `deadline_told`. Its values are '', then 'warned', and then 'passed'
+if the default action is an event.
 """
 
 import datetime as dt
@@ -18,9 +19,9 @@ Told = Literal["", "warned", "passed"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Due:
-    """An order that has rested until its deadline or its warning. version: its events so far.
+    """An order whose deadline or warning is due. version: the number of its events so far.
 
-    is_abandoned: an operator has abandoned a payout of it, which the clock does not begin again.
+    is_abandoned: an operator has abandoned a payout of the order; a deadline does not repeat it.
     """
 
     marketplace_id: uuid.UUID
@@ -31,10 +32,10 @@ class Due:
 
 
 class DeadlineStore:
-    """The deadlines of all marketplaces."""
+    """Reads the deadlines of all marketplaces."""
 
     async def near(self, connection: Connection, rule: Rule, *, limit: int) -> list[Due]:
-        """List orders whose warning is due and was not given."""
+        """List orders whose warning is due and has not been published."""
         return await self._due(connection, rule, told="", limit=limit)
 
     async def passed(self, connection: Connection, rule: Rule, *, limit: int) -> list[Due]:
@@ -42,7 +43,7 @@ class DeadlineStore:
         return await self._due(connection, rule, told="warned", limit=limit)
 
     async def note(self, tx: Transaction, due: Due, *, told: Told) -> None:
-        """Note what was told about an order's deadline."""
+        """Record which event about an order's deadline was published."""
         values = {"marketplace_id": due.marketplace_id, "id": due.order_id, "told": told}
         await tx.run(_NOTE, values)
 
@@ -68,21 +69,22 @@ class ClockStore:
     async def advance(
         self, tx: Transaction, *, marketplace_id: uuid.UUID, by: dt.timedelta
     ) -> None:
-        """Move a marketplace's clock on."""
+        """Move a marketplace's clock forward."""
         values = {"id": marketplace_id, "seconds": int(by.total_seconds())}
         await tx.run(_ADVANCE, values)
 
     async def now(self, connection: Connection, marketplace_id: uuid.UUID) -> dt.datetime:
-        """Return the time of a marketplace."""
+        """Return the time by a marketplace's clock."""
         now: dt.datetime = await connection.fetchval(_NOW, {"id": marketplace_id})
         return now
 
 
 @functools.cache
 def _due(rule: Rule, *, told: Told) -> str:
-    """Return the statement of a rule. The first bound lets the index skip younger orders.
+    """Return the statement that finds the due orders of a rule.
 
-    The state is a constant of the statement, because the indexes are partial ones.
+    `latest` bounds the index scan to orders that may be due under any marketplace's settings. The
+    state is a constant in the statement, because the indexes are partial.
     """
     has = {None: "", True: "and o.delivered_at is not null", False: "and o.delivered_at is null"}
     days = f"coalesce(m.{rule.setting}, %(days)s)"

@@ -1,4 +1,4 @@
-"""The settings of a marketplace to protobuf."""
+"""Encode the settings of a marketplace to Protobuf."""
 
 from orchestrator.common.v1 import common_pb2
 from orchestrator.orders.v1 import orders_pb2, withdrawals_pb2
@@ -12,7 +12,7 @@ from services.orders.order.withdrawal_rules import WithdrawalRules
 
 
 def encode(marketplace: Marketplace) -> bytes:
-    """Encode the settings of a marketplace as an answer is kept."""
+    """Encode the settings of a marketplace as the bytes of a stored answer."""
     return to_proto(marketplace).SerializeToString()
 
 
@@ -44,7 +44,7 @@ def to_proto(marketplace: Marketplace) -> orders_pb2.Marketplace:
 
 
 def _withdrawals(rules: WithdrawalRules) -> withdrawals_pb2.WithdrawalRules:
-    """Encode the rules for withdrawals; a rule that is off is not set."""
+    """Encode the rules for withdrawals. The field of a rule that is off stays unset."""
 
     def money(amount: int | None) -> common_pb2.Money | None:
         return None if amount is None else common_pb2.Money(asset=USDC, minor_units=amount)

@@ -1,1 +1,1 @@
-"""Money outside an order's operations: credits to users, and holds that are given back."""
+"""Money movements outside the operations of orders: manual credits, and giving back holds."""

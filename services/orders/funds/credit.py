@@ -1,4 +1,4 @@
-"""A manual credit: what the platform pays a user. Values alone."""
+"""A manual credit: a payment of the platform to a user. This module has only values."""
 
 import datetime as dt
 import uuid
@@ -19,7 +19,7 @@ class ReferenceTaken(AlreadyExists):
 class Credit:
     """A payment of the platform to a user; amount in minor units. key: the request it answers.
 
-    epoch: counts the processes that have leased it; the newest alone may end it.
+    epoch: the epoch of its newest lease. Only the holder of that lease may end the credit.
     """
 
     id: uuid.UUID

@@ -1,4 +1,4 @@
-"""Credits in PostgreSQL. Every write of their work checks the epoch of the lease."""
+"""Credits in PostgreSQL. Every write that ends a credit checks the epoch of its lease."""
 
 import datetime as dt
 import uuid
@@ -21,7 +21,7 @@ LEASES = LeaseTable("credits", running="state = 'RUNNING'", age="created_at", ep
 
 
 async def insert_or_same(tx: Transaction, credit: Credit) -> Credit:
-    """Write a credit, leased to this process, or return the one that has its reference.
+    """Insert a credit, leased to this process, or return the existing one with its reference.
 
     Raises: ReferenceTaken.
     """
@@ -49,7 +49,7 @@ async def insert_or_same(tx: Transaction, credit: Credit) -> Credit:
 
 
 def require_same(known: Credit, credit: Credit) -> None:
-    """Raises: ReferenceTaken: another credit has the reference."""
+    """Check that user and amount are the same. Raises: ReferenceTaken: they differ."""
     if (known.user, known.amount) != (credit.user, credit.amount):
         raise ReferenceTaken(
             "Another credit has this reference", details={"reference": credit.reference}
@@ -57,14 +57,14 @@ def require_same(known: Credit, credit: Credit) -> None:
 
 
 async def by_reference(tx: Transaction, marketplace_id: uuid.UUID, reference: str) -> Credit | None:
-    """Read the credit that has a reference; None where there is none, or all of them failed."""
+    """Read the credit with a reference; None: there is none, or every such credit failed."""
     values = {"marketplace_id": marketplace_id, "reference": reference}
     row = await tx.fetchrow(_BY_REFERENCE, values)
     return None if row is None else _credit(row)
 
 
 async def by_id(tx: Transaction, credit_id: uuid.UUID) -> Credit:
-    """Read a credit that exists."""
+    """Read a credit. Raises: LookupError: it does not exist."""
     row = await tx.fetchrow(_BY_ID, {"id": credit_id})
     if row is None:
         raise LookupError(credit_id)
@@ -72,7 +72,7 @@ async def by_id(tx: Transaction, credit_id: uuid.UUID) -> Credit:
 
 
 async def under(tx: Transaction, lease: Lease) -> Credit:
-    """Read a credit that runs under a lease. Raises: LeaseLost."""
+    """Read the running credit of a lease. Raises: LeaseLost."""
     row = await tx.fetchrow(_UNDER, _names(lease))
     if row is None:
         raise LeaseLost
@@ -80,14 +80,14 @@ async def under(tx: Transaction, lease: Lease) -> Credit:
 
 
 async def ended_among(tx: Transaction, credit_ids: Collection[uuid.UUID]) -> list[uuid.UUID]:
-    """Tell which of some credits have ended."""
+    """Return the ids of the given credits that have ended."""
     return [row.id for row in await tx.fetch(_ENDED_AMONG, {"ids": list(credit_ids)})]
 
 
 async def finish(
     tx: Transaction, lease: Lease, *, transaction_hash: str, at: dt.datetime
 ) -> Credit:
-    """Record that a credit was paid and booked; returns it as it is then. Raises: LeaseLost."""
+    """Record that a credit was paid and booked, and return it. Raises: LeaseLost."""
     row = await tx.fetchrow(_FINISH, _names(lease) | {"hash": transaction_hash, "at": at})
     if row is None:
         raise LeaseLost
@@ -101,7 +101,7 @@ async def fail(tx: Transaction, lease: Lease, *, error: str, at: dt.datetime) ->
 
 
 def lease_of(credit: Credit) -> Lease:
-    """Return the lease that a credit was written with."""
+    """Return the lease under which a credit was inserted."""
     return Lease(marketplace_id=credit.marketplace_id, id=credit.id, epoch=credit.epoch)
 
 

@@ -1,9 +1,9 @@
-"""Credits: the platform pays a user's wallet on chain, and the ledger books it once confirmed.
+"""Credits: the platform pays a user's wallet on chain, and then the ledger books the payment.
 
-A credit is leased work (chassis/leases.py). Its command and its transfer have ids derived from its
-own, so that processes that carry it out at the same time pay and book it once: escrow has one
-command of that id, the ledger one transfer. The lease decides who may end it. A credit that another
-process may be asking escrow for is not failed, since its reference would be free while it is paid.
+A credit is leased work (chassis/leases.py). The ids of its command and transfer are derived from
+its own id, so two processes that carry it out at the same time pay and book it once. Only the
+holder of the lease may end a credit. A refusal does not fail a credit that another process may
+also be asking escrow for: the reference would become free while the credit is paid.
 """
 
 import asyncio
@@ -44,12 +44,12 @@ class ManualCreditDisabled(FailedPrecondition):
 
 
 class CreditQuarantined(Exception):
-    """The credit's command is quarantined: an operator must look."""
+    """The credit's command is quarantined; an operator must act."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NewCredit:
-    """What a caller asks for; user: UUID or public id, amount: minor units."""
+    """The content of a request for a credit. user: UUID or public id; amount: minor units."""
 
     user: str
     amount: int
@@ -58,7 +58,7 @@ class NewCredit:
 
 
 def command_id_of(credit: Credit) -> uuid.UUID:
-    """Return the id of escrow's command that pays a credit."""
+    """Return the id of the escrow command that pays a credit."""
     return derived_id(credit.id, "credit")
 
 
@@ -79,7 +79,7 @@ def transfer_of(credit: Credit, transaction_hash: str) -> Transfer:
 
 
 class CreditService:
-    """Credits of the marketplaces."""
+    """The use case of manual credits, and the leased work that carries them out."""
 
     def __init__(
         self,
@@ -110,16 +110,16 @@ class CreditService:
             idle_seconds=TAKE_OVER_SECONDS,
         )
         self._ends: Ends[uuid.UUID] = Ends(self._ended_among)
-        # Begun here, and escrow has never been asked for them.
+        # Credits begun by this process whose command has not been sent to escrow.
         self._unasked: set[Lease] = set()
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def credit(self, key: RequestKey, new: NewCredit, *, wait_seconds: float) -> Answer:
-        """Pay a user, once per reference; answers the credit as it is when the wait ends.
+        """Pay a user, once per reference; return the credit as it is when the wait ends.
 
         Raises: UserNotFound; ManualCreditDisabled; ReferenceTaken; InvalidAmountFormat;
             ProviderError: the chain refused, and the reference is free again;
-            FailedPrecondition: escrow refused it, and nothing of it was begun.
+            FailedPrecondition: escrow refused the command, and nothing was begun.
         """
         require_whole_cents(new.amount)
         credit_id = new_id()
@@ -142,25 +142,25 @@ class CreditService:
             if begun.id == credit_id:
                 self._begin(begun, asked_at=asked_at)
             else:
-                # Another request's; whichever process carries it out may have ended it just now.
+                # The credit of another request. Any process may have ended it just now.
                 await self._ends.look()
             await self._ends.for_ring(ended, seconds=wait_seconds)
         return await self._answer(begun.id, key)
 
     async def run(self) -> None:
-        """Take over what dead processes have left, and renew leases, until cancelled."""
+        """Take over credits of dead processes, and renew leases, until cancelled."""
         await self._leases.run()
 
     async def watch(self) -> None:
-        """Look for ends in other processes while somebody waits, until cancelled."""
+        """Poll for credits that other processes end, while a caller waits; until cancelled."""
         await self._ends.watch()
 
     async def stop_waiting(self) -> None:
-        """Answer everybody who waits with the credit as it is: the process is about to stop."""
+        """Answer all waiting callers with the credit as it is: the process is about to stop."""
         await self._ends.stop()
 
     async def close(self) -> None:
-        """Stop what was begun here; it is taken over by the next process."""
+        """Stop the credits of this process. Another process takes them over."""
         for task in list(self._tasks):
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -168,7 +168,7 @@ class CreditService:
     async def _new(
         self, tx: Transaction, key: RequestKey, new: NewCredit, credit_id: uuid.UUID
     ) -> Credit:
-        """Make a credit that is not written. Raises: ManualCreditDisabled; UserNotFound."""
+        """Make a credit without writing it. Raises: ManualCreditDisabled; UserNotFound."""
         rules = await marketplace_rules(tx, key.marketplace_id)
         if not rules.allows_manual_credit:
             raise ManualCreditDisabled("The marketplace does not allow manual credits")
@@ -185,12 +185,13 @@ class CreditService:
         )
 
     async def _begun(self, tx: Transaction, new: Credit) -> Credit | Answer:
-        """Write a credit, leased to this process, or find the one that has its reference."""
+        """Insert a credit, leased to this process, or find the existing one with its reference."""
         found = await credit_store.insert_or_same(tx, new)
         if found.id == new.id:
             await self._trail.record(tx, _begun(new), marketplace_id=new.marketplace_id)
         if found.id != new.id and found.state == "RUNNING":
-            # It answers another request; this one is answered by looking, and kept at its end.
+            # The credit answers another request. This request waits for the credit's end, and its
+            # answer is stored then.
             await self._idempotency.release(tx, new.key)
         if found.state != "SUCCEEDED":
             return found
@@ -211,7 +212,7 @@ class CreditService:
         task.add_done_callback(is_over)
 
     async def _answer(self, credit_id: uuid.UUID, key: RequestKey) -> Answer:
-        """Read how a credit stands. Raises: the refusal that it ended with."""
+        """Read a credit as the answer of a request. Raises: the refusal that it ended with."""
         async with self._database.transaction() as tx:
             credit = await credit_store.by_id(tx, credit_id)
             if credit.state == "FAILED":
@@ -246,8 +247,8 @@ class CreditService:
             credit = await credit_store.under(tx, lease)
 
         await self._leases.hold(lease)
-        # Of a credit that was asked for before, another answer may still be on its way: then a
-        # refusal does not end it.
+        # If the command was sent before, another answer to it may still arrive. A refusal then
+        # does not end the credit.
         is_first = lease in self._unasked
         self._unasked.discard(lease)
         command_id = command_id_of(credit)
@@ -293,10 +294,11 @@ class CreditService:
     async def _fail(
         self, credit: Credit, lease: Lease, *, error: str, refusal: DomainError | None
     ) -> None:
-        """End a credit of which nothing was paid and nothing is in flight: its reference is free.
+        """End a credit as failed, and free its reference. Nothing was paid or can still be paid.
 
-        refusal: kept as the answer of its request; None: the request may be made again.
-        Raises: LeaseLost: another process has it, and may have begun it.
+        refusal: stored as the answer of its request; None: the request may be repeated.
+
+        Raises: LeaseLost: another process has the credit, and may have sent its command.
         """
         async with self._database.transaction() as tx:
             await credit_store.fail(tx, lease, error=error, at=self._clock.now())
@@ -308,9 +310,9 @@ class CreditService:
         self._ends.ended(credit.id)
 
     async def _troubled(self, lease: Lease, error: Exception, waited: float) -> bool:
-        """Find out whether the credit is still this process's; True: it is not.
+        """Return whether the lease is lost.
 
-        It may have been ended by a commit whose answer did not arrive, or taken over.
+        A lease is also lost when the credit was ended by a commit whose answer did not arrive.
         """
         reason = error.reason if isinstance(error, DomainError) else type(error).__name__
         log.warning("credit.waits", credit_id=str(lease.id), error=reason, seconds=int(waited))

@@ -1,4 +1,4 @@
-"""Give back the hold of a canceled order: an operator's use case."""
+"""The use case of an operator who gives back the hold of a canceled order."""
 
 import uuid
 from dataclasses import dataclass, replace
@@ -25,7 +25,7 @@ class HoldNotVoided(FailedPrecondition):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Holds:
-    """The holds of orders."""
+    """Gives back holds of orders."""
 
     database: Database
     orders: OrderStore
@@ -34,10 +34,10 @@ class Holds:
     async def give_back(
         self, *, marketplace_id: uuid.UUID, order_id: uuid.UUID, reason: str
     ) -> Order:
-        """Void the hold of a canceled order, or bar it; again does nothing.
+        """Void the hold of a canceled order, or leave a tombstone; a repeated call does nothing.
 
         Raises: OrderNotFound; OrderInWrongState: the order is not canceled; HoldNotVoided;
-            Unavailable: the outcome is unknown, ask again.
+            Unavailable: the outcome is unknown; call again.
         """
         async with self.database.transaction() as tx:
             order = await self.orders.get(tx, marketplace_id=marketplace_id, order_id=order_id)
@@ -45,7 +45,8 @@ class Holds:
             message = "The order is not canceled"
             raise wrong_state(order, message, allowed=[State.CLOSED.value])
         (void,) = postings.void(order, reason=reason)
-        # Its own id for each reason: another reason is another transfer, and finds nothing held.
+        # The id depends on the reason: a call with another reason posts another transfer, and the
+        # ledger answers that the hold is already voided.
         void = replace(void, id=derived_id(order.id, "give-back", reason))
         (posted,) = await self.ledger.post([void])
         if posted.is_refused and posted.reason != "PENDING_ALREADY_VOIDED":

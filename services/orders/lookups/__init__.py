@@ -1,1 +1,1 @@
-"""Lists of orders: by filters and sort, page by page, as fast among a million as among a few."""
+"""Lists of orders: filters, sorts and pages, whose cost does not grow with the number of orders."""

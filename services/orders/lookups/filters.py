@@ -1,4 +1,4 @@
-"""What a list of orders is asked for: filters, a sort, a place to go on from. Pure."""
+"""The parameters of a list of orders: filters, a sort, and the place where a page begins. Pure."""
 
 import datetime as dt
 import enum
@@ -9,7 +9,7 @@ from services.orders.order.domain import State
 
 
 class Sort(enum.Enum):
-    """In which order a list of orders is; of the same amount, the older one is first, or last."""
+    """The order of a list. For equal amounts: SMALLEST has the older first, LARGEST the newer."""
 
     NEWEST = "NEWEST"
     OLDEST = "OLDEST"
@@ -18,16 +18,16 @@ class Sort(enum.Enum):
 
     @property
     def is_by_amount(self) -> bool:
-        """Whether amounts decide, and not only when orders were created."""
+        """Whether the list is sorted by amount, instead of only by creation."""
         return self in {Sort.SMALLEST, Sort.LARGEST}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Filter:
-    """Which orders are listed; every filter given must hold. Amounts in minor units.
+    """The filters of a list; an order must match every given filter. Amounts in minor units.
 
-    buyer, seller: UUID or public id. created_from: at or after it; created_to: before it.
-    text: all of its words must be in the order's title or description, in any order.
+    buyer, seller: UUID or public id. created_from: inclusive. created_to: exclusive. text: all its
+    words must be in the order's title or description, in any sequence.
     """
 
     state: State | None = None
@@ -44,7 +44,7 @@ class Filter:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Place:
-    """Where an order stands in a list: by its id, or by its amount and then its id."""
+    """The position of an order in a list: its id, or its amount and then its id."""
 
     amount: int
     order_id: uuid.UUID

@@ -1,8 +1,8 @@
-"""The words of new orders are written down, a moment after the orders.
+"""The indexer: inserts the search words of new orders, shortly after the orders.
 
-So creating an order costs one short row more, whatever it says. Several processes share the work. A
-process that has written an order rings the bell of its own indexer. Nothing else polls, but for a
-look from time to time, which finds the orders of a process that died before its words.
+Creating an order therefore inserts only one more short row, whatever its texts are. Several
+processes share the work. A process that has created an order wakes its own indexer. A seldom poll
+finds the orders of a process that died before it inserted their words.
 """
 
 import asyncio
@@ -13,14 +13,14 @@ from services.orders.lookups.word_store import WordStore
 from services.orders.lookups.words import words_of
 
 BATCH = 500
-# Between two looks for orders, so that those of a busy process are read together.
+# The pause after each batch, so that a busy process indexes several orders at once.
 TOGETHER_SECONDS = 0.5
-# Between two looks that nothing asked for.
+# The longest pause between two polls without a ring of the bell.
 SELDOM_SECONDS = 15.0
 
 
 class WordIndexer:
-    """Writes down the words of orders whose words are due. bell: rings when there are new ones."""
+    """Inserts the search words of orders. bell: rings when there are new orders."""
 
     def __init__(self, *, database: Database, bell: Bell | None = None) -> None:
         self._database = database
@@ -28,7 +28,7 @@ class WordIndexer:
         self._words = WordStore()
 
     async def run(self) -> None:
-        """Write words down, until cancelled."""
+        """Index new orders until cancelled."""
         while True:
             self._bell.silence()
             if await self.index() < BATCH:
@@ -36,7 +36,7 @@ class WordIndexer:
                 await self._bell.wait(seconds=SELDOM_SECONDS)
 
     async def index(self) -> int:
-        """Write down the words of the next orders; returns how many orders there were."""
+        """Insert the words of the next batch of orders; return the number of orders."""
         async with self._database.transaction() as tx:
             due = await self._words.take(tx, limit=BATCH)
             if due:

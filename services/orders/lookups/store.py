@@ -1,9 +1,9 @@
-"""Lists of orders in PostgreSQL: one statement a page, whatever is asked for.
+"""Lists of orders in PostgreSQL: one statement for each page.
 
-A list walks down one index, in the order of its sort. The index is that of the filter that fewest
-orders fulfil; the other filters are tried on each order that the walk comes to. A walk ends after
-LOOKED_AT orders, found or not, so that no combination of filters reads a whole marketplace; the
-place where it ended is where the next page begins.
+A list walks along one index, in the order of its sort. It uses the index of the filter that the
+fewest orders match, and checks the other filters on each order of the walk. A walk ends after
+LOOKED_AT orders, even if no order matched, so that no combination of filters reads a whole
+marketplace. The next page begins where the walk ended.
 """
 
 import datetime as dt
@@ -21,14 +21,15 @@ from services.orders.order.domain import Order
 from services.orders.order.store import order_of
 from services.orders.tables import orders
 
-# How many orders one page looks at; and where it looks for words, which are read one by one.
+# The most orders that a page looks at, without and with a search for words. The words of each
+# order are looked up one by one.
 LOOKED_AT, LOOKED_AT_FOR_WORDS = 10_000, 2_000
-# How many orders that have a word are counted, to find the word that fewest have.
+# To find the rarest word of a search, at most this many orders are counted for each word.
 COUNTED = 500
-# An id has the millisecond in which it was made; created_at is read a moment later. A clock that is
-# set back in between is not set back further than this.
+# An id contains the millisecond of its creation, and created_at is read a moment later. The clock
+# may be set back by at most this much between the two.
 APART_MILLISECONDS = 2_000
-# No amount is as large.
+# Larger than every amount.
 MOST = 2**63 - 1
 _LAST_ID, _LAST_MILLISECOND = 2**128 - 1, 2**48 - 1
 _EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
@@ -36,9 +37,9 @@ _EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Page:
-    """Orders of a list, and the operations that run on them by order.
+    """A page of orders, and their running operations by order id.
 
-    looked_to: the last order looked at where the walk ended early; None: it did not.
+    looked_to: the last order that was looked at, if the walk ended early; None: it did not.
     """
 
     orders: list[Order]
@@ -56,7 +57,7 @@ async def page(
     after: Place | None,
     limit: int,
 ) -> Page:
-    """Read a page of a list. sides: buyer_id and seller_id, None: any; limit: at most so many."""
+    """Read a page of at most `limit` orders. sides: buyer_id and seller_id; None: any."""
     words = words_of(chosen.text)
     if chosen.text and not words:
         return Page(orders=[], operations={}, looked_to=None)
@@ -76,7 +77,7 @@ async def page(
     }
     given = [name for name, value in tried.items() if value is not None]
     by = None if sort.is_by_amount else next((name for name in _SELECTIVE if name in given), None)
-    # What the ends of the walk or its index say already.
+    # The filters that the index or the bounds of the walk already apply.
     walked = {"amount", "amount_from", "amount_to"} if sort.is_by_amount else {by}
     is_plain = walked.issuperset(given) and not words
     values = tried | _bounds(chosen, sort, after)
@@ -97,7 +98,7 @@ async def page(
 async def _rarest(
     connection: Connection, marketplace_id: uuid.UUID, words: Sequence[str]
 ) -> str | None:
-    """Return the word that fewest orders have, as far as they are counted; None: no word."""
+    """Return the word that the fewest orders have, up to COUNTED each; None: no word is given."""
     if len(words) <= 1:
         return next(iter(words), None)
     values = {"marketplace_id": marketplace_id, "words": list(words)}
@@ -106,7 +107,7 @@ async def _rarest(
 
 
 def _bounds(chosen: Filter, sort: Sort, after: Place | None) -> dict[str, object]:
-    """Return the places between which the walk goes; neither end is part of it."""
+    """Return the exclusive bounds of the walk."""
     if sort.is_by_amount:
         exact = chosen.amount
         least = max(one for one in (0, exact, chosen.amount_from) if one is not None)
@@ -135,18 +136,18 @@ def _bounds(chosen: Filter, sort: Sort, after: Place | None) -> dict[str, object
 
 
 def _id_at(at: dt.datetime, *, apart: int) -> int:
-    """Return the least id of a moment, moved by some milliseconds. Source: RFC 9562 §5.7."""
+    """Return the least id of an instant. apart: milliseconds to add. Source: RFC 9562 §5.7."""
     milliseconds = (at - _EPOCH) // dt.timedelta(milliseconds=1) + apart
     return min(max(milliseconds, 0), _LAST_MILLISECOND) << 80
 
 
-# The filters that an index serves, from those that few orders fulfil to those that many do.
+# The filters that have an index, from the most to the least selective.
 _SELECTIVE = ("client_order_ref", "buyer_id", "seller_id", "word", "amount", "state")
 _TYPES = {"buyer_id": "uuid", "seller_id": "uuid", "amount": "bigint"}
 _BY_ID = "id > %(first_id)s and id < %(last_id)s"
 _BY_AMOUNT = """(amount, id) > (%(first_amount)s::bigint, %(first_id)s)
         and (amount, id) < (%(last_amount)s::bigint, %(last_id)s)"""
-# The order of each sort, and the ends of its walk.
+# For each sort: the `order by` clause, and the bounds of the walk.
 _ORDERS = {
     Sort.NEWEST: ("id desc", _BY_ID),
     Sort.OLDEST: ("id", _BY_ID),
@@ -157,9 +158,9 @@ _ORDERS = {
 
 @functools.cache
 def _page(by: str | None, sort: Sort, *, is_plain: bool) -> str:
-    """Return the statement of a page. by: the filter whose index is walked, None: of all orders.
+    """Return the statement of a page. by: the filter whose index is walked; None: all orders.
 
-    is_plain: every order that the walk comes to is one of the list, so it need not be fenced.
+    is_plain: every order of the walk matches the filters, so the walk needs no limit of its own.
     """
     order, bounds = _ORDERS[sort]
     if by == "word":
@@ -176,7 +177,7 @@ def _page(by: str | None, sort: Sort, *, is_plain: bool) -> str:
     walked = f"select {_COLUMNS} from {walk} order by {order}"  # noqa: S608 - constants
     if is_plain:
         return _whole(f"{walked} limit %(limit)s", _NOWHERE, order)
-    # The inner limit keeps the walk on its index.
+    # The inner limit makes the planner walk the chosen index.
     taken = f"""
     select {_COLUMNS} from ({walked} limit %(looked_at)s) as walked
     where {_TRIED} order by {order} limit %(limit)s
@@ -196,7 +197,7 @@ order by {", ".join(f"page.{column}" for column in order.split(", "))}
 
 
 def _taken_by_word(walk: str, order: str) -> str:
-    """Select the orders of the page, each looked up by its id as the walk comes to it."""
+    """Return the statement that walks the words and looks up each order by its id."""
     return f"""
     select {_COLUMNS} from (
         select order_id from {walk} order by {order} limit %(looked_at)s
@@ -209,7 +210,7 @@ def _taken_by_word(walk: str, order: str) -> str:
 
 
 def _looked_to(walk: str, order: str, *, columns: str) -> str:
-    """Select the last place that was looked at, if that was the end of the page."""
+    """Return the statement that selects the last order looked at, if the page is not full."""
     return f"""
     select {columns} from {walk} and (select count(*) from page) < %(limit)s
     order by {order} offset %(looked_at)s - 1 limit 1
@@ -223,8 +224,8 @@ def _tried(name: str) -> str:
 
 _COLUMNS = ", ".join(column.name for column in orders.c)
 _OWN = "marketplace_id = %(marketplace_id)s"
-# One order at most, of the partial index: a parameter might be empty. `offset 0` keeps the planner
-# from looking for it among all orders of the page.
+# At most one order. `<> ''` is needed for the partial index: the planner does not know that the
+# parameter is not empty. `offset 0` keeps the planner from walking all orders instead.
 _REFERRED = f"""
     select {_COLUMNS} from orders
     where {_OWN} and client_order_ref = %(client_order_ref)s and client_order_ref <> '' offset 0
@@ -239,7 +240,7 @@ cross join lateral (
 order by counted.n, wanted.place limit 1
 """  # noqa: S608 - constants
 _NOWHERE = "select null::uuid as id, null::bigint as amount"
-# Each word is looked up in the order's words.
+# Checks that the order has every word of the search.
 _WORDED = """(%(words)s::text[] = '{}' or cardinality(%(words)s::text[]) = (
         select count(*) from unnest(%(words)s::text[]) as wanted (one) cross join lateral (
             select from words

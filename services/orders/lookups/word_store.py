@@ -1,4 +1,7 @@
-"""The words of orders in PostgreSQL: a row for each word of each order, and which are due."""
+"""The search words of orders in PostgreSQL: one row for each word of each order.
+
+The table words_due lists the orders whose words must still be inserted.
+"""
 
 import uuid
 from collections.abc import Collection, Sequence
@@ -9,7 +12,7 @@ from chassis.database import Transaction
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Due:
-    """An order whose words are not written down yet."""
+    """An order whose words must still be inserted."""
 
     marketplace_id: uuid.UUID
     order_id: uuid.UUID
@@ -18,10 +21,13 @@ class Due:
 
 
 class WordStore:
-    """Words of any marketplace's orders."""
+    """Reads and writes the words of all marketplaces' orders."""
 
     async def take(self, tx: Transaction, *, limit: int) -> list[Due]:
-        """Take orders whose words are due, as long as the transaction lasts for nobody else."""
+        """Remove orders from words_due and return them; rows locked by others are skipped.
+
+        The rows are locked until the transaction ends, and come back if it is rolled back.
+        """
         return [
             Due(
                 marketplace_id=row.marketplace_id,
@@ -33,11 +39,11 @@ class WordStore:
         ]
 
     async def add(self, tx: Transaction, found: Sequence[tuple[Due, Collection[str]]]) -> None:
-        """Write words down; those that are written already stay."""
+        """Insert search words of orders; existing rows are kept."""
         values = {
             "marketplaces": [due.marketplace_id for due, _ in found],
             "orders": [due.order_id for due, _ in found],
-            # No word has a space in it.
+            # A word contains no space.
             "words": [" ".join(words) for _, words in found],
         }
         await tx.run(_ADD, values)
@@ -56,7 +62,7 @@ from taken cross join lateral (
     where marketplace_id = taken.marketplace_id and id = taken.order_id limit 1
 ) as found
 """
-# Sorted, so that two processes never wait for each other.
+# Rows are inserted in sorted order, so that two processes cannot deadlock.
 _ADD = """
 insert into words (marketplace_id, word, order_id)
 select found.marketplace_id, each.word, found.order_id

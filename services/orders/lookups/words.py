@@ -1,19 +1,19 @@
-"""The words of a text, as orders are found by them. Pure.
+"""Split texts into the words by which orders are found. Pure.
 
-A word is a run of letters and digits, of any script, in any case of letters.
+A word is a run of letters and digits of any script. Upper and lower case are the same.
 """
 
 import re
 import unicodedata
 
-# So many different words of an order are found, and so many letters of each.
+# The most different words of an order that are indexed, and the longest indexed part of a word.
 MOST, LONGEST = 100, 40
-# What str.isalnum says of each: letters and digits, without the underscore.
+# Letters and digits, as str.isalnum defines them, without the underscore.
 _WORD = re.compile(r"[^\W_]+")
 
 
 def words_of(*texts: str) -> tuple[str, ...]:
-    """Return the different words of some texts, in the order in which they come."""
+    """Return the different words of the texts, in the order of their first occurrence."""
     found: dict[str, None] = {}
     for text in texts:
         for word in _WORD.findall(unicodedata.normalize("NFKC", text).casefold()):

@@ -1,1 +1,1 @@
-"""Offers: an agreement of both sides on a refund of a part, instead of a dispute."""
+"""Offers: one side offers a partial refund, and both sides can agree without a dispute."""

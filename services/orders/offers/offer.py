@@ -1,6 +1,6 @@
 """Offers: their states, and what each side may do. Pure.
 
-Everything that moves an offer stands in TRANSITIONS; what is absent is refused.
+TRANSITIONS lists every allowed change of state; a change that is not listed is refused.
 """
 
 import datetime as dt
@@ -16,12 +16,12 @@ from kernel.money import CENT, to_text
 from services.orders.order.domain import Fact, Order, Party, wrong_state
 from services.orders.order.endings import AGREEABLE
 
-# So many offers of one order: it is agreed on, or support decides.
+# The most offers of one order. After that, the parties agree on the last one, or support decides.
 OFFERS_MAX = 50
 
 
 class State(enum.Enum):
-    """The state of an offer; all but OPEN are its end."""
+    """The state of an offer; every state except OPEN is final."""
 
     OPEN = "OPEN"
     ACCEPTED = "ACCEPTED"
@@ -30,7 +30,7 @@ class State(enum.Enum):
 
 
 class Trigger(enum.Enum):
-    """What may happen to an offer: the other side's word, or the end of its time."""
+    """What may happen to an offer: the other side answers, or the offer's time ends."""
 
     ACCEPT = "accept"
     DECLINE = "decline"
@@ -82,9 +82,9 @@ class OfferAmountNotValid(InvalidArgument):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Offer:
-    """An offer of one side. refund: what the buyer gets back of the amount, in minor units.
+    """An offer of one side. refund: the part that the buyer gets back, in minor units.
 
-    release: the rest, before fees. version: of its newest event.
+    release: the rest of the amount, before fees. version: the version of its newest event.
     """
 
     id: uuid.UUID
@@ -103,7 +103,7 @@ class Offer:
 
     @property
     def public_id(self) -> str:
-        """The offer's off_ spelling."""
+        """The offer's public id (`off_…`)."""
         return to_public("off", self.id)
 
 
@@ -121,7 +121,7 @@ def made(
     expires_at: dt.datetime,
     before: Sequence[Offer],
 ) -> Decided:
-    """Offer the other side that a part is refunded and the rest is paid to the seller.
+    """Make an offer: a part is refunded, and the rest is paid to the seller.
 
     before: the order's offers so far. Raises: OfferAmountNotValid; OrderInWrongState;
         OfferAlreadyOpen; TooManyOffers.
@@ -157,9 +157,9 @@ def made(
 
 
 def accepted(offer: Offer, *, by: Party | None, at: dt.datetime, time: dt.datetime) -> Decided:
-    """The other side agrees. by: None, whichever is the other side.
+    """Accept an offer. by: the side that answers; None: the other side, whichever it is.
 
-    time: by the marketplace's clock; the offer lapses by it.
+    time: the present time by the marketplace's clock, which decides whether the offer has lapsed.
 
     Raises: OfferNotOpen; OfferIsOwn.
     """
@@ -174,14 +174,14 @@ def accepted(offer: Offer, *, by: Party | None, at: dt.datetime, time: dt.dateti
 
 
 def declined(offer: Offer, *, by: Party | None, at: dt.datetime, time: dt.datetime) -> Decided:
-    """The other side does not agree. by, time, Raises: as `accepted`."""
+    """Decline an offer. by, time, Raises: as `accepted`."""
     after = _decided(offer, Trigger.DECLINE, by=by, at=at, time=time)
     payload = {**_names(offer), "declinedBy": _by(after)}
     return after, Fact(event_type="offer.declined", payload=payload)
 
 
 def lapsed(offer: Offer, *, at: dt.datetime) -> Decided:
-    """Nobody answered in time. Raises: OfferNotOpen."""
+    """End an offer that was not answered in time. Raises: OfferNotOpen."""
     after = replace(
         offer, state=_after(offer, Trigger.LAPSE), version=offer.version + 1, decided_at=at
     )
@@ -190,7 +190,7 @@ def lapsed(offer: Offer, *, at: dt.datetime) -> Decided:
 
 
 def require_agreeable(order: Order) -> None:
-    """Check that the sides may agree in the order's state. Raises: OrderInWrongState."""
+    """Check that the order's state allows an agreement. Raises: OrderInWrongState."""
     if order.state not in AGREEABLE:
         message = f"Order is {order.state.value}; its sides cannot agree on a refund"
         raise wrong_state(order, message, allowed=[state.value for state in AGREEABLE])

@@ -1,4 +1,4 @@
-"""The use cases of offers. An accepted one is paid by an operation, as a decided split is."""
+"""The use cases of offers. An operation pays an accepted offer, as it pays a decided split."""
 
 import datetime as dt
 import uuid
@@ -20,16 +20,16 @@ from services.orders.order.domain import Order, Party
 from services.orders.order.store import OrderStore
 from services.orders.order.use_cases import Accepted
 
-# So many overdue offers end in one transaction.
+# The most overdue offers that lapse in one transaction.
 BATCH = 50
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OfferService:
-    """Offers of the sides of orders. hours: how long an offer is open, by the marketplace's clock.
+    """The use cases. hours: how long an offer is open, by the marketplace's clock.
 
-    encode: an offer on the wire, as bytes. user_id: the person who asks; None: a marketplace,
-    which acts for both sides.
+    encode: encodes an offer as bytes. user_id, in the methods: the person who asks; None: a
+    marketplace, which acts for both sides.
     """
 
     database: Database
@@ -51,7 +51,10 @@ class OfferService:
         message: str,
         user_id: uuid.UUID | None,
     ) -> Answer:
-        """Offer the other side a refund of a part. by: on whose behalf; a person acts for theirs.
+        """Offer the other side a partial refund.
+
+        by: the side for which a marketplace acts; a person acts for their own side.
+
 
         Raises: OrderNotFound; NotParty; OfferAmountNotValid; OrderInWrongState; OfferAlreadyOpen;
             TooManyOffers.
@@ -89,7 +92,10 @@ class OfferService:
         by: Party | None,
         user_id: uuid.UUID | None,
     ) -> Answer:
-        """Agree, pay both sides, close the order. by: None, whichever is the other side.
+        """Accept an offer, pay both sides, and close the order.
+
+        by: the side for which a marketplace acts; None: the other side, whichever it is.
+
 
         Raises: OrderNotFound; NotParty; OfferNotFound; OfferIsOwn; OfferNotOpen; OrderInWrongState.
         """
@@ -100,7 +106,8 @@ class OfferService:
             now = await self.store.now(tx, request.marketplace_id)
 
             if offer.state is State.OPEN:
-                # The end of the order also ends the offer's time; the order's state is the reason.
+                # Closing an order also ends the time of its offer. The refusal must name the
+                # order's state instead of a lapsed offer.
                 offers.require_agreeable(order)
             after, fact = offers.accepted(offer, by=side, at=now.at, time=now.time)
 
@@ -125,7 +132,7 @@ class OfferService:
         by: Party | None,
         user_id: uuid.UUID | None,
     ) -> Answer:
-        """Refuse an offer; no money moves. by, Raises: as `accept`, in any state of the order."""
+        """Decline an offer, in any state of the order; no money moves. by, Raises: as `accept`."""
 
         async def work(tx: Transaction) -> bytes:
             order = await self.orders.lock(tx, marketplace_id=key.marketplace_id, order_id=order_id)
@@ -149,7 +156,7 @@ class OfferService:
         offer_id: uuid.UUID,
         reader: uuid.UUID | None,
     ) -> Offer:
-        """Read an offer. reader: the person who asks, None: any.
+        """Read an offer. reader: the person who asks, who must be a side; None: no check.
 
         Raises: OrderNotFound; NotParty; OfferNotFound.
         """
@@ -163,7 +170,7 @@ class OfferService:
     async def of_order(
         self, *, marketplace_id: uuid.UUID, order_id: uuid.UUID, reader: uuid.UUID | None
     ) -> list[Offer]:
-        """List an order's offers, newest first; reader as in `get`.
+        """List an order's offers, newest first. reader: as in `get`.
 
         Raises: OrderNotFound; NotParty.
         """
@@ -173,7 +180,7 @@ class OfferService:
             return await self._of(tx, order)
 
     async def lapse_overdue(self) -> int:
-        """End open offers whose time is over, by their marketplaces' clocks; returns how many."""
+        """Let overdue offers lapse, by their marketplaces' clocks; return how many lapsed."""
         async with self.database.transaction() as tx:
             overdue = await self.store.lock_overdue(tx, limit=BATCH)
             for offer in overdue:
@@ -184,7 +191,7 @@ class OfferService:
         return len(overdue)
 
     async def _lapsed(self, tx: Transaction, offer: Offer, now: Now) -> Offer:
-        """End an offer whose time is over and that no timer has ended yet; others stay."""
+        """Let an open offer lapse if it is overdue; return it as it is then."""
         if offer.state is not State.OPEN or now.time < offer.expires_at:
             return offer
         locked = await self.store.lock(

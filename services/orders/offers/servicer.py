@@ -1,4 +1,4 @@
-"""The methods of offers: decode, call one use case, encode. No business here."""
+"""The RPCs of offers: decode, call one use case, encode. They contain no business rule."""
 
 import uuid
 
@@ -23,7 +23,7 @@ ACCESS = {
 
 
 class OfferMethods:
-    """The contract's methods of offers; OrdersServicer has them too."""
+    """The RPCs of offers, a mixin of OrdersServicer."""
 
     _offers: OfferService
 

@@ -1,4 +1,4 @@
-"""Offers in PostgreSQL, with their events. A change checks the version that was read."""
+"""Offers in PostgreSQL, with their events. An update checks the version that was read."""
 
 import datetime as dt
 import uuid
@@ -18,25 +18,25 @@ from services.orders.tables import marketplaces, offers
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Now:
-    """The database's instant, and the time by the marketplace's clock: ahead of it in a test."""
+    """at: the database's time. time: the time by the marketplace's clock, which may be ahead."""
 
     at: dt.datetime
     time: dt.datetime
 
 
 class OfferStore:
-    """The offers of the schema."""
+    """Reads and writes offers and their events."""
 
     def __init__(self, outbox: Outbox) -> None:
         self._outbox = outbox
 
     async def now(self, tx: Transaction, marketplace_id: uuid.UUID) -> Now:
-        """Return the database's instant, and the time of a marketplace, by which offers lapse."""
+        """Return the database's time and the time by a marketplace's clock; offers lapse by it."""
         row: Any = await tx.fetchrow(_NOW, {"id": marketplace_id})
         return Now(at=row.at, time=row.time)
 
     async def add(self, tx: Transaction, decided: Decided, *, request_id: str) -> None:
-        """Write a new offer and its event. The caller has locked the order."""
+        """Insert an offer and its event. The caller must have locked the order."""
         offer, _ = decided
         await tx.run(_ADD, _values(offer))
         await self._tell(tx, [decided], request_id=request_id)
@@ -44,7 +44,10 @@ class OfferStore:
     async def save(
         self, tx: Transaction, decided: Decided, *, at: dt.datetime, request_id: str
     ) -> None:
-        """Write the end of a locked offer, and its event. Raises: LookupError: it has changed."""
+        """Save a locked offer that has ended, and its event.
+
+        Raises: LookupError: the offer has changed since it was read.
+        """
         offer, _ = decided
         values = {**_values(offer), "version_before": offer.version - 1}
         if await tx.run(_SAVE, values) != 1:
@@ -81,9 +84,9 @@ class OfferStore:
         return [_offer(row) for row in await tx.fetch(_OF_ORDER, names)]
 
     async def lock_overdue(self, tx: Transaction, *, limit: int) -> list[Offer]:
-        """Lock open offers whose time is over, the longest overdue first; locked ones wait.
+        """Lock overdue open offers, the longest overdue first; rows locked by others are skipped.
 
-        The offers of test marketplaces whose clock was moved lapse by that clock.
+        An offer is overdue by its marketplace's clock.
         """
         return [_offer(row) for row in await tx.fetch(_LOCK_OVERDUE, {"limit": limit})]
 
@@ -194,7 +197,7 @@ _OVERDUE = (
     .order_by(offers.c.expires_at)
     .limit(_LIMIT)
 )
-# Of the marketplaces whose clock was moved: few, and each with few open offers.
+# Overdue offers of marketplaces that have moved their clock: few, each with few open offers.
 _OVERDUE_AHEAD = (
     sa.select(offers.c.marketplace_id, offers.c.id)
     .join_from(marketplaces, offers, offers.c.marketplace_id == marketplaces.c.id)

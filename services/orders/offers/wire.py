@@ -1,4 +1,4 @@
-"""Protobuf ↔ offers."""
+"""Translate offers between Protobuf and the domain."""
 
 from collections.abc import Sequence
 
@@ -13,7 +13,7 @@ from services.orders.order.domain import Party
 
 
 def side(value: int) -> Party | None:
-    """Decode for which side a marketplace answers; None: the other side."""
+    """Decode the side for which a marketplace answers; None: the other side of the offer."""
     if value == common_pb2.PARTY_UNSPECIFIED:
         return None
     return wire.enum_from_proto(Party, common_pb2.Party, value, field="answered_by")
@@ -38,7 +38,7 @@ def offer_to_proto(offer: Offer) -> offers_pb2.Offer:
 
 
 def encode_offer(offer: Offer) -> bytes:
-    """Encode an offer as the bytes that are kept for a replay."""
+    """Encode an offer as the bytes of a stored answer."""
     return offer_to_proto(offer).SerializeToString(deterministic=True)
 
 

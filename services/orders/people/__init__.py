@@ -1,1 +1,1 @@
-"""The users of the marketplaces, and the orders as each side lists them."""
+"""The users of the marketplaces, and each side's list of its orders."""

@@ -1,4 +1,4 @@
-"""Orders as their parties list them, in PostgreSQL: pages by offset, and totals."""
+"""The lists of orders of each party in PostgreSQL: pages by offset, and totals."""
 
 import functools
 import uuid
@@ -10,7 +10,7 @@ from services.orders.tables import orders
 
 
 class PartyStore:
-    """What the parties of orders see."""
+    """Reads the orders of a party, and maintains the totals of the lists."""
 
     async def page(
         self,
@@ -23,9 +23,9 @@ class PartyStore:
         offset: int,
         limit: int,
     ) -> tuple[list[Order], int]:
-        """List one side's orders newest first, and count the filter, both at one moment.
+        """List one side's orders, newest first, and count all that match, in one snapshot.
 
-        column: buyer_id or seller_id. status: a party status, or empty for any.
+        column: buyer_id or seller_id. status: a party status; empty: any.
         """
         values = {
             "marketplace_id": marketplace_id,
@@ -39,18 +39,18 @@ class PartyStore:
         return [order_of(row) for row in rows if row.id is not None], rows[0].counted
 
     async def has_changes(self, tx: Transaction) -> bool:
-        """Return whether anything was appended to the parties' counts since they were folded."""
+        """Return whether changes of the counts wait to be folded into the totals."""
         return await tx.fetchval("select exists (select from party_changes)") is True
 
     async def fold_totals(self, tx: Transaction) -> None:
-        """Fold what was appended to the parties' counts into their totals; one at a time."""
+        """Add the waiting changes to the totals, unless another process is doing so."""
         if await tx.fetchval("select pg_try_advisory_xact_lock(hashtext('totals'))"):
             await tx.run(_FOLD)
 
 
 @functools.cache
 def _page(column: str, *, is_filtered: bool) -> str:
-    """Return the statement of a page: one row at least, for the total, and one for each order."""
+    """Return the statement of a page. Its first row has the total, even without any order."""
     if column not in {"buyer_id", "seller_id"}:
         raise ValueError(f"{column} is not a side of an order")
     status = "and party_status = %(status)s" if is_filtered else ""

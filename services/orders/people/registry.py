@@ -1,4 +1,4 @@
-"""The use cases of users: register, look up, and provide account and wallet."""
+"""The use cases of users: register, look up, and provision account and wallet."""
 
 import asyncio
 import uuid
@@ -19,14 +19,14 @@ from services.orders.peers.ports import EscrowPort, LedgerPort
 from services.orders.people.user_store import Place, UserStore
 from services.orders.people.users import User, UserIdTaken, UserType, chosen_public_id
 
-# How often users are provided for: while one lacks something, and otherwise, for those that another
-# process has left.
+# The pause of the provisioning loop: while a user lacks something, and otherwise. The second finds
+# users that a dead process has left.
 AGAIN_SECONDS, SELDOM_SECONDS = 2.0, 15.0
 log = logger()
 
 
 class UserRegistry:
-    """The users of the marketplaces."""
+    """The use cases, and the background loop that provisions users."""
 
     def __init__(
         self,
@@ -40,7 +40,7 @@ class UserRegistry:
         encode: Callable[[User], bytes],
         wallet_wait_seconds: int,
     ) -> None:
-        """Take the parts; wallet_wait_seconds: how long registering waits for the chain."""
+        """Take the parts. wallet_wait_seconds: how long a registration waits for the chain."""
         self._database = database
         self._users = UserStore(outbox)
         self._idempotency = idempotency
@@ -50,9 +50,9 @@ class UserRegistry:
         self._clock = clock
         self._encode = encode
         self._wallet_wait_seconds = wallet_wait_seconds
-        # The last user that the background loop tried; None: it begins with the oldest.
+        # The last user that the loop tried; None: the loop begins with the oldest.
         self._passed: Place | None = None
-        # Rings when a user lacks something.
+        # Rung when a user lacks an account or a wallet.
         self._is_missing = Bell()
 
     async def register(
@@ -65,10 +65,10 @@ class UserRegistry:
         user_type: UserType,
         user_id: uuid.UUID | None,
     ) -> Answer:
-        """Register a user, or answer the one registered before; makes account and wallet.
+        """Register a user and make account and wallet, or return the user registered before.
 
-        Where ledger or escrow is unavailable, the user is registered, and its account and
-        wallet follow. Raises: UserIdTaken; InvalidArgument.
+        If the ledger or escrow is unavailable, the user is registered, and account and wallet
+        are made later. Raises: UserIdTaken; InvalidArgument.
         """
         registered: list[User] = []
 
@@ -99,13 +99,13 @@ class UserRegistry:
         return answer
 
     async def _insert_or_find(self, tx: Transaction, new: User) -> User:
-        """Write a new user. Raises: UserIdTaken."""
+        """Insert a user, or return the same user registered just now. Raises: UserIdTaken."""
         try:
             async with tx.transaction():
                 await self._users.insert(tx, new, request_id=identity.current_request_id())
                 await self._trail.record(tx, _registered(new), marketplace_id=new.marketplace_id)
         except UserIdTaken:
-            # Perhaps by the same user, registered by another request a moment ago.
+            # Another request may have registered the same user a moment ago.
             known = await self._users.find_external(
                 tx, marketplace_id=new.marketplace_id, external_user_id=new.external_user_id
             )
@@ -115,8 +115,8 @@ class UserRegistry:
         return new
 
     async def provision(self, user: User, *, wait_seconds: int) -> None:
-        """Open a user's account and make its wallet; again does nothing. Raises: Unavailable."""
-        # As the service itself: ledger and escrow serve no people.
+        """Open a user's account and make the wallet, unless they exist. Raises: Unavailable."""
+        # On behalf of the service: ledger and escrow do not serve people.
         system = identity.system(caller="orders", marketplace_id=user.marketplace_id)
         with identity.acting_as(system):
             await self._ledger.open_account(user=user.name, asset=USDC)
@@ -127,7 +127,7 @@ class UserRegistry:
             )
 
     async def keep_provisioned(self) -> None:
-        """Provide for the users who lack something, until cancelled."""
+        """Provision users who lack an account or a wallet, until cancelled."""
         while True:
             self._is_missing.silence()
             if await self.provision_waiting():
@@ -136,9 +136,9 @@ class UserRegistry:
                 await self._is_missing.wait(seconds=SELDOM_SECONDS)
 
     async def provision_waiting(self, *, limit: int = 50) -> int:
-        """Provision the next users whose account or wallet is missing; returns how many there were.
+        """Provision the next users whose account or wallet is missing; return their number.
 
-        A user who cannot be provisioned is passed over until the turn comes round again.
+        A user who cannot be provisioned is skipped until the next round over all users.
         """
         async with self._database.statement() as connection:
             users = await self._users.unprovisioned(connection, after=self._passed, limit=limit)
@@ -151,7 +151,7 @@ class UserRegistry:
         try:
             await self.provision(user, wait_seconds=wait_seconds)
         except DomainError as error:
-            # The user stands; a background loop goes on with what is missing.
+            # The user stays registered; the background loop makes what is missing.
             self._is_missing.ring()
             log.warning("user.not_provisioned_yet", user_id=str(user.id), error=error.reason)
 
@@ -169,7 +169,7 @@ class UserRegistry:
         after: uuid.UUID | None,
         limit: int,
     ) -> list[User]:
-        """List users, newest first, by what the marketplace calls them and by mail address."""
+        """List users, newest first, filtered by the marketplace's own id and by mail address."""
         async with self._database.transaction() as tx:
             return await self._users.page(
                 tx,

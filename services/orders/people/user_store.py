@@ -1,4 +1,4 @@
-"""Users in PostgreSQL: rows in, dataclasses out."""
+"""Users in PostgreSQL: read and write rows as dataclasses."""
 
 import datetime as dt
 import functools
@@ -14,20 +14,20 @@ from kernel.ids import from_public, parse_uuid
 from services.orders.people.users import User, UserIdTaken, UserNotFound, UserType, created_fact
 from services.orders.tables import users
 
-# Where a user stands among all, by when they came.
+# The position of a user among all users: when the user was created, and the id.
 Place = tuple[dt.datetime, uuid.UUID]
 
 
 class UserStore:
-    """The users of one marketplace per call."""
+    """Reads and writes users and their events."""
 
     def __init__(self, outbox: Outbox) -> None:
         self._outbox = outbox
 
     async def insert(self, tx: Transaction, user: User, *, request_id: str) -> None:
-        """Write a new user with its event.
+        """Insert a user with its event.
 
-        Raises: UserIdTaken: a public id or UUID of another, or what the marketplace calls another.
+        Raises: UserIdTaken: another user has this public id, UUID or marketplace's own id.
         """
         names = {
             "marketplace_id": user.marketplace_id,
@@ -77,10 +77,10 @@ class UserStore:
     async def find_external(
         self, tx: Transaction, *, marketplace_id: uuid.UUID, external_user_id: str
     ) -> User | None:
-        """Find a user by the marketplace's own id; None where there is none.
+        """Find a user by the marketplace's own id; None: there is none.
 
-        A UUID is the same in any case of letters; one that is spelled alike is preferred. Locks
-        that UUID until the transaction ends, so that no other spelling of it is registered.
+        UUIDs are compared without regard to case; an exact match is preferred. A UUID is locked
+        until the transaction ends, so that no other spelling of it is registered meanwhile.
         """
         folded = external_user_id.lower() if parse_uuid(external_user_id) else None
         if folded is not None:
@@ -99,10 +99,10 @@ class UserStore:
         after: uuid.UUID | None,
         limit: int,
     ) -> list[User]:
-        """List users, newest first. after: the last user of the page before.
+        """List users, newest first. after: the last user of the page before; None: first page.
 
-        external_user_id: as the marketplace calls a user, a UUID in any case of letters; email: in
-        any case of letters; empty: any.
+        external_user_id: the marketplace's own id, a UUID without regard to case; email: without
+        regard to case. Empty: any.
         """
         values = {
             "marketplace_id": marketplace_id,
@@ -120,7 +120,7 @@ class UserStore:
     ) -> list[User]:
         """List users of any marketplace whose account or wallet is missing, oldest first.
 
-        after: the place of the last one of the page before; None: from the oldest.
+        after: the position of the last user of the page before; None: begin with the oldest.
         """
         moment, user_id = after or (None, None)
         rows = await tx.fetch(_UNPROVISIONED, {"at": moment, "id": user_id, "limit": limit})
@@ -162,14 +162,14 @@ _PROVISIONED = compiled(
     .where(_OWN, users.c.id == sa.bindparam("id"))
 )
 _COLUMNS = ", ".join(column.name for column in users.c)
-# What the marketplace calls one user may not be how another is found, nor the other way round.
+# Finds another user whose id equals the new user's own id or name. Such a clash is refused in both
+# directions: a reference must never find two users.
 _OTHERS_NAME = """
 select id from users where marketplace_id = %(marketplace_id)s and id <> %(id)s::uuid
     and (id = %(named)s::uuid or lower(external_user_id) = %(own)s::text)
 limit 1
 """
-# A chosen public id wins over a spelling of another user's UUID, and that over what the
-# marketplace calls a user.
+# A public id takes precedence over a user's UUID, and a UUID over the marketplace's own id.
 _FIND = f"""
 select {_COLUMNS} from users
 where marketplace_id = %(marketplace_id)s and (
@@ -186,9 +186,9 @@ where marketplace_id = %(marketplace_id)s
 order by external_user_id = %(external)s desc limit 1
 """  # noqa: S608 - constants
 _CALLED = "(external_user_id = %(external)s or lower(external_user_id) = %(folded)s::text)"
-# Of the partial index: a parameter might be empty.
+# `<> ''` is needed for the partial index: the planner does not know the parameter.
 _MAILED = "lower(email) = lower(%(email)s) and email <> ''"
-# Users are never deleted: the last one's id says where the next page begins.
+# Users are never deleted, so the id of a page's last user marks where the next page begins.
 _FURTHER = """(created_at, id) < (
     select created_at, id from users
     where marketplace_id = %(marketplace_id)s and id = %(after)s

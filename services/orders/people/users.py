@@ -1,7 +1,7 @@
-"""A user of a marketplace: a UUID, and the public id the marketplace knows. Pure.
+"""A user of a marketplace: a UUID, and the public id that the marketplace knows. Pure.
 
-A text that names a user never names another one: neither as a public id, nor as a UUID in either
-spelling, nor as the UUID that the marketplace gave. So names may be cached.
+A reference names at most one user, for ever, whether it is a public id, a UUID in either spelling,
+or the marketplace's own UUID. References may therefore be cached.
 """
 
 import datetime as dt
@@ -50,14 +50,14 @@ class User:
 
     @property
     def name(self) -> UserName:
-        """The user's two spellings."""
+        """The user's two ids."""
         return UserName(id=self.id, public_id=self.public_id)
 
 
 def chosen_public_id(wanted: str, *, user_id: uuid.UUID) -> str:
-    """Return the public id a user gets: the one wanted, or usr_ and base62.
+    """Return the public id of a user: the wanted one, or else usr_ and base62.
 
-    Raises: InvalidArgument: it spells a UUID, and so is another user's name, today or one day.
+    Raises: InvalidArgument: the wanted id spells a UUID, which is or may become another user's.
     """
     if not wanted:
         return to_public("usr", user_id)

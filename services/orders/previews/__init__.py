@@ -1,1 +1,1 @@
-"""Previews: what a command would do, found out by the command's own code, with nothing written."""
+"""Previews: the command's own code computes what the command would do, without writing."""

@@ -1,4 +1,4 @@
-"""A manual credit that is rehearsed: nothing is written, paid or booked."""
+"""The preview of a manual credit: nothing is written, paid or booked."""
 
 from dataclasses import replace
 
@@ -18,13 +18,14 @@ from services.orders.order.intake import require_whole_cents
 
 
 class RehearsedCredits(CreditService):
-    """Pays credits out at once, in memory."""
+    """Carries out credits in memory."""
 
     async def credit(self, key: RequestKey, new: NewCredit, *, wait_seconds: float) -> Answer:
-        """Answer a credit as it would be when it has been paid and booked.
+        """Return a credit as it would be after it was paid and booked.
 
-        The credit that has the reference already is answered as it is.
-        Raises: the refusal that the credit would end with; Unavailable: a peer is.
+        If a credit with the reference exists, it is returned as it is.
+
+        Raises: the refusal that the credit would end with; Unavailable: a peer is unavailable.
         """
         del wait_seconds
         require_whole_cents(new.amount)

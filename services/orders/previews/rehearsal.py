@@ -1,8 +1,8 @@
-"""A rehearsal: a command is accepted and carried out in memory, and nothing leaves the process.
+"""A rehearsal: a command is accepted and carried out in memory, without any effect.
 
-The use cases and the steps are those of the real command. What they stand on is replaced: rows are
-read in a transaction in which PostgreSQL refuses every write, what would be written is kept here,
-no key is used up, and the peers say what they would do.
+The use cases and steps are those of the real command; their stores and peers are replaced. Rows are
+read in a read-only transaction, changes are kept in memory, no idempotency key is used, and the
+peers only answer what they would do.
 """
 
 import datetime as dt
@@ -32,7 +32,7 @@ from services.orders.withdrawals.store import WithdrawalStore
 
 
 class NoKeys(Idempotency):
-    """Keeps no answers: a preview has nothing to repeat, and uses no key up."""
+    """Stores no answers and claims no keys."""
 
     async def execute(
         self,
@@ -40,7 +40,7 @@ class NoKeys(Idempotency):
         key: RequestKey,
         work: Callable[[Transaction], Awaitable[bytes]],
     ) -> Answer:
-        """Do the work. Raises: what it raises."""
+        """Run the work in a transaction. Raises: what the work raises."""
         del key
         async with database.transaction() as tx:
             return Answer(body=await work(tx))
@@ -52,23 +52,23 @@ class NoKeys(Idempotency):
         yield
 
     async def claim(self, tx: Transaction, key: RequestKey) -> Answer | None:
-        """Take no key."""
+        """Claim no key."""
         return None
 
     async def known(self, tx: Transaction, key: RequestKey) -> Answer | None:
-        """Know no answer."""
+        """Find no stored answer."""
         return None
 
     async def finish(self, tx: Transaction, key: RequestKey, body: bytes) -> None:
         """Keep nothing."""
 
     async def refuse(self, tx: Transaction, key: RequestKey, error: DomainError) -> None:
-        """Raise the refusal that would be kept."""
+        """Raise the refusal that would be stored."""
         raise error
 
 
 class NoTrail(Trail):
-    """Keeps no lines: a preview changes nothing."""
+    """Writes no lines, because a preview changes nothing."""
 
     async def record(
         self,
@@ -82,7 +82,7 @@ class NoTrail(Trail):
 
 
 class OrdersRead(OrderStore):
-    """Orders that are read, and kept in memory where they would be saved."""
+    """Reads orders; saves them only in memory."""
 
     async def save(
         self,
@@ -98,14 +98,14 @@ class OrdersRead(OrderStore):
 
 
 class OperationsRead(OperationStore):
-    """Operations that are read."""
+    """Reads operations, and writes none."""
 
     async def insert(self, tx: Transaction, operation: Operation) -> None:
         """Write nothing."""
 
 
 class OffersRead(OfferStore):
-    """Offers that are read without a lock."""
+    """Reads offers without locks, and writes none."""
 
     async def save(
         self, tx: Transaction, decided: DecidedOffer, *, at: dt.datetime, request_id: str
@@ -127,7 +127,7 @@ class OffersRead(OfferStore):
 
 
 class WithdrawalsRead(WithdrawalStore):
-    """Withdrawals that are read without a lock. kept: the one that would be written."""
+    """Reads withdrawals without locks. kept: the withdrawal that would be written."""
 
     kept: Withdrawal
 
@@ -144,7 +144,7 @@ class WithdrawalsRead(WithdrawalStore):
         return await self.find(tx, marketplace_id=marketplace_id, withdrawal_id=withdrawal_id)
 
     async def under(self, tx: Transaction, lease: Lease) -> tuple[Withdrawal, RequestKey, str]:
-        """Return the withdrawal that is kept."""
+        """Return the withdrawal in memory."""
         key = RequestKey(
             marketplace_id=lease.marketplace_id, scope="", key="preview", fingerprint=b""
         )
@@ -178,14 +178,14 @@ class WithdrawalsRead(WithdrawalStore):
 
 
 class RehearsedCommands(CommandRunner):
-    """Begins commands on an order that is read without a lock."""
+    """Begins commands on orders that are read without a lock."""
 
     async def begin_at_once(self, command: Command) -> tuple[Operation, Order] | None:
-        """Write nothing: the slower way decides the same."""
+        """Write nothing: the general path makes the same decision."""
         return None
 
     async def claim_and_lock(self, tx: Transaction, command: Command) -> Answer | hot.Begun:
-        """Read the order and the operation that runs on it. Raises: OrderNotFound."""
+        """Read the order and its running operation. Raises: OrderNotFound."""
         order, operation = await hot.read(
             tx, marketplace_id=command.request.marketplace_id, order_id=command.order_id
         )
@@ -193,13 +193,13 @@ class RehearsedCommands(CommandRunner):
 
 
 class RehearsedRun(Run):
-    """An operation whose steps change an order in memory."""
+    """A run whose steps change the order only in memory."""
 
     async def hold(self) -> None:
-        """Need no lease: nothing is asked for that has an effect."""
+        """Check no lease, because the calls have no effect."""
 
     async def advance(self, decide: Decide, *, answers: bool = False, ends: bool = False) -> Order:
-        """Decide on the order. Raises: what `decide` raises."""
+        """Decide on the order in memory. Raises: what `decide` raises."""
         after, facts = decide(await self.order())
         self._order = with_version(after, facts)
         return self._order
@@ -212,21 +212,21 @@ class RehearsedRun(Run):
 
 
 class RehearsedSaga(Saga):
-    """Carries operations out at once, in memory."""
+    """Carries out operations in memory."""
 
     @property
     def is_stopping(self) -> bool:
-        """Let no command wait for an operation that is running."""
+        """Return True, so that no command waits for a running operation."""
         return True
 
     def start(self, operation: Operation, order: Order | None = None, *, asked_at: float) -> Run:
-        """Begin nothing: `answer` does the work."""
+        """Start no task: `answer` does the work."""
         return RehearsedRun(self, operation, order)
 
     async def answer(self, run: Run, *, timeout_seconds: float) -> Answer:
-        """Carry an operation out; returns the order as it would be.
+        """Carry out an operation in memory; return the order as it would be.
 
-        Raises: the refusal that it would end with; Unavailable: a peer is.
+        Raises: the refusal that the operation would end with; Unavailable: a peer is unavailable.
         """
         system = identity.system(caller="orders", marketplace_id=run.operation.marketplace_id)
         with identity.acting_as(system):
@@ -238,12 +238,12 @@ class RehearsedSaga(Saga):
 
 
 class RehearsedCarrier(Carrier):
-    """Carries a withdrawal out at once, in memory."""
+    """Carries out withdrawals in memory."""
 
     async def carried(self, lease: Lease, request: Request, *, asked_at: float) -> Answer:
-        """Carry a withdrawal out; returns it as it would be.
+        """Carry out a withdrawal in memory; return it as it would be.
 
-        Raises: the refusal that its commit would end with; Unavailable: a peer is.
+        Raises: the refusal that its commit would end with; Unavailable: a peer is unavailable.
         """
         with identity.acting_as(
             identity.system(caller="orders", marketplace_id=lease.marketplace_id)
@@ -254,4 +254,4 @@ class RehearsedCarrier(Carrier):
         return Answer(body=self._encode(kept))
 
     async def hold(self, lease: Lease) -> None:
-        """Need no lease: nothing is asked for that has an effect."""
+        """Check no lease, because the calls have no effect."""

@@ -1,4 +1,4 @@
-"""The gRPC method of previews: the command's own method, over use cases that are rehearsed."""
+"""The RPC of previews. It calls the command's own method with rehearsed use cases."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ from services.orders.calls import Context
 from services.orders.peers.ports import CheckingPeers
 from services.orders.previews import wire
 
-# A preview shows balances. The scope and the roles of the command are checked too.
+# A preview shows balances, so it needs `read`. The command's scope and roles are checked, too.
 ACCESS = {"GetPreview": allow("gateway", scope="read", roles=MARKETPLACE | PEOPLE | STAFF)}
 CREATION = "CreateWithdrawal"
 SERVICE = orders_pb2.DESCRIPTOR.services_by_name["OrdersService"].full_name
@@ -24,14 +24,14 @@ SERVICE = orders_pb2.DESCRIPTOR.services_by_name["OrdersService"].full_name
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rehearsal:
-    """What one preview is made with: the methods over use cases that change nothing, and peers."""
+    """The parts of one preview: a servicer whose use cases change nothing, and its peers."""
 
     methods: Any
     peers: CheckingPeers
 
 
 class PreviewMethods:
-    """A part of the orders servicer."""
+    """The RPC of previews, a mixin of OrdersServicer."""
 
     access: ClassVar[Mapping[str, Access]]
     _rehearse: Callable[[], Rehearsal]
@@ -58,17 +58,17 @@ class PreviewMethods:
 
 
 def _method(field: str) -> str:
-    """Return the method whose request a field of GetPreviewRequest has."""
+    """Return the RPC whose request is in this field of GetPreviewRequest."""
     return "".join(part.capitalize() for part in field.split("_"))
 
 
 async def _preview(peers: CheckingPeers, result: wire.Result) -> orders_pb2.Preview:
-    """Say what a command has come to. A person sees their own balance only."""
+    """Encode the result of a rehearsed command. A person sees only their own balance."""
     sides: Sequence[tuple[common_pb2.UserRef, Any]]
     if isinstance(result, orders_pb2.Order):
         sides = [(result.buyer, common_pb2.PARTY_BUYER), (result.seller, common_pb2.PARTY_SELLER)]
     else:
-        # The platform is no user: what it can withdraw is a balance of its own.
+        # A withdrawal of the platform has no user, so no balance is shown.
         sides = [(result.user, common_pb2.PARTY_UNSPECIFIED)] if result.user.public_id else []
     who = calls.user()
     seen = [(user, side) for user, side in sides if who is None or user.id == str(who)]

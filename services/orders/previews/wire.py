@@ -1,4 +1,4 @@
-"""Previews on the wire: domain to protobuf."""
+"""Encode previews from the domain to Protobuf."""
 
 import uuid
 from collections.abc import Sequence
@@ -11,7 +11,7 @@ from kernel.money import USDC
 from services.orders.order.domain import UserName
 from services.orders.peers.ports import BalanceChange, Payment
 
-# What a command that has a preview comes to.
+# The results of the commands that have a preview.
 Result: TypeAlias = orders_pb2.Order | orders_pb2.Credit | withdrawals_pb2.Withdrawal
 
 
@@ -21,7 +21,7 @@ def user_name(user: common_pb2.UserRef) -> UserName:
 
 
 def change(value: BalanceChange, side: Any) -> orders_pb2.BalanceChange:
-    """Encode a balance before and after. side: of the order."""
+    """Encode a balance before and after. side: the user's side of the order."""
     return orders_pb2.BalanceChange(
         user=common_pb2.UserRef(id=str(value.user.id), public_id=value.user.public_id),
         side=side,
@@ -37,7 +37,7 @@ def preview(
     payments: Sequence[Payment],
     steps: Sequence[str],
 ) -> orders_pb2.Preview:
-    """Encode what a command would do; the fees are summed up from the payments."""
+    """Encode what a command would do. The fees are the sums of the payments."""
     message = orders_pb2.Preview(
         balances=balances,
         platform_fee=_usdc(sum(one.amount for one in payments if one.payee == "PLATFORM")),

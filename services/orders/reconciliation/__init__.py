@@ -1,1 +1,1 @@
-"""The comparison of ledger and chain, account by account."""
+"""Reconciliation: the comparison of ledger and chain, account by account."""

@@ -1,4 +1,4 @@
-"""Ledger and escrow as the comparison of the two asks them, over gRPC."""
+"""The gRPC clients of ledger and escrow that reconciliation uses."""
 
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
@@ -13,25 +13,25 @@ from services.orders.reconciliation.holdings import ESCROW, Holding
 
 PAGE_SIZE = 50
 SUSPENSE_PAGE_SIZE, SUSPENSE_PAGES_MAX = 100, 5
-# Balances are read live from the chain.
+# The timeout of a call that reads live balances from the chain.
 CHAIN_SECONDS = 30.0
 
 
 class Balances:
-    """The ledger."""
+    """The client of the ledger."""
 
     def __init__(self, stub: ledger_pb2_grpc.LedgerServiceStub, caller: Caller) -> None:
         self._stub = stub
         self._caller = caller
 
     async def balances(self, accounts: Collection[str]) -> Mapping[str, int]:
-        """Return the balances of accounts; one that does not exist is left out."""
+        """Return the balances of accounts; accounts that do not exist are left out."""
         request = ledger_pb2.ListAccountsRequest(accounts=list(accounts))
         answer = await self._caller.call(self._stub.ListAccounts, request)
         return {one.account: one.balance for one in answer.accounts}
 
     async def locked(self, *, page_token: str) -> tuple[Mapping[str, int], str]:
-        """Return a page of the escrow accounts that are not empty, and the next page's token."""
+        """Return a page of the nonempty escrow accounts, and the next page's token."""
         page = common_pb2.PageRequest(page_size=PAGE_SIZE, page_token=page_token)
         request = ledger_pb2.ListAccountsRequest(only_open=True, page=page)
         answer = await self._caller.call(self._stub.ListAccounts, request)
@@ -41,7 +41,7 @@ class Balances:
         return locked, answer.next_page_token
 
     async def in_suspense(self) -> Mapping[str, int] | None:
-        """Sum the deposits in suspense by the user's account; None: there are too many."""
+        """Sum the deposits in suspense for each user's account; None: there are too many."""
         waiting: Counter[str] = Counter()
         token = ""
         for _ in range(SUSPENSE_PAGES_MAX):
@@ -57,14 +57,14 @@ class Balances:
 
 
 class Holders:
-    """Wallets and contracts."""
+    """The client of escrow: wallets and contracts."""
 
     def __init__(self, stub: escrow_pb2_grpc.EscrowServiceStub, caller: Caller) -> None:
         self._stub = stub
         self._caller = caller
 
     async def holdings(self, *, page_token: str) -> tuple[Sequence[Holding], str]:
-        """Return a page of them with their live balances, and the next page's token."""
+        """Return a page of wallets and contracts with live balances, and the next page's token."""
         page = common_pb2.PageRequest(page_size=PAGE_SIZE, page_token=page_token)
         request = escrow_pb2.ListHoldingsRequest(page=page)
         answer = await self._caller.call(

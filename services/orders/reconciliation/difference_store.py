@@ -1,4 +1,4 @@
-"""How far the comparison of ledger and chain has come, and what it found, in PostgreSQL."""
+"""The progress and the findings of reconciliation in PostgreSQL."""
 
 import uuid
 from collections.abc import Collection, Sequence
@@ -13,40 +13,40 @@ from services.orders.reconciliation.holdings import (
     SlowOperation,
 )
 
-# Long enough for running commands to end.
+# How long a difference must last to be confirmed: long enough for running commands to end.
 CONFIRMED_SECONDS = 30
 SHOWN_MAX = 100
-# Operations that have run for longer are listed.
+# Operations that have run for longer are listed as slow, up to this number.
 SLOW_MINUTES, SLOW_MAX = 5, 200
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DifferenceStore:
-    """Rows of reconciliation and differences. One process writes them at a time.
+    """Reads and writes reconciliation and differences. Only one process writes at a time.
 
-    confirmed_seconds: seen for so long with the same figures, a difference is one.
+    confirmed_seconds: a difference is confirmed when its figures have not changed for so long.
     """
 
     confirmed_seconds: int = CONFIRMED_SECONDS
 
     async def place(self, tx: Transaction) -> Place:
-        """Return how far the comparison has come."""
+        """Return the place that is compared next."""
         found = await tx.fetchrow(_PLACE)
         if found is None:
             raise LookupError("the row of the comparison is missing")
         return Place(**found._asdict())
 
     async def move(self, tx: Transaction, place: Place) -> None:
-        """Write how far it has come; now is when it looked last."""
+        """Save the place that is compared next, and the time of this pass."""
         await tx.run(_MOVE, asdict(place))
 
     async def end_round(self, tx: Transaction) -> None:
-        """Begin anew, and forget differences of accounts that the round did not come upon."""
+        """Begin a new round; delete the differences that the finished round did not see again."""
         await tx.run(_FORGET)
         await tx.run(_END_ROUND)
 
     async def next_marketplace(self, tx: Transaction, after: uuid.UUID) -> uuid.UUID | None:
-        """Return the next marketplace with users; None: this was the last."""
+        """Return the next marketplace with users; None: there is no further one."""
         found: uuid.UUID | None = await tx.fetchval(_NEXT, {"after": after})
         return found
 
@@ -58,7 +58,10 @@ class DifferenceStore:
         compared: Collection[str],
         differing: Sequence[Difference],
     ) -> list[tuple[Difference, bool]]:
-        """Store the differences of a page; returns each, and whether it is confirmed."""
+        """Store the differences of a page; return each with whether it is confirmed.
+
+        compared: the accounts of the page; earlier differences of accounts that agree are deleted.
+        """
         own: dict[str, object] = {"marketplace_id": marketplace_id}
         names = [one.account for one in differing]
         await tx.run(_AGREE, own | {"compared": list(compared), "differing": names})
@@ -69,14 +72,14 @@ class DifferenceStore:
         return found
 
     async def known(self, tx: Transaction) -> Reconciliation:
-        """Return the state of the comparison over all marketplaces."""
+        """Return the state of reconciliation over all marketplaces."""
         found = await tx.fetchrow(_KNOWN, {"seconds": self.confirmed_seconds})
         if found is None:
             raise LookupError("the row of the comparison is missing")
         return Reconciliation(**found._asdict())
 
     async def differences(self, tx: Transaction, *, marketplace_id: uuid.UUID) -> list[Found]:
-        """List the confirmed differences of a marketplace, the oldest first."""
+        """List the confirmed differences of a marketplace, oldest first."""
         values = {
             "marketplace_id": marketplace_id,
             "seconds": self.confirmed_seconds,
@@ -87,7 +90,7 @@ class DifferenceStore:
     async def slow_operations(
         self, tx: Transaction, *, marketplace_id: uuid.UUID
     ) -> list[SlowOperation]:
-        """List the operations of a marketplace that have run for long, the oldest first."""
+        """List the slow operations of a marketplace, oldest first."""
         values = {"marketplace_id": marketplace_id, "minutes": SLOW_MINUTES, "limit": SLOW_MAX}
         return [SlowOperation(**row._asdict()) for row in await tx.fetch(_SLOW, values)]
 
@@ -137,7 +140,7 @@ select account, ledger, chain, since from differences
 where marketplace_id = %(marketplace_id)s and seen_at - since >= %(seconds)s * interval '1 second'
 order by since, account limit %(limit)s
 """
-# Of the index of those that run.
+# Uses the partial index of running operations.
 _SLOW = """
 select order_id, kind, started_at as since from operations
 where marketplace_id = %(marketplace_id)s and state = 'running'

@@ -1,4 +1,4 @@
-"""One account on chain and in the ledger, and when the two differ. Pure."""
+"""An account on chain and in the ledger, and the rule that tells whether they differ. Pure."""
 
 import datetime as dt
 import uuid
@@ -10,7 +10,7 @@ ESCROW = "escrow:"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Holding:
-    """What a wallet or contract holds on chain, in minor units. account: its name in the ledger.
+    """A wallet or contract. chain: its balance in minor units. account: its account in the ledger.
 
     is_busy: a command is running on it. is_closed: it is a contract that has paid out.
     is_overfunded: the buyer's own wallet has paid it more than the order's amount.
@@ -25,7 +25,7 @@ class Holding:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Difference:
-    """An account whose two sides differ, in minor units."""
+    """An account whose balances in ledger and chain differ; both in minor units."""
 
     account: str
     ledger: int
@@ -34,10 +34,10 @@ class Difference:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Place:
-    """How far the comparison has come. marketplace_id: the one it is in; all zeros: before any.
+    """The place that is compared next. marketplace_id: all zeros: the round begins.
 
-    side: CHAIN, what wallets and contracts hold beside the ledger; then LEDGER, what the ledger has
-    locked for contracts that do not exist. accounts: compared in this round so far.
+    side: CHAIN: compare wallets and contracts with the ledger; then LEDGER: find money that the
+    ledger has locked for contracts that do not exist. accounts: compared in this round so far.
     """
 
     marketplace_id: uuid.UUID
@@ -48,7 +48,7 @@ class Place:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Found:
-    """A difference that was seen more than once. since: when its figures were seen first."""
+    """A confirmed difference. since: when its figures were first seen."""
 
     account: str
     ledger: int
@@ -58,7 +58,7 @@ class Found:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reconciliation:
-    """What the comparison has found. differing: how many accounts, over all marketplaces."""
+    """The state of reconciliation. differing: the differing accounts of all marketplaces."""
 
     looked_at: dt.datetime | None
     round_finished_at: dt.datetime | None
@@ -68,7 +68,7 @@ class Reconciliation:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SlowOperation:
-    """An operation on an order that has run for long. since: when it was asked for."""
+    """An operation on an order that has run for long. since: when it began."""
 
     order_id: uuid.UUID
     kind: str
@@ -77,7 +77,7 @@ class SlowOperation:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Waiting:
-    """What of a marketplace waits: its slow operations, and its oldest event to publish."""
+    """A marketplace's waiting work: its slow operations, and its oldest unpublished event."""
 
     slow: Sequence[SlowOperation]
     oldest_event_at: dt.datetime | None
@@ -86,8 +86,8 @@ class Waiting:
 def difference(holding: Holding, *, ledger: int) -> Difference | None:
     """Return how an account differs; None: it agrees, or a command is running on it.
 
-    Third parties can send money to a contract; that surplus is not a difference. The ledger then
-    has nothing left for a contract that has paid out, and all that was funded for another.
+    Third parties can send money to a contract, and such a surplus is not a difference. The ledger's
+    balance is then zero for a contract that has paid out, and positive for any other contract.
     """
     if ledger == holding.chain or holding.is_busy:
         return None

@@ -1,8 +1,8 @@
-"""The comparison of ledger and chain that goes on all the time, by one process among all.
+"""The reconciler: one process among all replicas compares ledger and chain continuously.
 
-A pass asks for one page of accounts: one question to the chain's node, a few to the ledger and to
-escrow, however many accounts there are. What differs is looked at again before the comparison goes
-on, for it may only have been on its way.
+A pass compares one page of accounts, with one request to the chain's node and a few calls to ledger
+and escrow. A page with differences is compared again before the next page, because a payment may
+only have been under way.
 """
 
 import asyncio
@@ -31,32 +31,32 @@ from services.orders.reconciliation.holdings import (
 CONNECTIONS = 1
 AWAY_SECONDS = 1.0
 CHAIN, LEDGER = "CHAIN", "LEDGER"
-# How often a page is looked at whose figures change each time.
+# The most passes over a page whose differences are not confirmed.
 LOOKS_MAX = 12
 log = logger()
 
 
 class BalancesPort(Protocol):
-    """The ledger, as the comparison asks it; amounts in minor units."""
+    """The calls of reconciliation to the ledger; amounts in minor units."""
 
     async def balances(self, accounts: Collection[str]) -> Mapping[str, int]:
-        """Return the balances of accounts, holds included; one that does not exist is left out."""
+        """Return the balances of accounts with their holds; missing accounts are left out."""
         ...
 
     async def locked(self, *, page_token: str) -> tuple[Mapping[str, int], str]:
-        """Return a page of the escrow accounts that are not empty, and the next page's token."""
+        """Return a page of the nonempty escrow accounts, and the next page's token."""
         ...
 
     async def in_suspense(self) -> Mapping[str, int] | None:
-        """Sum the deposits in suspense by the user's account; None: there are too many."""
+        """Sum the deposits in suspense for each user's account; None: there are too many."""
         ...
 
 
 class HoldersPort(Protocol):
-    """Wallets and contracts on chain, as the comparison asks escrow for them."""
+    """The calls of reconciliation to escrow, about wallets and contracts on chain."""
 
     async def holdings(self, *, page_token: str) -> tuple[Sequence[Holding], str]:
-        """Return a page of them with their live balances, and the next page's token."""
+        """Return a page of wallets and contracts with live balances, and the next page's token."""
         ...
 
     async def has_contract(self, order_id: str) -> bool:
@@ -66,7 +66,7 @@ class HoldersPort(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Page:
-    """What was compared: accounts by name, those of them that differ, the next page's token."""
+    """A compared page: its accounts, those that differ, and the next page's token."""
 
     compared: Collection[str]
     differing: Sequence[Difference]
@@ -75,9 +75,9 @@ class Page:
 
 @dataclass(slots=True, kw_only=True)
 class Reconciler:
-    """Compares. every_seconds: the pause between two passes.
+    """Compares ledger and chain. every_seconds: the pause between two passes.
 
-    last: what is known, for who measures it; None where another process compares.
+    last: the state of reconciliation, for metrics; None: another process compares.
     """
 
     database: Database
@@ -90,7 +90,7 @@ class Reconciler:
     _told: set[tuple[uuid.UUID, str]] = field(default_factory=set, init=False)
 
     async def run(self) -> None:
-        """Compare until cancelled, as the only process; another waits until this one is gone."""
+        """Compare until cancelled. A session lock lets only one process compare; others wait."""
         try:
             async with only_one(self.database, kind="reconcile", name=self.database.schema):
                 while True:
@@ -103,26 +103,26 @@ class Reconciler:
             self.last = None
 
     async def step(self) -> None:
-        """Compare one page, and store its differences."""
+        """Compare one page and store its differences."""
         async with self.database.transaction() as tx:
             place = await self._place(tx)
         if place is not None:
             try:
                 await self._compare(place)
             except DomainError as error:
-                # A peer or the node is unavailable: the same page is compared next time.
+                # A peer or the node is unavailable: the next pass compares the same page.
                 log.info("reconcile.waits", error=error.reason)
         async with self.database.statement() as connection:
             self.last = await self.store.known(connection)
 
     async def found(self, *, marketplace_id: uuid.UUID) -> tuple[Reconciliation, list[Found]]:
-        """Return the state of the comparison, and the differences of a marketplace."""
+        """Return the state of reconciliation, and the confirmed differences of a marketplace."""
         async with self.database.transaction() as tx:
             known = await self.store.known(tx)
             return known, await self.store.differences(tx, marketplace_id=marketplace_id)
 
     async def waiting(self, *, marketplace_id: uuid.UUID) -> Waiting:
-        """Return what of a marketplace waits."""
+        """Return the waiting work of a marketplace."""
         async with self.database.transaction() as tx:
             return Waiting(
                 slow=await self.store.slow_operations(tx, marketplace_id=marketplace_id),
@@ -141,7 +141,10 @@ class Reconciler:
         return replace(place, marketplace_id=first)
 
     async def _compare(self, place: Place) -> None:
-        """Compare a page, and go on unless a difference must be confirmed. Raises: DomainError."""
+        """Compare a page; move to the next unless a difference must be confirmed first.
+
+        Raises: DomainError.
+        """
         who = identity.system(caller="orders", marketplace_id=place.marketplace_id)
         with identity.acting_as(who):
             look = self._beside_chain if place.side == CHAIN else self._beside_ledger
@@ -163,7 +166,7 @@ class Reconciler:
         self._tell(place.marketplace_id, page, [one for one, is_so in recorded if is_so])
 
     async def _go_on(self, tx: Transaction, place: Place, page: Page) -> None:
-        """Write where the next pass looks."""
+        """Save the place of the next pass."""
         beside_chain = place.side == CHAIN
         counted = place.accounts + (len(page.compared) if beside_chain else 0)
         place = replace(place, page_token=page.next_token, accounts=counted)
@@ -179,7 +182,7 @@ class Reconciler:
         await self.store.move(tx, place)
 
     async def _beside_chain(self, page_token: str) -> Page:
-        """Compare what wallets and contracts hold with their accounts."""
+        """Compare wallets and contracts with their accounts in the ledger."""
         holdings, following = await self.escrow.holdings(page_token=page_token)
         names = [one.account for one in holdings]
         balances = dict(await self.ledger.balances(names)) if names else {}
@@ -187,7 +190,7 @@ class Reconciler:
         if any(not one.account.startswith(ESCROW) for one in differing):
             waiting = await self.ledger.in_suspense()
             if waiting is None:
-                # Whose the surplus of a wallet is cannot be said.
+                # With too many deposits in suspense, the wallets' differences cannot be judged.
                 differing = [one for one in differing if one.account.startswith(ESCROW)]
             else:
                 for account, units in waiting.items():
@@ -196,7 +199,7 @@ class Reconciler:
         return Page(compared=names, differing=differing, next_token=following)
 
     async def _beside_ledger(self, page_token: str) -> Page:
-        """Find balances that the ledger has locked for contracts that do not exist."""
+        """Find money that the ledger has locked for contracts that do not exist."""
         locked, following = await self.ledger.locked(page_token=page_token)
         without = [
             account
@@ -210,7 +213,7 @@ class Reconciler:
         )
 
     def _tell(self, marketplace_id: uuid.UUID, page: Page, confirmed: Sequence[Difference]) -> None:
-        """Say once of each account that it differs, and when it does no more."""
+        """Log once for each account that it differs, and once when it agrees again."""
         differing = {one.account for one in confirmed}
         for one in confirmed:
             if (marketplace_id, one.account) not in self._told:

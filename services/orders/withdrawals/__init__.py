@@ -1,1 +1,1 @@
-"""Withdrawals: a user's money leaves for an account outside."""
+"""Withdrawals: payments of a user's money, or of platform fees, to an account outside."""

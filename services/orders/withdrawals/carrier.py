@@ -1,9 +1,9 @@
-"""Carrying committed withdrawals out: hold the amount, let escrow pay it, book what became of it.
+"""Carry out committed withdrawals: hold the amount, let escrow pay it, and book the result.
 
-It is leased work (chassis/leases.py). Transfers and command have ids derived from the withdrawal's,
-so that processes that carry it out at the same time hold it once and pay it once. What a process
-sends after it has lost its lease changes nothing: each step follows from what is written, or from
-an end that stays.
+This is leased work (chassis/leases.py). The ids of transfers and command are derived from the
+withdrawal's id, so processes that carry it out at the same time hold and pay it once. A call that
+a process sends after losing its lease changes nothing: each step depends only on stored state and
+on final results.
 """
 
 import asyncio
@@ -34,11 +34,11 @@ log = logger()
 
 
 class WithdrawalStuck(Exception):
-    """The withdrawal's command is quarantined: an operator must look."""
+    """The withdrawal's command is quarantined; an operator must act."""
 
 
 class Carrier:
-    """Carries the withdrawals of this process out, and those that dead processes have left."""
+    """Carries out withdrawals: those begun here, and those taken over from dead processes."""
 
     def __init__(
         self,
@@ -70,7 +70,7 @@ class Carrier:
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def carried(self, lease: Lease, request: Request, *, asked_at: float) -> Answer:
-        """Carry a withdrawal out, and answer how it stands when the wait ends.
+        """Carry out a withdrawal, and return it as it is when the wait ends.
 
         Raises: the refusal that its commit ended with.
         """
@@ -93,19 +93,19 @@ class Carrier:
         return Answer(body=self._encode(found) if known is None else known.body)
 
     async def run(self) -> None:
-        """Take over what dead processes have left, and renew leases, until cancelled."""
+        """Take over withdrawals of dead processes, and renew leases, until cancelled."""
         await self._leases.run()
 
     async def watch(self) -> None:
-        """Look for ends in other processes while somebody waits, until cancelled."""
+        """Poll for withdrawals that other processes end, while a caller waits; until cancelled."""
         await self._ends.watch()
 
     async def stop_waiting(self) -> None:
-        """Answer everybody who waits with the withdrawal as it is: the process is about to stop."""
+        """Answer all waiting callers with the withdrawal as it is: the process is about to stop."""
         await self._ends.stop()
 
     async def close(self) -> None:
-        """Stop what was begun here; it is taken over by the next process."""
+        """Stop the withdrawals of this process. Another process takes them over."""
         for task in list(self._tasks):
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -115,7 +115,7 @@ class Carrier:
             return await self._store.ended_among(connection, withdrawal_ids)
 
     async def hold(self, lease: Lease) -> None:
-        """Check that a lease is held, before something is asked of a peer. Raises: LeaseLost."""
+        """Check that a lease is held, right before a call to a peer. Raises: LeaseLost."""
         await self._leases.hold(lease)
 
     async def _carry_out(self, lease: Lease) -> None:
@@ -144,7 +144,10 @@ class Carrier:
             raise WithdrawalStuck
 
     async def _held(self, withdrawal: Withdrawal, lease: Lease) -> Withdrawal | None:
-        """Hold the amount; None: it is not available, and that is written. Raises: LeaseLost."""
+        """Hold the amount; None: it is not available, and the refusal is stored.
+
+        Raises: LeaseLost.
+        """
         posted = await self._post(lease, postings.hold(withdrawal))
         if posted.is_refused and posted.reason == "ACCOUNT_NOT_FOUND":
             await self._ledger.open_account(user=withdrawal.user, asset=withdrawal.asset)
@@ -168,9 +171,11 @@ class Carrier:
             return after
 
     async def _give_up(self, withdrawal: Withdrawal, lease: Lease) -> None:
-        """End a commit that was turned down; its hold can never be made. Raises: LeaseLost.
+        """End a commit that was turned down, after leaving a tombstone for its hold.
 
-        A process that was paused may still ask for the hold, and the money may be there by then.
+        Without the tombstone, a paused process could still make the hold once the money is there.
+
+        Raises: LeaseLost.
         """
         posted = await self._post(lease, postings.void(withdrawal))
         if posted.is_refused:
@@ -181,7 +186,7 @@ class Carrier:
         self._ends.ended(withdrawal.id)
 
     async def _paid(self, withdrawal: Withdrawal, lease: Lease) -> Command:
-        """Let escrow pay the amount; returns the command when it has ended. Raises: LeaseLost."""
+        """Let escrow pay the amount; return the command when it has ended. Raises: LeaseLost."""
         await self.hold(lease)
         command_id = derived_id(withdrawal.id, "pay")
         command = await self._escrow.withdraw(
@@ -198,7 +203,7 @@ class Carrier:
         return command
 
     async def _complete(self, withdrawal: Withdrawal, lease: Lease, transaction_hash: str) -> None:
-        """Book a payment, and end its withdrawal. Raises: LeaseLost."""
+        """Book the payment and complete the withdrawal. Raises: LeaseLost."""
         posted = await self._post(
             lease, postings.post(withdrawal, transaction_hash=transaction_hash)
         )
@@ -210,7 +215,10 @@ class Carrier:
         )
 
     async def _fail(self, withdrawal: Withdrawal, lease: Lease, command: Command) -> None:
-        """Give back what a payment that never lands was held for. Raises: LeaseLost."""
+        """Void the hold of a payment that can never land, and fail the withdrawal.
+
+        Raises: LeaseLost.
+        """
         log.error("withdrawal.failed", withdrawal_id=str(withdrawal.id), error=command.error_reason)
         posted = await self._post(lease, postings.void(withdrawal))
         if posted.is_refused:
@@ -221,7 +229,7 @@ class Carrier:
         )
 
     async def _end(self, lease: Lease, decide: Callable[[Withdrawal], domain.Decided]) -> None:
-        """End a withdrawal, and keep it as the answer of its request. Raises: LeaseLost."""
+        """End a withdrawal, and store it as the answer of its request. Raises: LeaseLost."""
         async with self._database.transaction() as tx:
             known, key, request = await self._store.under(tx, lease)
             after, fact = decide(known)
@@ -235,7 +243,7 @@ class Carrier:
         return posted
 
     async def _troubled(self, lease: Lease, error: Exception, waited: float) -> bool:
-        """Find out whether the withdrawal is still this process's; True: it is not."""
+        """Return whether the lease is lost."""
         reason = error.reason if isinstance(error, DomainError) else type(error).__name__
         log.warning(
             "withdrawal.waits", withdrawal_id=str(lease.id), error=reason, seconds=int(waited)

@@ -1,7 +1,7 @@
-"""The withdrawal: its states, the table of what may happen in each, and what follows. Pure.
+"""The withdrawal: its states, the table of transitions between them, and the decisions. Pure.
 
-While the hold is being made, a withdrawal is CREATED and in progress: nothing else may happen to it
-then. What moves it afterwards is evidence from the ledger and from the chain.
+While its hold is being made, a withdrawal keeps its state and is in progress; every other command
+on it is refused. After that, only evidence from the ledger and the chain changes its state.
 """
 
 import datetime as dt
@@ -18,14 +18,15 @@ from kernel.money import to_text
 from services.orders.order.domain import Fact, UserName
 from services.orders.peers.ports import Memo, MemoType
 
-# Source: CAP-5 and the transaction's XDR: a text, a number of 64 bits, a hash.
+# The limits of memos: a text, a number of 64 bits, or a hash.
+# Source: CAP-5 and the transaction's XDR.
 TEXT_BYTES_MAX = 28
 ID_MAX = 2**64 - 1
 _DIGITS = re.compile(r"0|[1-9][0-9]{0,19}", re.ASCII)
 _HEX = re.compile(r"[0-9a-f]{64}", re.ASCII)
 
 
-# Who owns a withdrawal of the platform's fees. No token and no user can have this id.
+# The owner of withdrawals of platform fees. No token and no user can have this id.
 PLATFORM = UserName(id=hashed_id("platform"), public_id="")
 
 
@@ -43,9 +44,9 @@ class State(enum.Enum):
 class Trigger(enum.Enum):
     """What may happen to a withdrawal.
 
-    COMMIT, APPROVE: the ledger holds the amount; SUBMIT: a second key must approve it; COMPLETE:
-    the chain has paid it; FAIL: the chain never will; CANCEL: a caller's command; LAPSE: no key
-    approved it in time.
+    COMMIT, APPROVE: the ledger holds the amount. SUBMIT: a second key must approve it. COMPLETE:
+    the chain has paid it. FAIL: the payment can never land. CANCEL: a caller's command. LAPSE: no
+    key approved it in time.
     """
 
     COMMIT = "commit"
@@ -109,10 +110,10 @@ class DestinationInvalid(FailedPrecondition):
 class Withdrawal:
     """A payment from a user's wallet to an account outside. amount: minor units of `asset`.
 
-    commits: how often it was committed, each time with a hold of its own. in_progress: a process
-    carries it out. is_turned_down: the ledger has refused the hold, which is to be barred. version:
-    counts its events so far. created_by, committed_by, approved_by: the principals that did so, ""
-    for none. approval_ends_at: by the marketplace's clock; None: it never waited for an approval.
+    commits: how often it was committed; each commit has its own hold. in_progress: a process
+    carries it out. is_turned_down: the ledger has refused the hold, which needs a tombstone.
+    version: the number of its events so far. created_by, committed_by, approved_by: the principals;
+    "": none. approval_ends_at: by the marketplace's clock; None: it never waited for an approval.
     """
 
     id: uuid.UUID
@@ -146,12 +147,12 @@ class Withdrawal:
 
     @property
     def is_platforms(self) -> bool:
-        """Whether it pays out the platform's fees, and not a user's money."""
+        """Whether it pays out platform fees instead of a user's money."""
         return self.user == PLATFORM
 
     @property
     def payer(self) -> uuid.UUID | None:
-        """Return the user whose wallet pays; None: the platform's wallet does."""
+        """Return the user whose wallet pays; None: the platform wallet pays."""
         return None if self.is_platforms else self.user.id
 
 
@@ -159,7 +160,7 @@ Decided = tuple[Withdrawal, Fact]
 
 
 def require_platforms(withdrawal: Withdrawal, *, by_platform: bool) -> None:
-    """Hide the platform's withdrawals from requests about users', and the other way round.
+    """Check that a request about the platform's money names its withdrawal, and no other does.
 
     Raises: WithdrawalNotFound.
     """
@@ -168,7 +169,7 @@ def require_platforms(withdrawal: Withdrawal, *, by_platform: bool) -> None:
 
 
 def require_memo(memo: Memo | None) -> None:
-    """Check that a transaction can have a memo. Raises: InvalidArgument."""
+    """Check that a memo fits into a transaction. Raises: InvalidArgument."""
     if memo is None:
         return
     if memo.type is MemoType.TEXT:
@@ -185,12 +186,15 @@ def require_memo(memo: Memo | None) -> None:
 
 
 def created(withdrawal: Withdrawal) -> Decided:
-    """Begin a withdrawal. Nothing is held."""
+    """Record that a withdrawal was created. No money is held."""
     return _tell(withdrawal, "withdrawal.created")
 
 
 def begin(withdrawal: Withdrawal, *, by: str, at: dt.datetime) -> Withdrawal:
-    """Let a process carry a withdrawal out. by: who commits. Raises: WithdrawalNotCommittable."""
+    """Commit a withdrawal, so that a process carries it out. by: the principal that commits.
+
+    Raises: WithdrawalNotCommittable.
+    """
     _require_committable(withdrawal)
     return replace(
         withdrawal,
@@ -202,7 +206,10 @@ def begin(withdrawal: Withdrawal, *, by: str, at: dt.datetime) -> Withdrawal:
 
 
 def submitted(withdrawal: Withdrawal, *, by: str, at: dt.datetime, ends_at: dt.datetime) -> Decided:
-    """Let a withdrawal wait for a second key. Nothing is held. by, Raises: as `begin`."""
+    """Commit a withdrawal that must wait for a second key. No money is held.
+
+    by, Raises: as `begin`. ends_at: until when it can be approved, by the marketplace's clock.
+    """
     _require_committable(withdrawal)
     waiting = replace(
         _moved(withdrawal, Trigger.SUBMIT),
@@ -215,9 +222,9 @@ def submitted(withdrawal: Withdrawal, *, by: str, at: dt.datetime, ends_at: dt.d
 
 
 def approve(withdrawal: Withdrawal, *, by: str, above: int | None) -> Withdrawal:
-    """Let a process carry a withdrawal out that waits for a second key. by: that key.
+    """Approve a withdrawal, so that a process carries it out. by: the second key.
 
-    above: the amount up to which the marketplace now needs no second key; None: it never does.
+    above: the largest amount that the marketplace pays without a second key; None: no limit.
     Raises: WithdrawalNotApprovable; ApproverIsCommitter.
     """
     if withdrawal.in_progress or (withdrawal.state, Trigger.APPROVE) not in TRANSITIONS:
@@ -253,12 +260,12 @@ def require_in_time(withdrawal: Withdrawal, *, at: dt.datetime) -> None:
 
 
 def turned_down(withdrawal: Withdrawal) -> Withdrawal:
-    """Record that the ledger has refused the hold: nobody asks for it again."""
+    """Record that the ledger has refused the hold. No process requests the hold again."""
     return replace(withdrawal, is_turned_down=True)
 
 
 def given_up(withdrawal: Withdrawal) -> Withdrawal:
-    """End a commit or an approval whose hold was refused: the withdrawal is as it was before."""
+    """Undo a commit or an approval whose hold was refused."""
     before = replace(withdrawal, in_progress=False, is_turned_down=False, approved_by="")
     if withdrawal.state is State.AWAITING_APPROVAL:
         return before
@@ -296,7 +303,7 @@ def failed(withdrawal: Withdrawal, *, reason: str, message: str, at: dt.datetime
 
 
 def canceled(withdrawal: Withdrawal, *, at: dt.datetime) -> Decided:
-    """Cancel a withdrawal that nothing is held for. Raises: WithdrawalInWrongState."""
+    """Cancel a withdrawal that has no hold. Raises: WithdrawalInWrongState."""
     if withdrawal.in_progress or (withdrawal.state, Trigger.CANCEL) not in TRANSITIONS:
         raise WithdrawalInWrongState(
             "Only a withdrawal that nothing is held for can be canceled",
@@ -325,7 +332,7 @@ def _require_committable(withdrawal: Withdrawal) -> None:
 
 
 def _standing(withdrawal: Withdrawal, trigger: Trigger) -> dict[str, object]:
-    """Say how a withdrawal stands, for a caller whose command it refuses."""
+    """Return the details of a refused command: the withdrawal, its state, the allowed states."""
     return {
         "withdrawalId": withdrawal.public_id,
         "currentState": withdrawal.state.value,

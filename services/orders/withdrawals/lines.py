@@ -1,4 +1,4 @@
-"""What the audit trail says of withdrawals. No I/O."""
+"""The lines of the audit trail about withdrawals. No I/O."""
 
 from chassis.audit import Change
 from kernel.money import to_text
@@ -6,7 +6,7 @@ from services.orders.withdrawals.domain import Withdrawal
 
 
 def change(verb: str, *, before: Withdrawal | None, after: Withdrawal) -> Change:
-    """Say what was done to a withdrawal, "commit". before: None where it was just created."""
+    """Return the line of a change, such as "commit". before: None for a new withdrawal."""
     new = {"amount": to_text(after.amount), "destination": after.destination}
     return Change(
         action=f"withdrawal.{verb}",
@@ -18,7 +18,7 @@ def change(verb: str, *, before: Withdrawal | None, after: Withdrawal) -> Change
 
 
 def commit_failed(withdrawal: Withdrawal, error: str) -> Change:
-    """Say that the amount of a withdrawal was not there; it is as it was before its commit."""
+    """Return the line of a commit that was undone because the amount was not available."""
     return Change(
         action="withdrawal.commit_failed",
         target_type="withdrawal",

@@ -1,4 +1,4 @@
-"""The ledger transfers of a withdrawal. Pure; docs/money.md shows them in figures.
+"""The ledger transfers of a withdrawal. Pure; docs/money.md shows examples.
 
 Ids are derived from the withdrawal, the commit and the purpose, so a repeated step posts the same
 transfer.
@@ -16,12 +16,12 @@ FEES = "fees:platform"
 
 
 def hold_id(withdrawal: Withdrawal) -> uuid.UUID:
-    """Return the id of the hold of a withdrawal's newest commit."""
+    """Return the id of the hold for a withdrawal's newest commit."""
     return derived_id(withdrawal.id, "hold", withdrawal.commits)
 
 
 def hold(withdrawal: Withdrawal) -> Transfer:
-    """Commit: pending, from the user, or from the platform's fees, to the outside."""
+    """Commit: a pending transfer from the user, or from the platform fees, to the outside."""
     return Transfer(
         id=hold_id(withdrawal),
         type="PENDING",
@@ -36,10 +36,10 @@ def hold(withdrawal: Withdrawal) -> Transfer:
 
 
 def void(withdrawal: Withdrawal) -> Transfer:
-    """Give the hold back; one that was never made is barred.
+    """Void the hold, or leave a tombstone if the hold was never made.
 
-    A process that was paused may still post its hold after the commit was refused. The ledger then
-    refuses it.
+    A process that was paused may post its hold after the commit was refused. The ledger refuses
+    that hold.
     """
     return replace(
         hold(withdrawal),
@@ -51,7 +51,7 @@ def void(withdrawal: Withdrawal) -> Transfer:
 
 
 def post(withdrawal: Withdrawal, *, transaction_hash: str) -> Transfer:
-    """Complete: the money has left, as the chain reports."""
+    """Complete: post the hold, after the chain has paid."""
     return Transfer(
         id=derived_id(withdrawal.id, "post", withdrawal.commits),
         type="POST",
@@ -64,5 +64,5 @@ def post(withdrawal: Withdrawal, *, transaction_hash: str) -> Transfer:
 
 
 def reason(withdrawal: Withdrawal) -> str:
-    """Return what a statement says of the transfers: the withdrawal's id."""
+    """Return the reason of the transfers, which statements show: the withdrawal's id."""
     return withdrawal.public_id

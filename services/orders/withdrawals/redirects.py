@@ -1,7 +1,7 @@
-"""Lets a marketplace pay a party of an order at another address, where its rule allows that.
+"""Redirections: a marketplace pays a party of an order at another address, if its rule allows it.
 
-The address is held to the rules of destinations, and the order's amount to that of approvals, as a
-withdrawal of the party's would be. Escrow asks the chain, decides, and keeps who has decided.
+The rules for withdrawals apply to the address and to the order's amount, as if the party withdrew
+the amount. Escrow checks the address on chain, decides, and stores who decided.
 """
 
 import uuid
@@ -38,7 +38,7 @@ class NoEscrow(FailedPrecondition):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NewRedirect:
-    """What a marketplace asks for."""
+    """The content of a request for a redirection."""
 
     order_id: uuid.UUID
     party: Party
@@ -48,7 +48,7 @@ class NewRedirect:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RedirectService:
-    """The use case. encode: the answer on the wire, as bytes."""
+    """The use case of redirections. encode: encodes the answer as bytes."""
 
     database: Database
     orders: OrderStore
@@ -58,7 +58,7 @@ class RedirectService:
     encode: Callable[[NewRedirect, PayoutRedirect], bytes]
 
     async def redirect(self, request: Request, new: NewRedirect) -> Answer:
-        """Propose an address, approve another key's proposal, or decide alone.
+        """Propose an address, approve another key's proposal, or decide with one key.
 
         Raises: RedirectNotAllowed; OrderNotFound; NoEscrow; DestinationNotListed;
             DestinationTooNew; what escrow refuses.
@@ -75,7 +75,7 @@ class RedirectService:
             hours = await self.database.retrying(look)
         if isinstance(hours, Answer):
             return hours
-        # Escrow keeps its answer and its refusals under an id of its own.
+        # Escrow stores its answer and its refusals under this derived request id.
         found = await self.escrow.redirect(
             AskedRedirect(
                 request_id=str(derived_id("redirect", key.marketplace_id, key.scope, key.key)),
@@ -97,7 +97,7 @@ class RedirectService:
     async def _approval_hours(
         self, tx: Transaction, marketplace_id: uuid.UUID, new: NewRedirect
     ) -> int:
-        """Hold what is asked to the rules; returns how long a second key has, 0: none is needed."""
+        """Check a request against the rules; return the hours for a second key, 0: not needed."""
         order = await self.orders.get(tx, marketplace_id=marketplace_id, order_id=new.order_id)
         chosen = await marketplace_rules(tx, marketplace_id)
         if chosen.payout_redirects is not PayoutRedirects.MARKETPLACE:
@@ -116,7 +116,7 @@ def _hours(chosen: WithdrawalRules, paid: Withdrawal) -> int:
 
 
 def _as_withdrawal(order: Order, new: NewRedirect) -> Withdrawal:
-    """Return what a party is paid elsewhere, as if they withdrew it: the rules are the same."""
+    """Return a redirected payout as a withdrawal by the party: the same rules apply."""
     return Withdrawal(
         id=new_id(),
         marketplace_id=order.marketplace_id,

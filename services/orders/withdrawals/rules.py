@@ -1,7 +1,7 @@
 """The rules of a marketplace for withdrawals: what each refuses. Pure.
 
-A withdrawal is held to them when it is created, when it is committed, and when it is approved.
-`details` of a refusal name the rule as `GET /marketplace` does, and its value.
+A withdrawal is checked against them when it is created, committed, and approved. The `details` of a
+refusal name the rule as `GET /marketplace` does, with its value.
 """
 
 import datetime as dt
@@ -42,10 +42,10 @@ class DailyLimitExceeded(FailedPrecondition):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class History:
-    """What a user did before a withdrawal. at: the time by the marketplace's clock.
+    """A user's earlier withdrawals. at: the present time by the marketplace's clock.
 
-    counted: what their other withdrawals of the last 24 hours come to, in minor units. named_at:
-    when they named this destination first, with this memo; None: never before.
+    counted: the sum of the user's other withdrawals in the last 24 hours, in minor units. named_at:
+    when the user first named this destination with this memo; None: never.
     """
 
     at: dt.datetime
@@ -54,7 +54,7 @@ class History:
 
 
 def require_allowed(rules: WithdrawalRules, withdrawal: Withdrawal) -> None:
-    """Check a withdrawal by itself. Raises: AmountNotAllowed; DestinationNotListed."""
+    """Check the amount and the destination. Raises: AmountNotAllowed; DestinationNotListed."""
     amount = withdrawal.amount
     if rules.least is not None and amount < rules.least:
         details = {"rule": "least", "value": to_text(rules.least)}
@@ -66,7 +66,7 @@ def require_allowed(rules: WithdrawalRules, withdrawal: Withdrawal) -> None:
 
 
 def require_listed(rules: WithdrawalRules, destination: str) -> None:
-    """Check a destination by itself. Raises: DestinationNotListed."""
+    """Check that a destination is on the marketplace's list. Raises: DestinationNotListed."""
     if rules.destinations is not None and destination not in rules.destinations:
         listed = {"rule": "destinations", "value": list(rules.destinations)}
         raise DestinationNotListed(
@@ -76,7 +76,7 @@ def require_listed(rules: WithdrawalRules, destination: str) -> None:
 
 
 def require_payable(rules: WithdrawalRules, withdrawal: Withdrawal, history: History) -> None:
-    """Check a withdrawal that is about to be paid, beside the user's others.
+    """Check a withdrawal that is about to be paid, with the user's other withdrawals.
 
     Raises: as `require_allowed`; DestinationTooNew; DailyLimitExceeded.
     """
@@ -96,7 +96,7 @@ def require_payable(rules: WithdrawalRules, withdrawal: Withdrawal, history: His
 
 
 def require_old_enough(rules: WithdrawalRules, destination: str, history: History) -> None:
-    """Check since when a user has named a destination. Raises: DestinationTooNew."""
+    """Check that a user first named a destination long enough ago. Raises: DestinationTooNew."""
     if rules.new_destination_hours is not None:
         hours = rules.new_destination_hours
         usable_at = (history.named_at or history.at) + dt.timedelta(hours=hours)

@@ -1,7 +1,7 @@
 """The use cases of withdrawals: create, commit, approve, cancel, read.
 
-A person reaches their own only. A commit is held to the marketplace's rules under a lock of the
-user's row, so that two commits of one user cannot both use what is left of the day.
+A person can use only their own withdrawals. A commit is checked against the marketplace's rules
+under a lock of the user's row, so that two commits cannot both use the rest of the daily limit.
 """
 
 import datetime as dt
@@ -31,13 +31,13 @@ from services.orders.withdrawals.carrier import Carrier
 from services.orders.withdrawals.domain import PLATFORM, DestinationInvalid, State, Withdrawal
 from services.orders.withdrawals.store import WithdrawalStore
 
-# So many withdrawals that no key approved are ended in one turn.
+# The most unapproved withdrawals that are canceled in one transaction.
 BATCH = 50
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NewWithdrawal:
-    """What a caller asks for; amount: minor units.
+    """The content of a request for a withdrawal. amount: minor units.
 
     user: UUID or public id; None: the platform, whose fees are paid out.
     """
@@ -51,7 +51,7 @@ class NewWithdrawal:
 
 
 class WithdrawalService:
-    """Withdrawals of the marketplaces."""
+    """The use cases of withdrawals."""
 
     def __init__(
         self,
@@ -77,10 +77,11 @@ class WithdrawalService:
         self._encode = encode
 
     async def create(self, request: Request, new: NewWithdrawal) -> Answer:
-        """Create a withdrawal, and commit it where that is asked for.
+        """Create a withdrawal, and commit it if the request says so.
 
         Raises: UserNotFound; InvalidAmountFormat; InvalidArgument; WalletNotFound;
-            DestinationInvalid; InsufficientFunds; Unavailable: no chain; a rule's refusal.
+            DestinationInvalid; InsufficientFunds; Unavailable: the chain cannot be asked; a
+            rule's refusal (rules.py).
         """
         require_whole_cents(new.amount)
         domain.require_memo(new.memo)
@@ -136,11 +137,12 @@ class WithdrawalService:
         user_id: uuid.UUID | None,
         by_platform: bool = False,
     ) -> Answer:
-        """Hold the amount and pay it out; answers the withdrawal as it is when the wait ends.
+        """Hold the amount and pay it out; return the withdrawal as it is when the wait ends.
 
-        One that a second key must approve holds nothing and waits for that. Raises:
-            WithdrawalNotFound; PermissionDenied; WithdrawalNotCommittable; DestinationInvalid;
-            InsufficientFunds: it is as it was before; Unavailable: the chain cannot be asked; a
+        A withdrawal that a second key must approve waits for the approval and holds nothing.
+
+        Raises: WithdrawalNotFound; PermissionDenied; WithdrawalNotCommittable; DestinationInvalid;
+            InsufficientFunds: the commit is undone; Unavailable: the chain cannot be asked; a
             rule's refusal (rules.py).
         """
 
@@ -154,10 +156,10 @@ class WithdrawalService:
     async def approve(
         self, request: Request, *, withdrawal_id: uuid.UUID, by_platform: bool = False
     ) -> Answer:
-        """Let a withdrawal that waits for a second key be paid; answers as `commit` does.
+        """Approve a withdrawal that waits for a second key, and pay it; return as `commit` does.
 
-        Raises: WithdrawalNotFound; WithdrawalNotApprovable; ApproverIsCommitter; otherwise as
-            `commit`, and the withdrawal waits on.
+        Raises: WithdrawalNotFound; WithdrawalNotApprovable; ApproverIsCommitter; also as `commit`:
+            the withdrawal then continues to wait.
         """
 
         def begin(found: Withdrawal, chosen: WithdrawalRules) -> Withdrawal:
@@ -177,7 +179,7 @@ class WithdrawalService:
         verb: str,
         begin: Callable[[Withdrawal, WithdrawalRules], Withdrawal],
     ) -> Answer:
-        """Carry a withdrawal out that may begin; begin: decides that, or raises."""
+        """Carry out a withdrawal. begin: commits or approves it, or raises a refusal."""
         key, marketplace_id, asked_at = request.key, request.marketplace_id, time.monotonic()
 
         async def look() -> Withdrawal | Answer:
@@ -231,7 +233,7 @@ class WithdrawalService:
         user_id: uuid.UUID | None,
         by_platform: bool = False,
     ) -> Answer:
-        """Cancel a withdrawal that nothing is held for.
+        """Cancel a withdrawal that has no hold.
 
         Raises: WithdrawalNotFound; PermissionDenied; WithdrawalInWrongState.
         """
@@ -277,7 +279,7 @@ class WithdrawalService:
     ) -> list[Withdrawal]:
         """List withdrawals, newest first.
 
-        user: UUID or public id, "" for all users; None: the platform. filters: `state` and
+        user: UUID or public id; "": all users; None: the platform. filters: `state` and
         `reference`. Raises: UserNotFound.
         """
         chosen = dict(filters)
@@ -292,7 +294,10 @@ class WithdrawalService:
             )
 
     async def lapse_unapproved(self) -> int:
-        """Cancel withdrawals that no key approved in time, by their marketplace's clock."""
+        """Cancel withdrawals that no key approved in time, by their marketplace's clock.
+
+        Returns how many were canceled.
+        """
         async with self._database.transaction() as tx:
             unapproved = await self._store.lock_unapproved(tx, limit=BATCH)
             for withdrawal in unapproved:
@@ -308,7 +313,7 @@ class WithdrawalService:
         await self._trail.record(tx, change, marketplace_id=after.marketplace_id)
 
     async def _answered(self, tx: Transaction, key: RequestKey, withdrawal: Withdrawal) -> Answer:
-        """Keep a withdrawal as the answer of a request."""
+        """Store a withdrawal as the answer of a request."""
         body = self._encode(withdrawal)
         await self._idempotency.finish(tx, key, body)
         return Answer(body=body)
@@ -316,10 +321,11 @@ class WithdrawalService:
     async def _approval_ends(
         self, tx: Transaction, chosen: WithdrawalRules, withdrawal: Withdrawal
     ) -> dt.datetime | None:
-        """Hold a withdrawal that is about to be paid to the rules; locks its user's row.
+        """Check a withdrawal that is about to be paid against the rules; lock its user's row.
 
-        Returns until when a second key must approve it; None: it need not be approved. Raises:
-            WithdrawalNotApprovable: it is too late for that; the rules' refusals.
+        Returns until when a second key must approve it; None: no approval is needed.
+
+        Raises: WithdrawalNotApprovable: it was not approved in time; the rules' refusals.
         """
         history = await self._store.history(tx, withdrawal)
         domain.require_in_time(withdrawal, at=history.at)
@@ -331,14 +337,14 @@ class WithdrawalService:
     async def _owner(
         self, tx: Transaction, marketplace_id: uuid.UUID, user: str | None
     ) -> UserName:
-        """Find whose money is withdrawn; no user: the platform's. Raises: UserNotFound."""
+        """Find the owner of the money; None: the platform. Raises: UserNotFound."""
         if user is None:
             return PLATFORM
         return (await self._users.find(tx, marketplace_id=marketplace_id, ref=user)).name
 
     async def _require_destination(self, withdrawal: Withdrawal) -> None:
         """Check that a destination can be paid. Raises: DestinationInvalid; WalletNotFound."""
-        # Escrow is asked by the service itself: it does not know people.
+        # The call is made on behalf of the service, because escrow does not serve people.
         own = identity.system(caller="orders", marketplace_id=withdrawal.marketplace_id)
         with identity.acting_as(own):
             flaw = await self._escrow.flaw_of(

@@ -1,4 +1,4 @@
-"""The gRPC methods of withdrawals: decode, one use case, encode. ACCESS says who may call each."""
+"""The RPCs of withdrawals: decode, call one use case, encode. ACCESS says who may call each."""
 
 import uuid
 from typing import Any
@@ -20,20 +20,20 @@ from services.orders.withdrawals.redirects import NewRedirect, RedirectService
 from services.orders.withdrawals.service import WithdrawalService
 
 Context = grpc.aio.ServicerContext[Any, Any]
-# How long a command waits where its caller names no time, and how much of the caller's deadline is
-# kept for the answer.
+# How long a command waits if its caller names no time, and the part of the caller's deadline that
+# is kept for sending the answer.
 WAIT_SECONDS = 30.0
 ANSWER_SECONDS = 0.3
-# The scope that the platform's own money needs.
+# The scope that is required for the platform's money.
 ADMIN = "admin"
-# A person reaches their own withdrawals only: the use cases check it.
+# Marketplaces and people. The use cases check that a person uses only their own withdrawals.
 WITH_PEOPLE = MARKETPLACE | PEOPLE
 ACCESS = {
     "CreateWithdrawal": allow("gateway", scope="write", roles=WITH_PEOPLE),
     "CommitWithdrawal": allow("gateway", scope="write", roles=WITH_PEOPLE),
     "ApproveWithdrawal": allow("gateway", scope="write"),
     "CancelWithdrawal": allow("gateway", scope="write", roles=WITH_PEOPLE),
-    # Nobody else: a person could send an order's money anywhere.
+    # No people: a person could send an order's money anywhere.
     "RedirectPayout": allow("gateway", scope="write"),
     "GetWithdrawal": allow("gateway", "operator", scope="read", roles=WITH_PEOPLE),
     "ListWithdrawals": allow("gateway", "operator", scope="read", roles=WITH_PEOPLE),
@@ -41,7 +41,7 @@ ACCESS = {
 
 
 class WithdrawalMethods:
-    """A part of the orders servicer."""
+    """The RPCs of withdrawals, a mixin of OrdersServicer."""
 
     _withdrawals: WithdrawalService
     _redirects: RedirectService
@@ -130,7 +130,7 @@ class WithdrawalMethods:
 
 
 def _user() -> uuid.UUID | None:
-    """Return the person who calls; None: a marketplace, which acts for all of its users."""
+    """Return the person who calls; None: a marketplace, which acts for all its users."""
     return identity.current().user_id
 
 

@@ -1,4 +1,4 @@
-"""Withdrawals in PostgreSQL: rows in, dataclasses out. Writes of their work check the lease."""
+"""Withdrawals in PostgreSQL: read and write rows as dataclasses."""
 
 import uuid
 from collections.abc import Collection, Mapping
@@ -24,7 +24,7 @@ LEASES = LeaseTable("withdrawals", running="in_progress", age="committed_at")
 
 
 class WithdrawalStore:
-    """Withdrawals and their events, of one marketplace per call."""
+    """Reads and writes withdrawals and their events. Each call concerns one marketplace."""
 
     def __init__(self, outbox: Outbox) -> None:
         self._outbox = outbox
@@ -32,9 +32,9 @@ class WithdrawalStore:
     async def insert(
         self, tx: Transaction, withdrawal: Withdrawal, fact: Fact, *, key: RequestKey, request: str
     ) -> None:
-        """Write a new withdrawal with its event; one in progress is leased to this process.
+        """Insert a withdrawal with its event. If it is in progress, it is leased to this process.
 
-        request: the id of the request, which its later events continue.
+        request: the request id, which becomes the correlation id of its events.
         """
         await tx.run(_INSERT, _values(withdrawal) | _asked(key, request) | _LEASE)
         await self._tell(tx, withdrawal, fact, request)
@@ -52,7 +52,7 @@ class WithdrawalStore:
         return await self._read(tx, _LOCK, marketplace_id, withdrawal_id)
 
     async def under(self, tx: Transaction, lease: Lease) -> tuple[Withdrawal, RequestKey, str]:
-        """Read a withdrawal in progress, and lock it, with the request that it answers.
+        """Read and lock a withdrawal in progress; return it with its request's key and id.
 
         Raises: LeaseLost.
         """
@@ -70,9 +70,9 @@ class WithdrawalStore:
     async def begin(
         self, tx: Transaction, withdrawal: Withdrawal, *, key: RequestKey, request: str
     ) -> int:
-        """Write that a locked withdrawal is carried out, leased to this process; its epoch.
+        """Record that a locked withdrawal is in progress and leased to this process.
 
-        It counts from now on against what its user may withdraw in a day.
+        From now on it counts against its user's daily limit. Returns the epoch of the lease.
         """
         values = _values(withdrawal) | _asked(key, request) | _LEASE
         epoch: int = await tx.fetchval(_BEGIN, values)
@@ -88,18 +88,21 @@ class WithdrawalStore:
     async def submit(
         self, tx: Transaction, withdrawal: Withdrawal, fact: Fact, *, request: str
     ) -> None:
-        """Write that a locked withdrawal waits for an approval; it counts from now on."""
+        """Record that a locked withdrawal waits for an approval, with its event.
+
+        From now on it counts against its user's daily limit.
+        """
         await tx.run(_SUBMIT, _values(withdrawal))
         await self._tell(tx, withdrawal, fact, request)
 
     async def lock_user(self, tx: Transaction, withdrawal: Withdrawal) -> None:
-        """Lock the row of a withdrawal's user until the end."""
+        """Lock the row of a withdrawal's user until the transaction ends."""
         await tx.run(_LOCK_USER, _values(withdrawal))
 
     async def history(self, tx: Transaction, withdrawal: Withdrawal) -> History:
-        """Read what the user did before a withdrawal. Locks the user's row until the end.
+        """Read the user's earlier withdrawals. Locks the user's row until the transaction ends.
 
-        So two commits of one user come one after the other, and each counts those before it.
+        The lock makes two commits of one user run one after the other: the second counts the first.
         """
         await self.lock_user(tx, withdrawal)
         row = await tx.fetchrow(_HISTORY, {**_values(withdrawal), "day": DAY})
@@ -108,7 +111,7 @@ class WithdrawalStore:
         return History(at=row.at, counted=int(row.counted), named_at=row.named_at)
 
     async def lock_unapproved(self, tx: Transaction, *, limit: int) -> list[Withdrawal]:
-        """Lock withdrawals that no key approved in time, the oldest first; locked ones wait."""
+        """Lock withdrawals not approved in time, oldest first; skip rows locked by others."""
         return [_withdrawal(row) for row in await tx.fetch(_LOCK_UNAPPROVED, {"limit": limit})]
 
     async def note(self, tx: Transaction, withdrawal: Withdrawal) -> None:
@@ -124,7 +127,10 @@ class WithdrawalStore:
         after: uuid.UUID | None,
         limit: int,
     ) -> list[Withdrawal]:
-        """List withdrawals, newest first. filters: values by column; after: the last one before."""
+        """List withdrawals, newest first.
+
+        filters: values by column. after: the last withdrawal of the page before; None: first page.
+        """
         names = {"marketplace_id": marketplace_id, "after": after or _LAST, "limit": limit}
         rows = await tx.fetch(_PAGES[frozenset(filters)], {**names, **filters})
         return [_withdrawal(row) for row in rows]
@@ -132,7 +138,7 @@ class WithdrawalStore:
     async def ended_among(
         self, tx: Transaction, withdrawal_ids: Collection[uuid.UUID]
     ) -> list[uuid.UUID]:
-        """Tell which of some withdrawals are not in progress."""
+        """Return the ids of the given withdrawals that are not in progress."""
         rows = await tx.fetch(_ENDED_AMONG, {"ids": list(withdrawal_ids)})
         return [row.id for row in rows]
 
@@ -161,7 +167,7 @@ class WithdrawalStore:
         await self._outbox.append(tx, [event])
 
 
-# Columns whose fields have their names.
+# Columns whose name and value are the same in a Withdrawal.
 _SAME = (
     "marketplace_id",
     "id",
@@ -221,7 +227,7 @@ def _names(lease: Lease) -> dict[str, object]:
 
 
 _LEASE = {"lease_seconds": LEASE_SECONDS}
-# After every id in the order of a page.
+# Greater than every id: the first page begins below it.
 _LAST = uuid.UUID(int=2**128 - 1)
 _C = withdrawals.c
 _LEASED_UNTIL = sa.func.clock_timestamp() + sa.func.make_interval(
@@ -289,7 +295,7 @@ _SUBMIT = compiled(
     .where(_IS_IT)
     .values({**{name: sa.bindparam(name) for name in _CHANGING}, "counted_at": _NOW})
 )
-# No key of the row changes, so that rows which refer to it can be inserted meanwhile.
+# `for no key update` lets other transactions insert rows that refer to the user meanwhile.
 _LOCK_USER = """
 select from users where marketplace_id = %(marketplace_id)s and id = %(user_id)s for no key update
 """
@@ -323,14 +329,14 @@ _FIRST = (
     .order_by(_C.id.desc())
     .limit(sa.bindparam("limit", type_=sa.Integer))
 )
-# One for each choice of filters.
+# One statement for each combination of filters.
 _PAGES = {
     frozenset(names): compiled(
         _FIRST.where(
             *(_C[name] == sa.bindparam(name) for name in names),
-            # Of the partial indexes: a parameter might be empty.
+            # For the partial index: the planner does not know that the parameter is not empty.
             *([_C.reference != ""] if "reference" in names else []),
-            # A list of all users' withdrawals has none of the platform's.
+            # A list for all users excludes the platform's withdrawals.
             *([] if "user_id" in names else [_C.user_id != sa.literal(PLATFORM.id)]),
         )
     )

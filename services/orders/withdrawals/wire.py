@@ -1,4 +1,4 @@
-"""Withdrawals on the wire: protobuf to domain and back."""
+"""Translate withdrawals between Protobuf and the domain."""
 
 from collections.abc import Sequence
 
@@ -16,9 +16,10 @@ from services.orders.withdrawals.service import NewWithdrawal
 
 
 def new_withdrawal(request: withdrawals_pb2.CreateWithdrawalRequest) -> NewWithdrawal:
-    """Decode what a caller asks for.
+    """Decode a request for a withdrawal.
 
-    Raises: InvalidArgument: it is in another asset; it is a user's and the platform's, or neither.
+    Raises: InvalidArgument: the amount is in another asset; the request names a user and the
+        platform, or neither.
     """
     if request.by_platform == bool(request.user):
         problem = "must be given unless it is the platform's, and not then"
@@ -36,7 +37,7 @@ def new_withdrawal(request: withdrawals_pb2.CreateWithdrawalRequest) -> NewWithd
 
 
 def encode_redirect(asked: NewRedirect, found: PayoutRedirect) -> bytes:
-    """Encode a redirection as it is kept."""
+    """Encode a redirection as the bytes of a stored answer."""
     return withdrawals_pb2.PayoutRedirect(
         order_id=str(asked.order_id),
         party=f"PARTY_{asked.party.value}",
@@ -49,7 +50,7 @@ def encode_redirect(asked: NewRedirect, found: PayoutRedirect) -> bytes:
 
 
 def filters(request: withdrawals_pb2.ListWithdrawalsRequest) -> dict[str, object]:
-    """Decode which withdrawals a caller lists, by column."""
+    """Decode the filters of a list, by column."""
     chosen: dict[str, object] = {}
     if request.state:
         name = withdrawals_pb2.WithdrawalState.Name(request.state)
@@ -89,12 +90,12 @@ def withdrawal(value: Withdrawal) -> withdrawals_pb2.Withdrawal:
 
 
 def encode(value: Withdrawal) -> bytes:
-    """Encode a withdrawal as it is kept."""
+    """Encode a withdrawal as the bytes of a stored answer."""
     return withdrawal(value).SerializeToString(deterministic=True)
 
 
 def page(found: Sequence[Withdrawal], limit: int) -> withdrawals_pb2.ListWithdrawalsResponse:
-    """Encode a page. found: one more than the limit, where there is another page."""
+    """Encode a page. found: up to `limit` + 1 withdrawals; more than `limit`: a page follows."""
     shown = fitting(map(withdrawal, found), limit)
     last = found[len(shown) - 1].id if len(found) > len(shown) else None
     return withdrawals_pb2.ListWithdrawalsResponse(
