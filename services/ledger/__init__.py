@@ -1,1 +1,1 @@
-"""The ledger: double entry, append-only, two-phase transfers. Money is never created or lost."""
+"""The ledger: double-entry, append-only, with two-phase transfers. No money appears or vanishes."""

@@ -1,4 +1,4 @@
-"""The ledger, assembled: the only module that builds its objects."""
+"""Composition root of the ledger: the only module that builds its objects."""
 
 from functools import partial
 
@@ -31,7 +31,7 @@ NAME = "ledger"
 
 
 async def build(settings: LedgerSettings) -> App:
-    """Build the service; it does not connect yet."""
+    """Assemble the service without opening a connection."""
     database = Database.open(
         url=settings.database_url,
         schema=NAME,

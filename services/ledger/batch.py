@@ -1,8 +1,8 @@
-"""The batcher: one transaction for the transfers of concurrent callers, an answer for each caller.
+"""The batcher: transfers of concurrent callers share a transaction; each caller gets an answer.
 
-While a batch commits, the next one gathers: a single caller does not wait, a hundred callers share
-a commit. If the database refuses a batch, each request is tried alone, so that a bad request fails
-only its own caller.
+While a batch commits, the next one gathers. A single caller therefore does not wait, and a hundred
+callers share a commit. If the database refuses a batch, each request is tried alone, so that a bad
+request fails only for its own caller.
 """
 
 import asyncio
@@ -29,18 +29,18 @@ from services.ledger.store import Batch, LedgerStore, answer_key
 from services.ledger.trouble import Trouble, trouble_of
 
 ATTEMPTS = 6
-# Concurrent transactions when a batch is split; readers need connections too.
+# The most concurrent transactions when a batch is split. Readers need connections, too.
 SPLIT_MAX = 4
-# A batch that takes longer waits for a lock.
+# A batch that takes longer is assumed to wait for a lock.
 STUCK_SECONDS = 0.05
 log = logger()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Posting:
-    """The request of one caller. key, with encode: the answer is stored, as encode's bytes.
+    """The request of one caller. key: if given, the answer is stored as the bytes of `encode`.
 
-    correlation_id: the request's, for its events.
+    correlation_id: the request id, for the events.
     """
 
     marketplace_id: MarketplaceId
@@ -52,7 +52,7 @@ class Posting:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Posted:
-    """The answer to a posting: one result a transfer, and the bytes stored under its key.
+    """The answer to a posting: one result for each transfer, and the bytes stored under its key.
 
     A replayed answer has only the bytes.
     """
@@ -64,7 +64,7 @@ class Posted:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Checked:
-    """What a posting would be answered, and balances before and after it, in the order asked."""
+    """The answers that a posting would get, and the balances before and after it."""
 
     results: Sequence[Result]
     before: Sequence[Balance]
@@ -80,7 +80,7 @@ class _Caller:
 
 
 class _OneOfThemError(Exception):
-    """One caller's transfers fail, or wait for a lock; it is unknown whose. cause: the error."""
+    """The transfers of one unknown caller fail, or wait for a lock. cause: the error."""
 
     def __init__(self, cause: Exception) -> None:
         super().__init__(repr(cause))
@@ -95,7 +95,7 @@ class TooManyTransfers(Unavailable):
 
 
 class Batcher:
-    """Gathers postings and carries them out; each lane is one transaction at a time."""
+    """Gathers postings and carries them out. Each lane runs one transaction at a time."""
 
     def __init__(
         self,
@@ -108,7 +108,7 @@ class Batcher:
         linger_seconds: float = 0.002,
         waiting_max: int = 20_000,
     ) -> None:
-        """Take the parts. waiting_max: how many transfers may wait; more are refused."""
+        """Take the parts. waiting_max: the most transfers that may wait; more are refused."""
         self._database = database
         self._store = store
         self._clock = clock
@@ -122,7 +122,7 @@ class Batcher:
         self._transfers_waiting = 0
         # When a lane last began a batch, by the loop's clock.
         self._began = 0.0
-        # How many callers recent batches had.
+        # The number of callers of recent batches.
         self._usual = 0
 
     async def post(self, posting: Posting) -> Posted:
@@ -138,7 +138,7 @@ class Batcher:
         self._transfers_waiting += len(posting.transfers)
         if self._needs_lane():
             self._serving += 1
-            # A context of its own: a lane serves many callers.
+            # The lane gets an empty context, because it serves many callers.
             lane = asyncio.create_task(self._serve(), context=contextvars.Context())
             self._lanes.add(lane)
             lane.add_done_callback(self._lanes.discard)
@@ -147,9 +147,9 @@ class Batcher:
     async def apply(
         self, tx: Transaction, postings: Sequence[Posting]
     ) -> list[Posted | DomainError]:
-        """Load, decide and save postings in the caller's transaction; returns an answer for each.
+        """Load, decide and save postings in the caller's transaction; return an answer for each.
 
-        Raises: StaleBookError, database errors: the transaction is lost; see trouble.py.
+        Raises: StaleBookError; database errors. Roll the transaction back; see trouble.py.
         """
         at = self._clock.now()
         asked: dict[MarketplaceId, list[NewTransfer]] = {}
@@ -163,9 +163,9 @@ class Batcher:
     async def check(
         self, tx: Transaction, posting: Posting, *, asset: str, user_ids: Sequence[UserId]
     ) -> Checked:
-        """Load and decide a posting, and save nothing.
+        """Load and decide a posting without saving it.
 
-        user_ids: whose balances are answered; their accounts count as open.
+        user_ids: the users whose balances are returned; their accounts count as open.
         """
         marketplace_id, names = posting.marketplace_id, [f"{USER}{one}" for one in user_ids]
         batch = await self._store.load(
@@ -208,7 +208,7 @@ class Batcher:
         try:
             while self._waiting:
                 if len(self._waiting) < self._usual:
-                    # Callers that were just answered often ask again: a short wait saves commits.
+                    # Callers that were just answered often call again; a short wait saves commits.
                     await asyncio.sleep(self._linger_seconds)
                 callers = self._take()
                 self._began = asyncio.get_running_loop().time()
@@ -216,14 +216,14 @@ class Batcher:
                 if callers:
                     await self._settle(callers)
         finally:
-            # Here, and not when the task is reaped: a caller in between needs a new lane.
+            # Counted here, because a caller that arrives before the task is reaped needs a lane.
             self._serving -= 1
 
     def _needs_lane(self) -> bool:
-        """Tell whether to begin another transaction beside the running ones.
+        """Tell whether another lane is needed beside the running ones.
 
-        One is enough while it keeps up: callers that arrive meanwhile share the next commit. Long
-        lists are worth a second one, and one that waits for a lock must not delay the others.
+        One lane is enough while it keeps up: callers that arrive meanwhile share the next commit.
+        Another lane is started for many waiting transfers, and while a lane waits for a lock.
         """
         if self._serving == 0:
             return True
@@ -241,7 +241,7 @@ class Batcher:
         return callers
 
     async def _settle(self, callers: Sequence[_Caller]) -> None:
-        """Answer every caller, whatever happens."""
+        """Carry out the postings of these callers, and answer every caller."""
         answers: Sequence[Posted | Exception]
         try:
             answers = await self._attempt([caller.posting for caller in callers])
@@ -262,7 +262,7 @@ class Batcher:
                 caller.answer.set_exception(answer)
 
     async def _settle_apart(self, callers: Sequence[_Caller]) -> None:
-        """Answer each caller by a transaction of its own: one has a fault, or waits for a lock."""
+        """Answer each caller in its own transaction: one has a fault, or waits for a lock."""
         room = asyncio.Semaphore(SPLIT_MAX)
 
         async def settle(caller: _Caller) -> None:
@@ -272,7 +272,7 @@ class Batcher:
         await asyncio.gather(*map(settle, callers))
 
     async def _attempt(self, postings: Sequence[Posting]) -> list[Posted | DomainError]:
-        """Try a whole transaction again as long as a failed one did nothing."""
+        """Carry out postings; retry the transaction while a failed attempt has had no effect."""
         for attempt in range(1, ATTEMPTS + 1):
             is_committing = False
             try:
@@ -297,7 +297,7 @@ class Batcher:
 
 
 async def pause(attempt: int) -> None:
-    """Wait a random moment before a transaction is tried again, longer with each attempt."""
+    """Wait before a transaction is retried: a random time that grows with each attempt."""
     await asyncio.sleep(random.uniform(0, 0.01 * 2**attempt))  # noqa: S311 - jitter
 
 
@@ -318,13 +318,13 @@ def _answer(
 
 
 def _decide(batch: Batch, posting: Posting, saving: Saving, *, at: dt.datetime) -> list[Result]:
-    """Decide transfers, and have them written from time to time."""
+    """Decide transfers, and pass them on to be written in groups of about TOGETHER."""
     book, asked = batch.books[posting.marketplace_id], posting.transfers
     results: list[Result] = []
     while len(results) < len(asked):
         start = len(results)
         end = min(start + TOGETHER, len(asked))
-        # A linked group is decided at once.
+        # A linked group is decided as a whole.
         while end < len(asked) and asked[end - 1].linked:
             end += 1
         results += decide(book, asked=asked[start:end], at=at)

@@ -1,6 +1,6 @@
 """Values of the ledger, and the Book: the part of a marketplace's ledger that a batch touches.
 
-Pure, like domain.py, which decides on a book; nothing is refused here.
+Pure. domain.py decides on a book and refuses transfers; this module refuses nothing.
 """
 
 import datetime as dt
@@ -10,17 +10,18 @@ from typing import NamedTuple
 
 from kernel.ids import MarketplaceId, OrderId, TransferId
 
-# The largest bigint. The totals of an account stay at or below it.
+# The largest bigint. The totals of an account must not exceed it.
 TOTAL_MAX = 2**63 - 1
 USER = "user:"
 ESCROW = "escrow:"
-# The platform's own money: the fees that it has earned, and those that it has borne for parties.
+# The platform's own money: the fees that it has earned, the fees that it has borne for parties, and
+# its manual credits.
 FEES = "fees:platform"
 BORNE = "fees:absorbed"
 CREDITED = "manual"
 PLATFORM = (FEES, BORNE, CREDITED)
 SUSPENSE = "suspense"
-# Accounts that keep figures in their row and can never be overdrawn.
+# Accounts that have figures in their row and can never be overdrawn.
 _LIMITED = (USER, ESCROW)
 
 
@@ -62,10 +63,10 @@ class TransferStatus(enum.IntEnum):
 
 
 class NewTransfer(NamedTuple):
-    """A transfer as asked. amount: minor units; None: the whole hold (POST, VOID).
+    """A requested transfer. amount: minor units; None: the whole hold (POST, VOID).
 
-    POST and VOID use the accounts of their hold and name none. bars: a VOID that names the hold's
-    accounts and amount; if the hold does not exist yet, it is refused for ever.
+    POST and VOID use the accounts of their hold and name none. bars: for a VOID, which then names
+    the hold's accounts and amount; if the hold does not exist yet, the hold is refused for ever.
     """
 
     id: TransferId
@@ -84,7 +85,7 @@ class NewTransfer(NamedTuple):
 
 
 class Bar(NamedTuple):
-    """The id of a hold that does not exist and can never be made."""
+    """A tombstone: the id of a hold that does not exist and can never be made."""
 
     hold_id: TransferId
     order_id: OrderId | None
@@ -92,7 +93,7 @@ class Bar(NamedTuple):
 
 
 class Transfer(NamedTuple):
-    """A transfer as stored. amount: minor units; of a VOID, the amount that it gave back."""
+    """A stored transfer. amount: minor units; for a VOID, the amount that was released."""
 
     id: TransferId
     type: TransferType
@@ -110,9 +111,10 @@ class Transfer(NamedTuple):
 
 @dataclass(slots=True, kw_only=True)
 class Account:
-    """The figures of a user's or an escrow's account, in minor units, over its lifetime.
+    """The figures of a user's or an escrow's account over its lifetime, in minor units.
 
-    version: entries written so far; stored_version: those in the database; None: no row yet.
+    version: the number of its entries. stored_version: the version in the database; None: no row
+    yet.
     """
 
     asset: str
@@ -131,7 +133,7 @@ class Account:
 
 
 class Balance(NamedTuple):
-    """A user's account at one moment, in minor units. user_id: a UUID's canonical spelling."""
+    """A user's balance at one moment, in minor units. user_id: a UUID in canonical spelling."""
 
     user_id: str
     public_id: str
@@ -141,7 +143,7 @@ class Balance(NamedTuple):
 
 
 class Entry(NamedTuple):
-    """One line of an account. version and the figures after it: None where they are derived."""
+    """One line of an account. version and the figures after it: None for a house account."""
 
     transfer: Transfer
     account: str
@@ -157,7 +159,7 @@ class Entry(NamedTuple):
 class HouseAccount:
     """An account that does not belong to a user. balance: credits - debits, in minor units.
 
-    number: its place in the list.
+    number: its position in lists.
     """
 
     number: int
@@ -170,8 +172,8 @@ class HouseAccount:
 class PlatformMoney:
     """The platform's own money in one asset, in minor units; none is negative.
 
-    earned, borne, withdrawn: over its lifetime. reserved: held for withdrawals. credited: what the
-    platform wallet has credited to users from its float. suspense: deposits of unknown users.
+    earned, borne, withdrawn: over its lifetime. reserved: held for withdrawals. credited: manual
+    credits that the platform wallet has paid to users. suspense: deposits of unknown users.
     """
 
     asset: str
@@ -190,7 +192,7 @@ class PlatformMoney:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Invariant:
-    """An invariant and whether it holds. details: how many were compared; the first offenders."""
+    """An invariant and whether it holds. details: the number compared; the first violations."""
 
     name: str
     holds: bool
@@ -214,11 +216,11 @@ class Result(NamedTuple):
 class Book:
     """The part of one marketplace's ledger that a batch reads, and the rows it will write.
 
-    accounts: (asset, name) → the accounts of users and escrows that exist, locked. transfers: those
-    that exist among the ids asked and the holds they name. resolved: hold → POST or VOID. barred:
-    ids among them that are refused for ever. earned: asset → what the platform can still withdraw
-    of its fees, where a transfer asks for them. new_transfers, new_entries, new_bars: the rows that
-    `decide` added, in order.
+    accounts: (asset, name) → the existing accounts of users and escrows, locked. transfers: the
+    existing transfers among the requested ids and the holds that they name. resolved: hold → POST
+    or VOID. barred: those of these ids that have a tombstone. earned: asset → the fees that the
+    platform can still withdraw, if a transfer takes fees. new_transfers, new_entries, new_bars: the
+    rows that `decide` added, in order.
     """
 
     marketplace_id: MarketplaceId
@@ -230,21 +232,21 @@ class Book:
     new_transfers: list[Transfer] = field(default_factory=list)
     new_entries: list[Entry] = field(default_factory=list)
     new_bars: list[Bar] = field(default_factory=list)
-    # While a linked group is decided: the figures before each change.
+    # The figures before each change, while a linked group is decided.
     _undo: list[tuple[Account, int, int, int, int]] | None = None
     _undo_earned: dict[str, int] = field(default_factory=dict)
 
     def begin(self) -> None:
-        """Remember figures from here on, so that `roll_back` can restore them."""
+        """Start to record figures before each change, so that `roll_back` can restore them."""
         self._undo = []
         self._undo_earned = dict(self.earned)
 
     def commit(self) -> None:
-        """Forget what `begin` remembered."""
+        """Discard the figures recorded since `begin`."""
         self._undo = None
 
     def roll_back(self, *, transfers: int, entries: int, bars: int) -> None:
-        """Restore the figures at `begin`, when the lists of new rows had these lengths."""
+        """Restore the figures at `begin`, and cut the lists of new rows to these lengths."""
         for account, credits_, debits, holds, version in reversed(self._undo or []):
             account.credits, account.debits = credits_, debits
             account.holds, account.version = holds, version
@@ -260,37 +262,40 @@ class Book:
         self._undo = None
 
     def find(self, asset: str, name: str) -> Account | None:
-        """Return an account's figures; a new escrow's are zero. None: derived, or not open."""
+        """Return an account's figures. A new escrow account's are zero.
+
+        None: a house account, or an account that is not open.
+        """
         account = self.accounts.get((asset, name))
         if account is None and name.startswith(ESCROW):
             account = self.accounts[asset, name] = Account(asset=asset, name=name)
         return account
 
     def available(self, asset: str, name: str) -> int | None:
-        """Return what may be taken from an account; None: it has no limit."""
+        """Return the amount that may be taken from an account, in minor units; None: no limit."""
         account = self.accounts.get((asset, name))
         if account is not None:
             return account.available
         return self.earned.get(asset, 0) if name == FEES else None
 
     def add(self, transfer: Transfer) -> None:
-        """Keep a transfer."""
+        """Add a new transfer."""
         self.transfers[transfer.id] = transfer
         self.new_transfers.append(transfer)
         if transfer.pending_id is not None:
             self.resolved[transfer.pending_id] = transfer.type
 
     def bar(self, bar: Bar) -> None:
-        """Refuse a hold for ever."""
+        """Add a tombstone, which refuses a hold for ever."""
         self.barred.add(bar.hold_id)
         self.new_bars.append(bar)
 
     def move(
         self, transfer: Transfer, name: str, *, credit: int = 0, debit: int = 0, hold: int = 0
     ) -> None:
-        """Change an account's figures and add the entry that records it.
+        """Change an account's figures and add the entry that records the change.
 
-        hold: the amount reserved; a negative one is given back.
+        hold: the amount to reserve; a negative amount becomes available again.
         """
         available_change = credit - debit - hold
         account = self.find(transfer.asset, name)
@@ -298,9 +303,9 @@ class Book:
             if transfer.asset in self.earned and name == FEES:
                 self.earned[transfer.asset] += available_change
             elif transfer.asset in self.earned and name == BORNE:
-                # What is borne lessens the fees; nothing there adds to them.
+                # Fees borne reduce the fees that can be withdrawn, and never increase them.
                 self.earned[transfer.asset] += min(available_change, 0)
-            # A derived account has no holds: it gets an entry only when money moves.
+            # A house account has no holds: it gets an entry only when money moves.
             if change := credit - debit:
                 line = Entry(transfer, name, "", None, change, 0, None, None)
                 self.new_entries.append(line)
@@ -327,5 +332,5 @@ class Book:
 
 
 def is_limited(name: str) -> bool:
-    """Tell whether an account keeps figures and cannot be overdrawn: users' and escrows'."""
+    """Tell whether an account is a user's or an escrow's: stored figures, never overdrawn."""
     return name.startswith(_LIMITED)

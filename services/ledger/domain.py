@@ -1,7 +1,7 @@
-"""The rules of the ledger: what a transfer does to accounts, when it is refused, its events.
+"""The rules of the ledger: the effect of a transfer, its refusals, and its events. Pure.
 
-Pure and synchronous: `decide` answers transfers in the order of arrival and adds the rows to save
-to the book; `event_of` makes the event of an entry.
+`decide` answers transfers in the order of arrival and adds the rows to save to the book. `event_of`
+makes the event of an entry.
 """
 
 import datetime as dt
@@ -28,7 +28,8 @@ from services.ledger.book import (
     is_limited,
 )
 
-# Source: the comment of BalanceCreditedEvent.source. A code that it lacks has the nearest word.
+# Source: the comment of BalanceCreditedEvent.source. A code that is not listed there gets the
+# source that is closest to it.
 SOURCES = {
     TransferCode.DEPOSIT: "stellar_deposit",
     TransferCode.RESERVE: "escrow_refund",
@@ -67,9 +68,9 @@ class AccountDiffers(AlreadyExists):
 
 
 def decide(book: Book, *, asked: Sequence[NewTransfer], at: dt.datetime) -> list[Result]:
-    """Answer each transfer in order; a linked group is made as a whole or not at all.
+    """Answer each transfer in order. A linked group is posted as a whole or not at all.
 
-    A refused transfer changes nothing. The book's lists hold the rows to save.
+    A refused transfer changes nothing. The rows to save are added to the book's lists.
     """
     results: list[Result] = []
     start = 0
@@ -103,7 +104,7 @@ def _decide_group(book: Book, group: Sequence[NewTransfer], at: dt.datetime) -> 
     for position, asked in enumerate(group):
         if position == culprit:
             answers.append(results[culprit])
-        elif asked.id in book.transfers:  # kept before the group: it exists
+        elif asked.id in book.transfers:  # it existed before the group
             answers.append(_decide_one(book, asked, at))
         else:
             status, reason = TransferStatus.REFUSED, "LINKED_TRANSFER_REFUSED"
@@ -112,7 +113,7 @@ def _decide_group(book: Book, group: Sequence[NewTransfer], at: dt.datetime) -> 
 
 
 class _RefusedError(Exception):
-    """A transfer is refused; never leaves this module."""
+    """A transfer is refused. Internal to this module."""
 
     def __init__(self, reason: str, *, available: int | None = None, requested: int = 0) -> None:
         super().__init__(reason)
@@ -169,7 +170,10 @@ def _move(book: Book, asked: NewTransfer, at: dt.datetime) -> Result:
 
 
 def _bar(book: Book, asked: NewTransfer, hold_id: TransferId) -> Result:
-    """Refuse for ever a hold that does not exist. Its account is locked, as for the hold itself."""
+    """Leave a tombstone: a hold that does not exist is refused for ever.
+
+    The hold's account is locked, as it would be for the hold itself.
+    """
     _open_account(book, asked.asset, asked.debit)
     status = TransferStatus.EXISTS
     if hold_id not in book.barred:
@@ -180,7 +184,7 @@ def _bar(book: Book, asked: NewTransfer, hold_id: TransferId) -> Result:
 
 
 def _resolve(book: Book, asked: NewTransfer, hold: Transfer | None, at: dt.datetime) -> Result:
-    """Decide a POST or a VOID of a hold. The part that is not posted is given back."""
+    """Decide a POST or a VOID of a hold. The part that is not posted becomes available again."""
     if hold is None or hold.type != TransferType.PENDING:
         raise _RefusedError("PENDING_NOT_FOUND")
     if (how := book.resolved.get(hold.id)) is not None:
@@ -208,7 +212,7 @@ def _resolve(book: Book, asked: NewTransfer, hold: Transfer | None, at: dt.datet
 
 
 def _repeat(book: Book, asked: NewTransfer, known: Transfer) -> Result:
-    """Answer a known id: EXISTS with the current balances, or refused if the transfer differs."""
+    """Answer a known id: EXISTS with the current balances, or REFUSED if the transfer differs."""
     debit, credit, asset, amount = asked.debit, asked.credit, asked.asset, asked.amount
     hold = book.transfers.get(asked.pending_id) if asked.pending_id is not None else None
     if hold is not None:
@@ -247,7 +251,7 @@ def _kept(asked: NewTransfer, debit: str, credit: str, amount: int, at: dt.datet
 
 
 def _open_account(book: Book, asset: str, name: str) -> Account | None:
-    """Return an account's figures; None: it is derived. Refuses one that is not open."""
+    """Return an account's figures; None: they are derived from entries. Refuse a closed account."""
     account = book.find(asset, name)
     if account is None and is_limited(name):
         raise _RefusedError("ACCOUNT_NOT_FOUND")
@@ -276,13 +280,13 @@ def _balance(book: Book, asset: str, name: str) -> Balance | None:
 
 
 def balance(book: Book, asset: str, name: str) -> Balance:
-    """Return the balance of a user's account that the book has."""
+    """Return the balance of a user's account in the book."""
     account = book.accounts[asset, name]
     return Balance(name[len(USER) :], account.public_id, asset, account.available, account.holds)
 
 
 def event_of(entry: Entry) -> tuple[str, dict[str, object]]:
-    """Return the event of a line of a user's statement: its type and payload.
+    """Return the type and payload of the event for a line of a user's statement.
 
     Source: reference §5 and ledger/v1/events.proto.
     """
@@ -315,12 +319,12 @@ def event_of(entry: Entry) -> tuple[str, dict[str, object]]:
 
 
 def _destination(transfer: Transfer) -> str:
-    """Say where money of a user's account went. Source: the comment of BalanceDebitedEvent."""
+    """Return where a user's money went. Source: the comment of BalanceDebitedEvent."""
     if transfer.code is TransferCode.WITHDRAWAL:
         return "withdrawal"
     return "escrow" if transfer.credit.startswith(ESCROW) else transfer.credit
 
 
 def aggregate_id(*, public_id: str, asset: str) -> str:
-    """Name a balance in events: the user's public id, with the asset unless it is USDC."""
+    """Return a balance's id in events: the user's public id, with the asset unless it is USDC."""
     return public_id if asset == USDC else f"{public_id}:{asset}"

@@ -1,7 +1,7 @@
-"""The platform's fees in PostgreSQL: their lock, and how much of them can be taken.
+"""The platform's fees in PostgreSQL: their lock, and the amount that can be taken from them.
 
-They are the sum of their entries, so that orders which pay fees never wait for each other. Only a
-transfer that takes from them locks their row.
+The fees are the sum of their entries, so that orders which pay fees never wait for each other. Only
+a transfer that takes fees locks their row.
 """
 
 import datetime as dt
@@ -15,7 +15,7 @@ from services.ledger.book import BORNE, FEES, NewTransfer
 
 
 def taken(asked: Mapping[MarketplaceId, Sequence[NewTransfer]]) -> set[tuple[UUID, str]]:
-    """Return the marketplaces and assets of transfers that take from the fees."""
+    """Return the marketplaces and assets whose fees the transfers take."""
     return {
         (marketplace, transfer.asset)
         for marketplace, transfers in asked.items()
@@ -25,10 +25,10 @@ def taken(asked: Mapping[MarketplaceId, Sequence[NewTransfer]]) -> set[tuple[UUI
 
 
 def left(many: Together, wanted: set[tuple[UUID, str]], *, at: dt.datetime | None) -> Answer | None:
-    """Read what can be taken of fees, and lock them first; None: none is wanted.
+    """Lock the fees and read the amounts that can be taken; None: no transfer takes fees.
 
-    at: when an account is opened that has never earned a fee, so that there is a row to lock. None:
-    nothing is locked.
+    at: the time at which a missing account of fees is opened, so that there is a row to lock; None:
+    read without locks.
     """
     if not wanted:
         return None
@@ -51,7 +51,7 @@ where a.name = '{FEES}'
 order by marketplace_id, asset
 for no key update of a
 """
-# Fees earned, less those borne, and less what open holds of the platform keep.
+# The fees earned, less the fees borne, less the platform's open holds.
 _LEFT = f"""
 select marketplace_id, asset, (
     coalesce((

@@ -1,6 +1,6 @@
-"""The ledger's invariants, each one query over one snapshot, for tests and operators.
+"""The ledger's invariants: one query each, all over one snapshot.
 
-A check reads whole tables: it is for operators, not for requests.
+A check reads whole tables: a request must not wait until it ends.
 """
 
 import re
@@ -16,14 +16,14 @@ CHECK_SECONDS = 300
 
 
 async def check(tx: Transaction, *, marketplace_id: MarketplaceId | None) -> list[Invariant]:
-    """Check every invariant of one marketplace, or of all (None).
+    """Check every invariant of one marketplace; None: of all marketplaces.
 
-    Must be the first use of the transaction, which becomes a read-only snapshot.
+    Must be the first statement of the transaction, which becomes a read-only snapshot.
     """
     await tx.execute("set transaction isolation level repeatable read, read only")
     await allow_seconds(tx, CHECK_SECONDS)
-    # These queries compare whole tables; all other statements look rows up by key. Nested loops are
-    # never right here, but a planner without statistics chooses them.
+    # These queries compare whole tables, while all other statements look rows up by key. Nested
+    # loops are never right here, but a planner without statistics would choose them.
     await tx.execute(_WHOLE_TABLES)
     results = []
     for name, (what, query) in CHECKS.items():
@@ -42,15 +42,16 @@ async def check(tx: Transaction, *, marketplace_id: MarketplaceId | None) -> lis
     return results
 
 
-# What the checks say of a row's marketplace: for one, its rows are found by index.
+# The condition on the marketplace in each check. For one marketplace, it is replaced by a plain
+# parameter, so that rows are found by index.
 _ANY = re.compile(r"coalesce\(%\(marketplace\)s, [\w.]+\)")
 _WHOLE_TABLES = """
 select set_config(name, setting, true) from (values ('enable_seqscan', 'on'),
     ('enable_hashjoin', 'on'), ('enable_mergejoin', 'on'), ('enable_nestloop', 'off'))
     as settings (name, setting)
 """
-# Every check ends in the rows it compared, (offender, holds). The answer has at least one row:
-# (how many were compared, offender or null).
+# Every check defines `compared`, with the columns (offender, holds). The result has at least one
+# row: (the number compared, an offender or null).
 _SHAPE = """
 select (select count(*) from compared) as compared, o.offender
 from (select 1) as one

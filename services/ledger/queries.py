@@ -31,7 +31,7 @@ NUMBER_MAX = 2**63 - 1
 
 
 class LedgerQueries:
-    """Reads in the caller's transaction; locks nothing."""
+    """Reads, and opens accounts, in the caller's transaction. Locks nothing."""
 
     async def open_account(
         self,
@@ -43,7 +43,7 @@ class LedgerQueries:
         asset: str,
         at: dt.datetime,
     ) -> Balance | None:
-        """Open a user's account if there is none and return it; None: the public id is taken."""
+        """Open a user's account if there is none, and return it; None: the public id is taken."""
         row = {
             "marketplace_id": marketplace_id,
             "asset": asset,
@@ -74,7 +74,7 @@ class LedgerQueries:
         before: int | None,
         limit: int,
     ) -> list[Line]:
-        """Return lines of a statement, newest first, below a version."""
+        """Return lines of a statement, newest first. before: only lines of lower versions."""
         chosen = {
             "marketplace_id": marketplace_id,
             "asset": asset,
@@ -114,7 +114,7 @@ class LedgerQueries:
     ) -> list[tuple[int, Transfer]]:
         """Return holds that are neither posted nor voided, each with its number.
 
-        after: the number to go on from.
+        after: the number after which the page begins.
         """
         chosen = {"marketplace_id": marketplace_id, "after": after, "limit": limit}
         return [(row.number, transfer_of(row)) for row in await tx.fetch(_LIST_OPEN_HOLDS, chosen)]
@@ -128,7 +128,7 @@ class LedgerQueries:
         after: int,
         limit: int,
     ) -> list[HouseAccount]:
-        """Return the accounts that are not users', after a number; sums the derived ones' lines."""
+        """Return house and escrow accounts after a number. A house account's entries are summed."""
         chosen = {
             "marketplace_id": marketplace_id,
             "only_open": only_open,
@@ -140,7 +140,7 @@ class LedgerQueries:
     async def named_accounts(
         self, tx: Transaction, *, marketplace_id: MarketplaceId, names: Sequence[str]
     ) -> list[HouseAccount]:
-        """Return accounts of users and escrows by name, with the figures of their rows."""
+        """Return accounts of users and escrows by name, with their stored figures."""
         key = {"marketplace_id": marketplace_id, "asset": USDC, "names": sorted(set(names))}
         return [_house_account(row) for row in await tx.fetch(_NAMED_ACCOUNTS, key)]
 
@@ -204,7 +204,7 @@ _NAMED_ACCOUNTS = compiled(
         accounts.c.name == sa.any_(sa.bindparam("names", type_=ARRAY(sa.Text))),
     )
 )
-# The figures of derived accounts are the sums of their lines. `offset 0` keeps the planner from
+# The balance of a house account is the sum of its entries. `offset 0` keeps the planner from
 # computing the sum twice for each row.
 _LIST_ACCOUNTS = """
 select a.number, a.name, a.asset, b.balance
@@ -245,7 +245,7 @@ select (select balance from sums where account = '{FEES}') + withdrawn as earned
        (select balance from sums where account = '{SUSPENSE}') as suspense
 from taken
 """  # noqa: S608 - joined from constants of this file
-# The condition is that of the index.
+# The condition is the one of the partial index.
 _PLATFORM_TRANSFERS = f"""
 select {", ".join(column.name for column in TRANSFER)}, number
 from transfers
@@ -264,7 +264,7 @@ _LIST_TRANSFERS = compiled(
     .order_by(transfers.c.number)
 )
 _RESOLUTION = transfers.alias("resolution")
-# Reads all holds of a marketplace: for operators, not for requests.
+# Reads all holds of a marketplace, so it serves operators only.
 _LIST_OPEN_HOLDS = compiled(
     sa.select(*TRANSFER, transfers.c.number)
     .where(

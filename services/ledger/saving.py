@@ -1,7 +1,7 @@
-"""The decisions of a batch in PostgreSQL: rows out of books, written while more is decided.
+"""Write the decisions of a batch to PostgreSQL, while later transfers are being decided.
 
-In the caller's transaction and in one round trip: a handful of statements for every few hundred
-transfers, which take rows as arrays. What a batch reads first is in store.py.
+The writes run in the caller's transaction and in one round trip: a few statements, which take rows
+as arrays, for every few hundred transfers. store.py has the reads of a batch.
 """
 
 import datetime as dt
@@ -19,13 +19,13 @@ from services.ledger.trouble import StaleBookError
 # An account by marketplace, asset and name; a stored answer by marketplace, scope and key.
 AccountKey = tuple[UUID, str, str]
 AnswerKey = tuple[UUID, str, str]
-# So many transfers are written together. PostgreSQL works on them while the next are decided.
+# This many transfers are written together. PostgreSQL works on them while the next are decided.
 TOGETHER = 200
 
 
 @dataclass(slots=True, kw_only=True)
 class Kept:
-    """An answer that is stored under a request's key. is_new: to be written with the batch."""
+    """An answer stored under a request's key. is_new: it must be written with the batch."""
 
     fingerprint: bytes
     body: bytes
@@ -34,9 +34,10 @@ class Kept:
 
 @dataclass(slots=True)
 class _Waiting:
-    """What was decided on a book and is not written. entries: each with what makes its event.
+    """The unwritten decisions on a book. entries: each with the function that makes its event.
 
-    transfers, noted: how many of the book's new transfers were written, and of its entries noted.
+    transfers: the number of the book's new transfers that are written. noted: the number of its new
+    entries that were added to `entries` so far.
     """
 
     book: Book
@@ -46,12 +47,12 @@ class _Waiting:
 
     @property
     def count(self) -> int:
-        """Return how many transfers wait."""
+        """Return the number of unwritten transfers."""
         return len(self.book.new_transfers) - self.transfers
 
 
 class Saving:
-    """Writes what is decided on books, in a block of statements that share a round trip."""
+    """Writes the decisions on books, in a block of statements that share a round trip."""
 
     def __init__(
         self,
@@ -63,7 +64,7 @@ class Saving:
         derived: Collection[AccountKey],
         at: dt.datetime,
     ) -> None:
-        """Take the block. derived: accounts without figures that have their row."""
+        """Take the block of statements. derived: house accounts that are known to have a row."""
         self._many = many
         self._tx = tx
         self._waiting = {book.marketplace_id: _Waiting(book) for book in books}
@@ -75,7 +76,7 @@ class Saving:
         self._changed: Answer | None = None
 
     def add(self, book: Book, *, event: Callable[[Entry], Event]) -> None:
-        """Take what was decided on a book since the last call. event: makes that of an entry."""
+        """Take the decisions on a book since the last call. event: makes the event of an entry."""
         own = self._waiting[book.marketplace_id]
         own.entries += [(entry, event) for entry in book.new_entries[own.noted :]]
         own.noted = len(book.new_entries)
@@ -83,7 +84,7 @@ class Saving:
             self._write()
 
     def end(self, answers: Mapping[AnswerKey, Kept]) -> None:
-        """Write the rest: the last transfers, the figures of accounts, barred holds, answers."""
+        """Write the rest: the last transfers, the figures of accounts, tombstones, answers."""
         self._write()
         books = [one.book for one in self._waiting.values()]
         self._changes = _changes(books)
@@ -98,12 +99,12 @@ class Saving:
             self._many.add(_KEEP_ANSWERS, _ANSWER.values(rows))
 
     def check(self) -> None:
-        """Read what PostgreSQL has answered. Raises: StaleBookError."""
+        """Check that every account was updated. Raises: StaleBookError."""
         if self._changed is not None and self._changed.count != len(self._changes):
             raise StaleBookError("an account changed under its lock")
 
     def _write(self) -> None:
-        """Write the transfers that wait: their new accounts first, then entries and events."""
+        """Write the waiting transfers: first new accounts, then transfers, entries and events."""
         waiting = [one for one in self._waiting.values() if one.count]
         if not waiting:
             return
@@ -119,7 +120,7 @@ class Saving:
             (one.book.marketplace_id, *_line(entry)) for one in waiting for entry, _ in one.entries
         ]
         self._many.add(_ADD_ENTRIES, _ENTRY.values(entries))
-        # Made while PostgreSQL works on the rows before them.
+        # The events are made while PostgreSQL works on the rows above.
         events = [
             event(entry) for one in waiting for entry, event in one.entries if entry.public_id
         ]
@@ -128,7 +129,7 @@ class Saving:
             one.transfers, one.entries = len(one.book.new_transfers), []
 
     def _open_accounts(self, transfers: Sequence[tuple[UUID, Transfer]]) -> None:
-        """Add the rows of accounts that these transfers are the first to name."""
+        """Insert the accounts that these transfers name first."""
         named = {
             (marketplace, transfer.asset, name)
             for marketplace, transfer in transfers
@@ -159,7 +160,7 @@ def _figures(book: Book, account: Account) -> tuple[UUID, str, str, int, int, in
 
 
 def _changes(books: Collection[Book]) -> list[tuple[object, ...]]:
-    """Return the accounts whose figures differ from their row, with the version it has."""
+    """Return the accounts whose figures have changed, each with the version of its row."""
     return [
         (*_figures(book, account), account.stored_version)
         for book in books

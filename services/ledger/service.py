@@ -1,4 +1,4 @@
-"""The use cases of the ledger. Each is one transaction; transfers of many callers share one."""
+"""The use cases of the ledger, one transaction each. Transfers of many callers share one."""
 
 from collections.abc import Callable, Sequence
 
@@ -21,7 +21,7 @@ from services.ledger.statement import PAYMENT_LINES_MAX, Line
 
 
 class LedgerService:
-    """Accounts, transfers, statements."""
+    """The use cases of accounts, transfers and statements."""
 
     def __init__(
         self,
@@ -43,7 +43,7 @@ class LedgerService:
     async def open_account(
         self, *, key: RequestKey, user_id: UserId, public_id: str, asset: str
     ) -> Answer:
-        """Open a user's account in an asset; again: the same account.
+        """Open a user's account in an asset, or return the account if it exists.
 
         Raises: AccountDiffers; IdempotencyKeyReused; IdempotencyKeyInProgress.
         """
@@ -66,7 +66,7 @@ class LedgerService:
         return await self._idempotency.execute(self._database, key, work)
 
     async def post_transfers(self, posting: Posting) -> Posted:
-        """Post transfers; each has its own answer, linked groups are all or nothing.
+        """Post transfers. Each has its own answer; a linked group is all or nothing.
 
         Raises: IdempotencyKeyReused; Unavailable: the outcome may be unknown; a retry with the
             same ids is safe.
@@ -76,7 +76,10 @@ class LedgerService:
     async def check_transfers(
         self, posting: Posting, *, asset: str, user_ids: Sequence[UserId]
     ) -> Checked:
-        """Answer transfers as `post_transfers` would; nothing is written. user_ids: as `check`."""
+        """Answer transfers as `post_transfers` would, without writing.
+
+        user_ids: as in `Batcher.check`.
+        """
         async with self._database.snapshot() as tx:
             return await self._batcher.check(tx, posting, asset=asset, user_ids=user_ids)
 
@@ -96,7 +99,7 @@ class LedgerService:
         before: int | None,
         size: int,
     ) -> list[Line]:
-        """Return a page of a statement, newest first, and the lines after it that show its end.
+        """Return a page of a statement, newest first, with the lines that may complete a payment.
 
         Raises: UserNotFound.
         """
@@ -135,7 +138,7 @@ class LedgerService:
     async def list_open_holds(
         self, *, marketplace_id: MarketplaceId, after: int, size: int
     ) -> list[tuple[int, Transfer]]:
-        """Return a page of open holds; one more if there is another page."""
+        """Return a page of open holds; one hold more if there is another page."""
         async with self._database.transaction() as tx:
             return await self._queries.open_holds(
                 tx, marketplace_id=marketplace_id, after=after, limit=size + 1
@@ -144,7 +147,7 @@ class LedgerService:
     async def list_accounts(
         self, *, marketplace_id: MarketplaceId, only_open: bool, after: int, size: int
     ) -> list[HouseAccount]:
-        """Return a page of the accounts that are not users'; one more if there is another page."""
+        """Return a page of house and escrow accounts; one more if there is another page."""
         async with self._database.transaction() as tx:
             return await self._queries.house_accounts(
                 tx,
@@ -157,7 +160,7 @@ class LedgerService:
     async def named_accounts(
         self, *, marketplace_id: MarketplaceId, names: Sequence[str]
     ) -> list[HouseAccount]:
-        """Return accounts of users and escrows by name; one that does not exist is left out."""
+        """Return accounts of users and escrows by name; missing accounts are left out."""
         async with self._database.transaction() as tx:
             return await self._queries.named_accounts(
                 tx, marketplace_id=marketplace_id, names=names
@@ -175,7 +178,7 @@ class LedgerService:
     ) -> list[tuple[int, Transfer]]:
         """Return a page of transfers of the platform's own money, newest first.
 
-        One more if there is another page.
+        The result has one transfer more if there is another page.
         """
         async with self._database.transaction() as tx:
             return await self._queries.platform_transfers(
@@ -187,7 +190,7 @@ class LedgerService:
             )
 
     async def check_invariants(self, *, marketplace_id: MarketplaceId | None) -> list[Invariant]:
-        """Check the ledger of one marketplace, or of all (None), in one snapshot."""
+        """Check the ledger of one marketplace in one snapshot; None: of all marketplaces."""
         async with self._database.transaction() as tx:
             return await check(tx, marketplace_id=marketplace_id)
 

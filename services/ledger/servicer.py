@@ -1,4 +1,4 @@
-"""The gRPC methods: decode, one use case, encode. ACCESS says who may call each."""
+"""The RPCs of the ledger: decode, call one use case, encode. ACCESS says who may call each."""
 
 import uuid
 from typing import Any
@@ -24,12 +24,12 @@ from services.ledger.service import LedgerService
 
 Context = grpc.aio.ServicerContext[Any, Any]
 OPERATOR = "operator"
-# A person reads their own account only: the methods check it.
+# Marketplaces and people. The methods check that a person reads only their own account.
 WITH_PEOPLE = MARKETPLACE | PEOPLE
 
 ACCESS = {
     "OpenAccount": allow("orders"),
-    # The batcher carries out transfers in its own tasks.
+    # The batcher carries out transfers in its own tasks, so a caller may be cancelled.
     "PostTransfers": allow("orders", hands_over=True),
     "GetBalance": allow("gateway", "orders", OPERATOR, scope="read", roles=WITH_PEOPLE),
     "ListEntries": allow("gateway", "orders", OPERATOR, scope="read", roles=WITH_PEOPLE),
@@ -63,7 +63,7 @@ def binding(
 
 
 class LedgerServicer(ledger_pb2_grpc.LedgerServiceServicer):
-    """One method for each RPC. The contract lists their refusals."""
+    """The RPCs of the ledger. The contract lists their refusals."""
 
     def __init__(
         self,

@@ -1,11 +1,11 @@
-"""A user's statement: its lines, and the lines that make up one payment. Pure."""
+"""A user's statement: its lines, and their grouping into payments. Pure."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from services.ledger.book import Transfer, TransferCode
 
-# No payment has more lines of one user.
+# The most lines that one payment has for one user.
 PAYMENT_LINES_MAX = 4
 _PAYOUTS = frozenset(
     {
@@ -19,7 +19,7 @@ _PAYOUTS = frozenset(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Line:
-    """A line of a user's statement; amounts in minor units, changes signed."""
+    """A line of a user's statement; amounts in minor units; changes have a sign."""
 
     version: int
     transfer: Transfer
@@ -30,9 +30,9 @@ class Line:
 
 
 def payments(lines: Sequence[Line]) -> list[list[Line]]:
-    """Group consecutive lines that are one payment; the order stays.
+    """Group consecutive lines that are one payment, in the same order.
 
-    A payout and the transfer that makes its fee good have one order and one code.
+    A payout and the transfer that reimburses its fee have the same order and code.
     """
     found: list[list[Line]] = []
     for line in lines:

@@ -1,8 +1,8 @@
-"""A batch in PostgreSQL: rows in, a book out, and back.
+"""Load a batch from PostgreSQL into books, and save the decisions on them.
 
-`load` locks the accounts that a batch touches and reads the rest; `saving` writes the decisions
-(saving.py). Both run in the caller's transaction, each in one round trip, and are a handful of
-statements, which take rows as arrays and look them up by index. Readers are in queries.py.
+`load` locks the accounts that a batch touches and reads the other rows. `saving` writes the
+decisions (saving.py). Both run in the caller's transaction, each in one round trip of a few
+statements, which take rows as arrays and look them up by index. queries.py has the other reads.
 """
 
 import datetime as dt
@@ -33,7 +33,7 @@ from services.ledger.trouble import StaleBookError
 
 @dataclass(slots=True, kw_only=True)
 class Batch:
-    """The rows that a batch of requests found, and those that it will write."""
+    """The books and stored answers that a batch of requests found, and will write."""
 
     books: dict[MarketplaceId, Book]
     answers: dict[AnswerKey, Kept]
@@ -44,7 +44,7 @@ class LedgerStore:
 
     def __init__(self, *, outbox: Outbox) -> None:
         self._outbox = outbox
-        # Derived accounts whose row was seen; rows are never deleted.
+        # House accounts that are known to have a row. Rows are never deleted.
         self._derived: set[AccountKey] = set()
 
     async def load(
@@ -56,10 +56,12 @@ class LedgerStore:
         looked_at: Collection[AccountKey] = (),
         at: dt.datetime | None = None,
     ) -> Batch:
-        """Lock the accounts of the transfers asked, and read the rows that they refer to.
+        """Lock the accounts of the requested transfers, and read the rows that they refer to.
 
-        Locks users' and escrows' accounts by key, and last the fees taken. at: the time; None: only
-        reads. looked_at: accounts that no transfer needs to name. Raises: StaleBookError.
+        Locks the accounts of users and escrows in the order of their keys, and then the fees that
+        transfers take. at: the time; None: read without locks. looked_at: further accounts to read.
+
+        Raises: StaleBookError.
         """
         transfers = [(m, t) for m, ts in asked.items() for t in ts]
         named = {(m, t.asset, name) for m, t in transfers for name in (t.debit, t.credit) if name}
@@ -74,7 +76,7 @@ class LedgerStore:
                 ACCOUNT.values(limited) | _TRANSFER_ID.values(holds),
             )
             earned = fees.left(many, fees.taken(asked), at=at)
-            # After the locks, so that it sees what their last owners wrote.
+            # After the locks, so that it sees what their previous holders wrote.
             known = many.add(_FIND_TRANSFERS, _TRANSFER_ID.values(ids))
             ends = _maybe(many, _FIND_RESOLUTIONS, _TRANSFER_ID, holds)
             barred = many.add(_FIND_BARRED, _TRANSFER_ID.values(ids))
@@ -110,9 +112,9 @@ class LedgerStore:
     async def saving(
         self, tx: Transaction, batch: Batch, *, at: dt.datetime
     ) -> AsyncIterator[Saving]:
-        """Open a block that writes what is decided in it.
+        """Open a block that writes the decisions made in it.
 
-        Raises: StaleBookError; what `trouble_of` tells apart.
+        Raises: StaleBookError; database errors, which `trouble_of` classifies.
         """
         async with tx.together() as many:
             saving = Saving(
@@ -129,12 +131,12 @@ class LedgerStore:
 
 
 def answer_key(key: RequestKey) -> AnswerKey:
-    """Name an answer as Batch.answers does."""
+    """Return the key of an answer in Batch.answers."""
     return (key.marketplace_id, key.scope, key.key)
 
 
 def transfer_of(row: Any) -> Transfer:
-    """Read a transfer from a row that has the columns tables.TRANSFER."""
+    """Decode a transfer from a row that has the columns tables.TRANSFER."""
     return Transfer(
         id=TransferId(row.id),
         type=TransferType(row.type),
@@ -167,7 +169,10 @@ def _account(row: Any) -> Account:
 def _require_locked(
     books: Mapping[MarketplaceId, Book], holds: Iterable[tuple[MarketplaceId, TransferId]]
 ) -> None:
-    """Refuse holds that were committed after the locks: their accounts are not locked."""
+    """Check that the accounts of all holds are locked.
+
+    Raises: StaleBookError: a hold was committed after the locks were taken.
+    """
     for marketplace, hold_id in holds:
         book = books[marketplace]
         hold = book.transfers.get(hold_id)
@@ -181,7 +186,7 @@ def _require_locked(
 def _maybe(
     many: Together, statement: str, columns: Columns, rows: Iterable[Sequence[object]]
 ) -> Answer | None:
-    """Execute a statement where there are rows to give it."""
+    """Execute a statement if there are rows for it."""
     return many.add(statement, columns.values(rows)) if rows else None
 
 
@@ -190,8 +195,8 @@ def _rows(answer: Answer | None) -> list[Any]:
 
 
 _TRANSFER_ID = Columns("p", marketplace_id="uuid", id="uuid")
-# The accounts of holds that are to be resolved come with those named. Every replica locks in the
-# order of the key, so that no two wait for each other.
+# Reads the named accounts and the accounts of holds to be resolved. Every replica locks in the
+# order of the key, so that no two deadlock.
 _READ_ACCOUNTS = f"""
 with asked as (
     select marketplace_id, asset, name from {ACCOUNT.unnested}

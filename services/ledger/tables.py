@@ -1,11 +1,12 @@
-"""The tables of schema ledger; migrations/ makes them."""
+"""The tables of the schema ledger; migrations/ creates them."""
 
 import sqlalchemy as sa
 
 metadata = sa.MetaData()
 _INSTANT = sa.DateTime(timezone=True)
 
-# Users' and escrows' accounts keep their figures here. The others are the sums of their entries.
+# The accounts of users and escrows have their figures here. A house account's balance is the sum of
+# its entries.
 accounts = sa.Table(
     "accounts",
     metadata,

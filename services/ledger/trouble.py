@@ -1,4 +1,4 @@
-"""Trouble: what an exception of the ledger's transaction means for the one who made it."""
+"""Classify the exceptions of the ledger's transactions: retry, refuse, or report a fault."""
 
 import enum
 
@@ -6,7 +6,8 @@ from chassis.database import constraint_name, sqlstate
 from chassis.outages import is_repeatable, is_unavailable
 from kernel.errors import Unavailable
 
-# Two transactions met at the same new row. The second one sees it at its next attempt.
+# Constraints at which two transactions insert the same row. The second transaction finds the row at
+# its next attempt.
 _MEETING_POINTS = frozenset(
     {
         "accounts_pkey",
@@ -35,7 +36,7 @@ class Trouble(enum.Enum):
 
 
 def trouble_of(error: BaseException) -> Trouble:
-    """Return the cause behind an exception of a transaction."""
+    """Return the cause of a transaction's exception."""
     if isinstance(error, Unavailable):  # as chassis.database raises it
         error = error.__cause__ or error
     if isinstance(error, StaleBookError) or is_repeatable(error):

@@ -1,4 +1,4 @@
-"""The ledger on the wire: protobuf ↔ domain. UNSPECIFIED is refused here."""
+"""Translate between Protobuf and the domain of the ledger. UNSPECIFIED is refused here."""
 
 import uuid
 from collections.abc import Sequence
@@ -64,7 +64,7 @@ def transfer_id(text: str) -> TransferId:
 def new_transfers(
     request: ledger_pb2.PostTransfersRequest | ledger_pb2.CheckTransfersRequest,
 ) -> list[NewTransfer]:
-    """Decode the transfers asked; the contract has checked the spelling of each field.
+    """Decode the requested transfers; the contract has checked the spelling of each field.
 
     Raises: InvalidArgument: a field is missing, or does not fit the type of its transfer.
     """
@@ -148,7 +148,7 @@ def posted(results: Sequence[Result]) -> ledger_pb2.PostTransfersResponse:
 
 
 def checked(found: Checked) -> ledger_pb2.CheckTransfersResponse:
-    """Encode what transfers would be answered."""
+    """Encode the answers that transfers would get."""
     return ledger_pb2.CheckTransfersResponse(
         results=posted(found.results).results,
         before=[account(one) for one in found.before],
@@ -174,7 +174,7 @@ def account_bytes(balance: Balance) -> bytes:
 
 
 def entries(lines: Sequence[Line], *, size: int) -> ledger_pb2.ListEntriesResponse:
-    """Encode a page of a statement: `size` lines, and those that complete its last payment."""
+    """Encode a page of a statement: `size` lines, and the rest of its last payment."""
     page: list[Line] = []
     response = ledger_pb2.ListEntriesResponse()
     for payment in payments(lines):
@@ -219,7 +219,7 @@ def transfer(found: Transfer) -> ledger_pb2.Transfer:
 
 
 def accounts(found: Sequence[HouseAccount], *, size: int) -> ledger_pb2.ListAccountsResponse:
-    """Encode a page of accounts; one more than its size means that there is another page."""
+    """Encode a page of accounts. found: more than `size`: there is another page."""
     page = found[:size]
     return ledger_pb2.ListAccountsResponse(
         accounts=[
@@ -233,7 +233,7 @@ def accounts(found: Sequence[HouseAccount], *, size: int) -> ledger_pb2.ListAcco
 def open_holds(
     found: Sequence[tuple[int, Transfer]], *, size: int
 ) -> ledger_pb2.ListOpenHoldsResponse:
-    """Encode a page of holds; one more than its size means that there is another page."""
+    """Encode a page of holds. found: more than `size`: there is another page."""
     page = found[:size]
     return ledger_pb2.ListOpenHoldsResponse(
         holds=[transfer(one) for _, one in page],
@@ -260,7 +260,7 @@ def platform_balance(found: PlatformMoney) -> ledger_pb2.PlatformBalance:
 def platform_entries(
     found: Sequence[tuple[int, Transfer]], *, size: int
 ) -> ledger_pb2.ListPlatformEntriesResponse:
-    """Encode a page of transfers: a line for each account of the platform that they change."""
+    """Encode a page of transfers, with one entry for each platform account that they change."""
     page = found[:size]
     return ledger_pb2.ListPlatformEntriesResponse(
         entries=[

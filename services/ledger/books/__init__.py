@@ -1,1 +1,1 @@
-"""Books: a marketplace's money and invariants in one snapshot, as they were last checked."""
+"""Books: the last check of a marketplace's money and invariants, in one snapshot."""

@@ -1,4 +1,4 @@
-"""What a check of a marketplace's books has found. Pure."""
+"""The result of a check of a marketplace's books. Pure."""
 
 import datetime as dt
 from collections.abc import Sequence
@@ -9,9 +9,9 @@ from services.ledger.book import Invariant
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AssetMoney:
-    """The money of a marketplace in an asset, in minor units, without the platform's own.
+    """The money of a marketplace in one asset, in minor units, without the platform's own.
 
-    available, reserved: of users. in_suspense: deposits that are credited to nobody yet.
+    available, reserved: of all users. in_suspense: deposits that are not credited to a user yet.
     """
 
     asset: str
@@ -23,7 +23,7 @@ class AssetMoney:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Checked:
-    """The books at one moment. took_milliseconds: what the check cost."""
+    """The books at one moment. took_milliseconds: the duration of the check."""
 
     at: dt.datetime
     took_milliseconds: int
@@ -33,10 +33,10 @@ class Checked:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Known:
-    """What is known of the books. checked: the last check, None: there was none.
+    """The known state of the books. checked: the last check; None: there was none.
 
-    is_due: it may be checked again. oldest_event_at: of those that are not published; None: there
-    is none.
+    is_due: whether a new check may begin. oldest_event_at: the time of the oldest unpublished
+    event; None: all are published.
     """
 
     checked: Checked | None

@@ -1,7 +1,7 @@
-"""The use case of the books: what was found last, and a new check where one is due.
+"""The use case of the books: return the last check, and begin a new one if it is due.
 
-A check reads the whole ledger of its marketplace, so no request waits for it longer than a moment.
-Nobody looks, nothing is checked; one check runs at a time in each process.
+A check reads the whole ledger of its marketplace, so a request waits for it at most WAIT_SECONDS.
+Only a request begins a check. Each process runs one check at a time.
 """
 
 import asyncio
@@ -15,13 +15,13 @@ from services.ledger import invariants
 from services.ledger.books.domain import Checked, Known
 from services.ledger.books.store import BooksStore
 
-# How long a request waits for a check: that of a small ledger ends within it.
+# How long a request waits for a check. The check of a small ledger ends within this time.
 WAIT_SECONDS = 2
 log = logger()
 
 
 class Books:
-    """The books of each marketplace."""
+    """Reads and checks the books of marketplaces."""
 
     def __init__(self, *, database: Database, store: BooksStore) -> None:
         self._database = database
@@ -30,7 +30,10 @@ class Books:
         self._one_at_a_time = asyncio.Lock()
 
     async def read(self, marketplace_id: MarketplaceId) -> tuple[Known, bool]:
-        """Return what is known, after a moment for a check that is due; and whether one runs."""
+        """Return the last check, and whether another one runs.
+
+        A check that is due is begun, and waited for at most WAIT_SECONDS.
+        """
         async with self._database.statement() as connection:
             known = await self._store.known(connection, marketplace_id)
         running = self._checks.get(marketplace_id)
@@ -46,18 +49,18 @@ class Books:
         return known, not running.done()
 
     async def close(self) -> None:
-        """Cancel the checks that run."""
+        """Cancel the running checks."""
         running = list(self._checks.values())
         for check in running:
             check.cancel()
         await asyncio.gather(*running, return_exceptions=True)
 
     async def _check(self, marketplace_id: MarketplaceId) -> None:
-        """Check the books in one snapshot, and keep what was found. A failure is logged."""
+        """Check the books in one snapshot and store the result. A failure is logged."""
         try:
             async with self._one_at_a_time:
                 async with self._database.statement() as connection:
-                    # Another check may have ended since this one was found due.
+                    # Another process may have finished a check in the meantime.
                     if not (await self._store.known(connection, marketplace_id)).is_due:
                         return
                 began = time.monotonic_ns()

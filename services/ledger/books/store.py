@@ -1,4 +1,4 @@
-"""The books of a marketplace in PostgreSQL: summed in a snapshot, and kept as they were found."""
+"""The books of a marketplace in PostgreSQL: sum them in a snapshot, and store the result."""
 
 import datetime as dt
 from dataclasses import asdict
@@ -11,27 +11,27 @@ from kernel.ids import MarketplaceId
 from services.ledger.book import SUSPENSE, Invariant
 from services.ledger.books.domain import AssetMoney, Checked, Known
 
-# A check is followed by a pause that is longer by so much, so it never takes more than a twentieth
-# of a connection's time.
+# The pause after a check is this many times the check's duration, so checks never take more than a
+# twentieth of a connection's time.
 PAUSES = 20
 PAUSE_SECONDS_MIN = 1
 
 
 class BooksStore:
-    """Reads the money of a marketplace; writes what a check has found."""
+    """Sums the money of a marketplace; reads and writes the results of checks."""
 
     async def money(self, tx: Transaction, marketplace_id: MarketplaceId) -> list[AssetMoney]:
-        """Sum the money by asset. Reads all accounts of the marketplace: not for requests."""
+        """Sum the money by asset. Reads all accounts of the marketplace; not for requests."""
         rows = await tx.fetch(_MONEY, {"marketplace_id": marketplace_id})
         return [AssetMoney(**row._asdict()) for row in rows]
 
     async def now(self, tx: Transaction) -> dt.datetime:
-        """Return when the transaction began."""
+        """Return the time at which the transaction began."""
         at: dt.datetime = await tx.fetchval("select now()")
         return at
 
     async def keep(self, tx: Transaction, marketplace_id: MarketplaceId, found: Checked) -> None:
-        """Write what a check has found, unless that of a later moment is there."""
+        """Store the result of a check, unless the result of a later check is stored."""
         values = {
             "marketplace_id": marketplace_id,
             "checked_at": found.at,
@@ -42,7 +42,7 @@ class BooksStore:
         await tx.run(_KEEP, values)
 
     async def known(self, connection: Connection, marketplace_id: MarketplaceId) -> Known:
-        """Read the last check, whether another one is due, and the oldest event that waits."""
+        """Read the last check, whether a new one is due, and the oldest unpublished event."""
         values = {
             "marketplace_id": marketplace_id,
             "pauses": PAUSES,

@@ -1,4 +1,4 @@
-"""The books on the wire: domain → protobuf."""
+"""Encode the books of a marketplace to Protobuf."""
 
 from orchestrator.ledger.v1 import ledger_pb2
 
@@ -7,7 +7,7 @@ from services.ledger.books.domain import Known
 
 
 def books(known: Known, *, is_checking: bool) -> ledger_pb2.Books:
-    """Encode what is known of a marketplace's books."""
+    """Encode the known state of a marketplace's books."""
     checked = known.checked
     return ledger_pb2.Books(
         checked_at=None if checked is None else instant_to_proto(checked.at),

@@ -1,4 +1,4 @@
-"""The rules of corrections: who may decide on a proposal, and the transfer it becomes. Pure."""
+"""The rules of corrections: who may decide on a proposal, and the transfer it posts. Pure."""
 
 import datetime as dt
 import enum
@@ -9,7 +9,7 @@ from kernel.errors import FailedPrecondition, InvalidArgument, NotFound, Permiss
 from kernel.ids import OrderId, TransferId, derived_id
 from services.ledger.book import NewTransfer, TransferCode, TransferType
 
-# A proposal expires after a day. Its operator then looks at the books again.
+# A proposal expires after a day. The operator must then check the books again.
 LIFETIME = dt.timedelta(days=1)
 
 
@@ -52,9 +52,9 @@ class CorrectionDecided(FailedPrecondition):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Draft:
-    """A transfer as an operator proposes it. amount: minor units; evidence_hash: SHA-256, hex.
+    """A proposed transfer. amount: minor units. evidence_hash: SHA-256, hex.
 
-    settles: the case that it settles, in the operator's words, or "".
+    settles: the case that the transfer settles, in the operator's words, or "".
     """
 
     debit: str
@@ -70,10 +70,10 @@ class Draft:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Correction:
-    """A proposal and its decision. number: its place in the list.
+    """A proposal and its decision. number: its position in lists.
 
-    verdict, decided_by, decided_at are None, "" and None until it is decided. is_expired: it was
-    not decided in time.
+    verdict, decided_by, decided_at: None, "" and None until it is decided. is_expired: it was not
+    decided in time.
     """
 
     number: int
@@ -114,7 +114,7 @@ def check_verdict(found: Correction, verdict: Verdict) -> None:
 
 
 def transfer_of(found: Correction) -> NewTransfer:
-    """Return the transfer that an approval posts; its id follows from the correction's."""
+    """Return the transfer that an approval posts. Its id is derived from the correction's."""
     draft = found.draft
     return NewTransfer(
         id=TransferId(derived_id(found.id, "correction")),

@@ -1,6 +1,6 @@
-"""The use cases of corrections. Each is one transaction.
+"""The use cases of corrections, one transaction each.
 
-The operator's name comes with the call. Where operators share one secret, the name is a claim.
+The operator's name comes with the call. It is not proven if operators share one secret.
 """
 
 import uuid
@@ -33,7 +33,7 @@ log = logger()
 
 
 class Corrections:
-    """Propose, decide, list."""
+    """Proposes, decides and lists corrections."""
 
     def __init__(
         self,
@@ -52,9 +52,10 @@ class Corrections:
         self._encode = encode
 
     async def propose(self, *, key: RequestKey, draft: Draft, by: str) -> Answer:
-        """Keep a proposal; no money moves.
+        """Store a proposal; no money moves.
 
-        A user's or an escrow's account must exist. The others are made when they are first named.
+        A user's or an escrow's account must exist. A house account is opened at its first transfer.
+
         Raises: InvalidArgument; AccountNotFound; IdempotencyKeyReused; IdempotencyKeyInProgress.
         """
         marketplace_id = MarketplaceId(key.marketplace_id)
@@ -83,11 +84,11 @@ class Corrections:
     async def decide(
         self, *, marketplace_id: MarketplaceId, correction_id: uuid.UUID, verdict: Verdict, by: str
     ) -> Correction:
-        """Approve, which posts the transfer, or reject; again: the same answer.
+        """Approve a correction and post its transfer, or reject it. Repeating returns the same.
 
         Raises: CorrectionNotFound; SameOperator; CorrectionExpired; CorrectionDecided;
             FailedPrecondition: the ledger refuses the transfer, and the proposal stays open;
-            Unavailable: the outcome may be unknown, asking again is safe.
+            Unavailable: the outcome may be unknown; a retry is safe.
         """
         for attempt in range(1, ATTEMPTS + 1):
             try:
@@ -114,7 +115,7 @@ class Corrections:
     async def page(
         self, *, marketplace_id: MarketplaceId, only_open: bool, after: int, size: int
     ) -> list[Correction]:
-        """Return a page of corrections, oldest first; one more if there is another page."""
+        """Return a page of corrections, oldest first; one more if another page follows."""
         async with self._database.transaction() as tx:
             return await self._store.page(
                 tx,

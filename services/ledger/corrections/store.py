@@ -1,4 +1,4 @@
-"""Corrections in PostgreSQL: proposals and decisions are added and never changed."""
+"""Corrections in PostgreSQL: proposals and decisions are inserted and never changed."""
 
 import uuid
 from typing import Any
@@ -14,7 +14,7 @@ from services.ledger.tables import accounts, correction_decisions, corrections
 
 
 class CorrectionStore:
-    """The corrections of one marketplace per call."""
+    """Reads and writes corrections. Each call concerns one marketplace."""
 
     async def add(
         self,
@@ -25,7 +25,7 @@ class CorrectionStore:
         draft: Draft,
         by: str,
     ) -> None:
-        """Keep a proposal. It expires by the database's clock."""
+        """Insert a proposal. It expires by the database's clock."""
         row = {
             "marketplace_id": marketplace_id,
             "id": correction_id,
@@ -61,9 +61,9 @@ class CorrectionStore:
         by: str,
         transfer_id: TransferId | None,
     ) -> bool:
-        """Record a decision; False: another one was made first.
+        """Record a decision; False: another decision was recorded first.
 
-        Waits for a transaction that decides on the same correction.
+        Waits for a concurrent transaction that decides on the same correction.
         """
         row = {
             "marketplace_id": marketplace_id,
@@ -84,7 +84,7 @@ class CorrectionStore:
         after: int,
         limit: int,
     ) -> list[Correction]:
-        """List corrections, oldest first, after a number."""
+        """List corrections, oldest first. after: the number after which the page begins."""
         chosen = {
             "marketplace_id": marketplace_id,
             "only_open": only_open,
@@ -181,7 +181,7 @@ _LIST = compiled(
     .order_by(corrections.c.number)
     .limit(sa.bindparam("limit"))
 )
-# The second of two operators waits for the first to commit, and then adds nothing.
+# The second of two operators waits until the first commits, and then inserts nothing.
 _DECIDE = compiled(
     insert(correction_decisions)
     .values(

@@ -1,4 +1,4 @@
-"""Corrections on the wire: protobuf ↔ domain."""
+"""Translate corrections between Protobuf and the domain."""
 
 import uuid
 from collections.abc import Sequence
@@ -64,7 +64,7 @@ def correction_bytes(found: Correction) -> bytes:
 
 
 def corrections(found: Sequence[Correction], *, size: int) -> pb2.ListCorrectionsResponse:
-    """Encode a page of corrections; one more than its size means that there is another page."""
+    """Encode a page of corrections. found: more than `size`: there is another page."""
     page = found[:size]
     return pb2.ListCorrectionsResponse(
         corrections=[correction(one) for one in page],

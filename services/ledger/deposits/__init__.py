@@ -1,1 +1,1 @@
-"""Deposits: money that arrived from outside is booked once, to its user or to suspense."""
+"""Deposits: book money that arrives from outside once, to its user or to suspense."""

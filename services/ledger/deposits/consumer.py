@@ -1,6 +1,6 @@
 """The consumer of escrow.deposit_confirmed. A deposit is booked only if escrow has signed it.
 
-The bus proves nothing: any of its clients can write any event.
+The signature is needed because any client of the bus can write any event.
 """
 
 from functools import partial
@@ -15,7 +15,7 @@ SUBJECT = "escrow.deposit_confirmed"
 
 
 async def run(*, bus: Bus, deposits: Deposits, escrow: EventVerifier) -> None:
-    """Book deposits until cancelled; one that cannot be booked now is delivered again."""
+    """Book deposits until cancelled. A deposit that cannot be booked now is delivered again."""
     work = partial(handle, deposits, escrow)
     await consume(bus, durable=CONSUMER, subject=SUBJECT, handle=work)
 
@@ -23,7 +23,7 @@ async def run(*, bus: Bus, deposits: Deposits, escrow: EventVerifier) -> None:
 async def handle(deposits: Deposits, escrow: EventVerifier, delivery: Delivery) -> None:
     """Book one deposit.
 
-    Raises: MessageRefused: it is not a deposit that escrow has signed; NotADeposit;
+    Raises: MessageRefused: it is not a deposit signed by escrow; NotADeposit;
         DepositNotBooked; database errors.
     """
     is_signed = escrow.is_signed(

@@ -1,4 +1,4 @@
-"""The rules of deposits: which account gets one, and the transfers that book it. Pure."""
+"""The rules of deposits: which account gets a deposit, and the transfers that book it. Pure."""
 
 import datetime as dt
 import uuid
@@ -10,7 +10,7 @@ from services.ledger.domain import UserNotFound
 
 OUTSIDE = "external:stellar"
 SUSPENSE = "suspense"
-# A deposit waits this long for its user's account to open. Then it goes to suspense.
+# How long a deposit waits until its user's account is open. After that, it goes to suspense.
 ACCOUNT_PATIENCE = dt.timedelta(seconds=60)
 
 
@@ -20,9 +20,10 @@ class DepositNotBooked(Exception):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Deposit:
-    """Money that arrived from outside. amount: minor units. user_id: None: no user's wallet.
+    """Money that arrived from outside. amount: minor units. user_id: the owner of the wallet.
 
-    event_id, at: of the event that reports it. memo: the sender's note, kept as it is.
+    user_id is None if the wallet belongs to no user. event_id, at: of the event that reports the
+    deposit. memo: the sender's note, unchanged.
     """
 
     id: TransferId
@@ -39,7 +40,10 @@ class Deposit:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Suspended:
-    """A deposit in suspense. user_id: of the wallet it reached; number: its place in the list."""
+    """A deposit in suspense. user_id: the owner of the wallet that it reached.
+
+    number: its position in lists.
+    """
 
     number: int
     transfer: Transfer
@@ -49,10 +53,10 @@ class Suspended:
 
 
 def account_for(deposit: Deposit, *, is_open: bool, is_late: bool) -> str:
-    """Name the account that gets a deposit.
+    """Return the account that gets a deposit.
 
-    The wallet of one user says whose money it is; a memo, which exchanges always add, does not.
-    is_open: the user has an account; is_late: ACCOUNT_PATIENCE is over.
+    The wallet decides whose money it is. A memo does not, because exchanges always add one.
+    is_open: whether the user has an account. is_late: whether ACCOUNT_PATIENCE is over.
     Raises: DepositNotBooked: the user's account may still be opened.
     """
     if deposit.user_id is None:
@@ -77,9 +81,9 @@ def booking(deposit: Deposit, *, account: str) -> NewTransfer:
 
 
 def credit_from_suspense(found: Suspended, *, reason: str) -> NewTransfer:
-    """Return the transfer that gives a deposit in suspense to the user whose wallet it reached.
+    """Return the transfer that credits a deposit in suspense to the user whose wallet it reached.
 
-    Raises: UserNotFound: it reached no user's wallet.
+    Raises: UserNotFound: the deposit reached no user's wallet.
     """
     if found.user_id is None:
         raise UserNotFound("The deposit reached no user's wallet")

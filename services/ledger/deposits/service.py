@@ -1,4 +1,4 @@
-"""The use cases of deposits. Each is one transaction."""
+"""The use cases of deposits, one transaction each."""
 
 from dataclasses import replace
 
@@ -27,7 +27,7 @@ log = logger()
 
 
 class Deposits:
-    """Book a deposit; list and credit what is in suspense."""
+    """Books deposits; lists and credits deposits in suspense."""
 
     def __init__(self, *, database: Database, batcher: Batcher, store: DepositStore) -> None:
         self._database = database
@@ -36,10 +36,10 @@ class Deposits:
         self._trail = Trail()
 
     async def book(self, deposit: Deposit) -> None:
-        """Book a deposit once: to its user, or to suspense where it is not surely that user's.
+        """Book a deposit once: to its user, or to suspense if no user can be credited.
 
-        Raises: DepositNotBooked: the account may still be opened, or the deposit contradicts the
-            transfer that has its id; database errors.
+        Raises: DepositNotBooked: the account may still be opened, or the ledger refused the
+            transfer; database errors.
         """
         async with self._database.transaction() as tx:
             if not await inbox.is_first_time(tx, consumer=CONSUMER, event_id=deposit.event_id):
@@ -74,7 +74,7 @@ class Deposits:
     async def list_suspense(
         self, *, marketplace_id: MarketplaceId, only_open: bool, after: int, size: int
     ) -> list[Suspended]:
-        """Return a page of deposits in suspense; one more if there is another page."""
+        """Return a page of deposits in suspense; one deposit more if there is another page."""
         async with self._database.transaction() as tx:
             return await self._store.page(
                 tx,
@@ -89,8 +89,9 @@ class Deposits:
     ) -> Suspended:
         """Credit a deposit in suspense, once, to the user whose wallet it reached.
 
-        No other user can get it: the money is in that wallet. Raises: TransferNotFound;
-            UserNotFound.
+        No other user can get the deposit, because the money is in that wallet.
+
+        Raises: TransferNotFound; UserNotFound.
         """
         async with self._database.transaction() as tx:
             found = await self._store.lock(

@@ -16,7 +16,7 @@ from services.ledger.tables import TRANSFER, accounts, suspense, transfers
 
 
 class DepositStore:
-    """The deposits in suspense, of one marketplace per call."""
+    """Reads and writes deposits in suspense. Each call concerns one marketplace."""
 
     async def look_at_account(
         self,
@@ -27,7 +27,10 @@ class DepositStore:
         asset: str,
         late_after: dt.datetime,
     ) -> tuple[bool, bool]:
-        """Tell whether a user has an account, and whether an instant is past, by the database."""
+        """Tell whether a user has an account, and whether late_after is past.
+
+        The database's clock decides.
+        """
         key = {
             "marketplace_id": marketplace_id,
             "asset": asset,
@@ -46,7 +49,7 @@ class DepositStore:
         user_id: UserId | None,
         memo: str,
     ) -> None:
-        """Keep the facts of a deposit that was booked to suspense."""
+        """Insert the details of a deposit that was booked to suspense."""
         row = {
             "marketplace_id": marketplace_id,
             "transfer_id": transfer_id,
@@ -58,7 +61,7 @@ class DepositStore:
     async def lock(
         self, tx: Transaction, *, marketplace_id: MarketplaceId, transfer_id: TransferId
     ) -> Suspended | None:
-        """Lock a deposit in suspense and read it; None: there is no such one."""
+        """Lock a deposit in suspense and read it; None: there is no such deposit."""
         key = {"marketplace_id": marketplace_id, "transfer_id": transfer_id}
         row = await tx.fetchrow(_LOCK, key)
         return None if row is None else _suspended(row)
@@ -72,7 +75,7 @@ class DepositStore:
         after: int,
         limit: int,
     ) -> list[Suspended]:
-        """List deposits, oldest first, after a number."""
+        """List deposits, oldest first. after: the number after which the page begins."""
         chosen = {
             "marketplace_id": marketplace_id,
             "only_open": only_open,

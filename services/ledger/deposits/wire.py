@@ -1,4 +1,4 @@
-"""Deposits on the wire: event JSON and protobuf ↔ domain."""
+"""Decode deposits from the JSON of events; encode deposits in suspense to Protobuf."""
 
 import datetime as dt
 import uuid
@@ -49,7 +49,7 @@ def deposit(body: bytes) -> Deposit:
 
 
 def suspense(found: Sequence[Suspended], *, size: int) -> ledger_pb2.ListSuspenseResponse:
-    """Encode a page of deposits; one more than its size means that there is another page."""
+    """Encode a page of deposits. found: more than `size`: there is another page."""
     page = found[:size]
     return ledger_pb2.ListSuspenseResponse(
         deposits=[suspended(one) for one in page],
