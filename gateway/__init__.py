@@ -1,1 +1,4 @@
-"""The gateway: REST outside, gRPC inside. Keeps no state but its API keys."""
+"""The gateway: REST for clients, gRPC to the services.
+
+It stores API keys, the audit lines of its own changes, and the request log.
+"""

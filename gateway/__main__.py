@@ -15,7 +15,7 @@ log = logger()
 
 
 async def serve(settings: GatewaySettings) -> bool:
-    """Serve until SIGTERM or SIGINT; returns whether the port could be taken."""
+    """Serve until SIGTERM or SIGINT. Returns False if the port could not be taken."""
     scraped = metrics.served(host=settings.metrics_host, port=settings.metrics_port)
     async with open_gateway(settings) as app:
         server = Server(app, settings)
@@ -31,7 +31,7 @@ async def serve(settings: GatewaySettings) -> bool:
 
 
 def main() -> None:
-    """Read the settings, serve, and end with 0 after a graceful stop."""
+    """Read the settings and serve. The exit code after a graceful stop is 0."""
     settings = load(GatewaySettings, program="gateway")
     telemetry.configure(service="gateway", level=settings.log_level)
     garbage.settle()

@@ -1,4 +1,4 @@
-"""What a handler answers, before it is bytes."""
+"""The answers that a handler returns, before they are serialized."""
 
 from collections.abc import AsyncGenerator, Callable, Coroutine
 from dataclasses import dataclass
@@ -9,9 +9,9 @@ BodyT = TypeVar("BodyT")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answer(Generic[BodyT]):
-    """A JSON document, in the shape that the OpenAPI document says.
+    """A JSON document, in the shape that the OpenAPI document declares.
 
-    is_accepted: the operation is still in progress; the status is 202 instead of the route's own.
+    is_accepted: the operation is still in progress: the status is 202 instead of the route's own.
     """
 
     body: BodyT
@@ -20,9 +20,9 @@ class Answer(Generic[BodyT]):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EventStream:
-    """An answer without an end: server-sent events.
+    """An endless answer: server-sent events.
 
-    until: returns when the caller's credential ends, which ends the stream.
+    until: returns when the caller's credential ends; the stream then ends too.
     """
 
     chunks: AsyncGenerator[bytes]
@@ -31,7 +31,7 @@ class EventStream:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CsvFile:
-    """A file that is made while it is sent. name: what a browser stores it as."""
+    """A file that is generated while it is sent. name: the file name for the browser."""
 
     name: str
     chunks: AsyncGenerator[bytes]

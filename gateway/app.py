@@ -1,4 +1,4 @@
-"""The gateway, assembled. Objects are made here and nowhere else."""
+"""Assembles the gateway. Its objects are created only here."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -32,13 +32,13 @@ from gateway.request_log import RequestLog
 from gateway.request_store import RequestStore
 from gateway.settings import GatewaySettings
 
-# How many files are made at once: for one credential, and in this process.
+# The limits of files that are generated at the same time: per credential, and in this process.
 EXPORTS_PER_ACCOUNT_MAX, EXPORTS_MAX = 2, 8
 
 
 @asynccontextmanager
 async def open_gateway(settings: GatewaySettings) -> AsyncIterator[Dispatcher]:
-    """Make every part in the running loop, and close them in the reverse order."""
+    """Create every part in the running loop; close the parts in reverse order at the end."""
     database = Database.open(
         url=settings.database_url,
         schema="gateway",

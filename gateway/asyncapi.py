@@ -1,7 +1,7 @@
-"""The AsyncAPI document: every event, and the three ways it comes: NATS, the stream, webhooks.
+"""The AsyncAPI document: every event, and how it is delivered: over NATS, the stream or webhooks.
 
-It is made from the declared events (`event_types.py`), as the OpenAPI documents are from routes.
-Source: AsyncAPI 3.0.0.
+The document is generated from the declared events (`event_types.py`), as the OpenAPI documents are
+generated from routes. Source: AsyncAPI 3.0.0.
 """
 
 from collections.abc import Iterable, Mapping
@@ -29,7 +29,7 @@ on NATS, in the stream of the gateway and in webhooks. Delivery is at least once
 each aggregate: `version` counts an aggregate's events from 1 without a gap. New fields may be \
 added; ignore what you do not know. docs/events.md says when each event is published.\
 """
-# What every event has, whatever it is about.
+# The fields of every event, whatever it is about.
 _EVENT = {
     "type": "object",
     "required": [
@@ -85,7 +85,7 @@ _FILTERS = {
 
 
 def document() -> dict[str, Any]:
-    """Make the document."""
+    """Return the document."""
     families = list(dict.fromkeys(one.family for one in DECLARED.values()))
     return {
         "asyncapi": "3.0.0",
@@ -118,7 +118,7 @@ def document() -> dict[str, Any]:
 
 
 def text() -> str:
-    """Print the document as it is kept in docs/."""
+    """Return the document's text, as stored in docs/."""
     return orjson.dumps(document(), option=orjson.OPT_INDENT_2).decode() + "\n"
 
 
@@ -138,7 +138,7 @@ def _messages(names: Iterable[str]) -> dict[str, Any]:
 
 
 def _sends(channel: str) -> dict[str, Any]:
-    """Describe that this system sends what a channel carries."""
+    """Describe the operation by which this system sends a channel's events."""
     return {"action": "send", "channel": {"$ref": f"#/channels/{channel}"}}
 
 
@@ -156,7 +156,7 @@ def _message(name: str) -> dict[str, Any]:
 
 
 def _schemas() -> Iterable[tuple[str, dict[str, Any]]]:
-    """Yield the schema of each event, and of its payload."""
+    """Yield the schema of each event and of its payload, by name."""
     yield "Event", _EVENT
     for name, one in DECLARED.items():
         yield name, _event(name, one.aggregate_type, one.payload.name)
@@ -175,7 +175,7 @@ def _event(name: str, aggregate_type: str, payload: str) -> dict[str, Any]:
 
 
 def _payload(one: Declared) -> dict[str, Any]:
-    """Describe a payload: a field without a value may be absent."""
+    """Describe a payload. A field without a value may be absent."""
     message: Descriptor = one.payload
     properties = {field.json_name: dict(_KINDS[field.cpp_type]) for field in message.fields}
     return {"type": "object", "properties": properties}
@@ -211,7 +211,7 @@ _STREAM_CHANNEL = {
     "the list of the last 30 days.",
     "servers": [{"$ref": "#/servers/gateway"}],
 }
-# The address is the URL that a marketplace registers.
+# The address is a URL that the marketplace registers.
 _WEBHOOK_CHANNEL = {
     "address": None,
     "description": "POST to a URL that the marketplace has registered, signed as Standard Webhooks "

@@ -1,7 +1,7 @@
-"""The audit trail of a marketplace: the lines of the services and the gateway's own, as one list.
+"""The audit trail of a marketplace: the services' lines and the gateway's own lines, as one list.
 
-Each service keeps the lines of its own changes. Ids sort by time, so the newest of all are among
-the newest of each.
+Each service stores the lines of its own changes. Ids sort by time. The newest lines of all are
+therefore among the newest lines of each service.
 """
 
 import asyncio
@@ -20,13 +20,16 @@ from gateway.backends import Backends
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Lines:
-    """Reads the lines of a marketplace. database: with the gateway's own."""
+    """Reads the audit lines of a marketplace. database: has the gateway's own lines."""
 
     backends: Backends
     database: Database
 
     async def page(self, chosen: Filter, *, limit: int) -> Sequence[Line]:
-        """List lines, newest first; all of them or none. Raises: as `Backends.call`."""
+        """List lines, newest first; fails if one service does not answer.
+
+        Raises: as `Backends.call`.
+        """
         request = audit_pb2.ListLinesRequest(
             limit=limit,
             before=str(chosen.before) if chosen.before else "",

@@ -1,7 +1,7 @@
 """API keys: the key in the headers, checked against the database.
 
-Results are cached for a few seconds. A revoked key stops working at once on this gateway and within
-seconds on others; its open streams end as fast.
+Results are cached for a few seconds. A revoked key stops working on this gateway at once, and on
+other gateways within seconds. Its open streams end just as fast.
 """
 
 import asyncio
@@ -19,11 +19,11 @@ from gateway.keys import Key, KeyStore
 from gateway.single_flight import SingleFlight
 from kernel.errors import PermissionDenied, Unauthenticated, Unavailable
 
-# How long a key may work here after another gateway has revoked it.
+# The longest time that a key works here after another gateway has revoked it.
 REMEMBERED_SECONDS = 5.0
 REMEMBERED_MAX = 10_000
-# How often the key of an open stream is checked, and how old the cached result may be. Both
-# together are less than the limit above.
+# The pause between two checks of an open stream's key, and the greatest age of a cached result in
+# such a check. The two together are less than the limit above.
 WATCH_SECONDS = 2.0
 CALLER = "gateway"
 # The length of an SHA-256 digest.
@@ -57,7 +57,7 @@ class Credential:
     key: Key | None = None
 
     def require(self, scope: str) -> None:
-        """Refuse a credential without the scope. Raises: ScopeMissing."""
+        """Check that the credential has the scope. Raises: ScopeMissing."""
         if scope not in self.identity.scopes:
             raise ScopeMissing(
                 f"This API key needs the scope '{scope}'",
@@ -69,19 +69,19 @@ class Credential:
 
 
 class Staff(Protocol):
-    """The people of support behind tokens."""
+    """Checks the tokens of people of support."""
 
     def seems_support(self, token: str) -> bool:
-        """Tell whether a token says that it is of support. It is not verified."""
+        """Return whether a token claims to be of support. The token is not verified."""
         ...
 
     async def credential(self, token: str) -> Credential:
-        """Verify a token of support. Raises: Unauthenticated; Unavailable."""
+        """Verify a person of support's token. Raises: Unauthenticated; Unavailable."""
         ...
 
 
 class KeyAuthenticator:
-    """Checks API keys; concurrent checks of one key read the database once."""
+    """Checks API keys. Concurrent checks of one key share one read of the database."""
 
     def __init__(self, store: KeyStore) -> None:
         self.store = store
@@ -91,7 +91,7 @@ class KeyAuthenticator:
     async def authenticate(self, text: str) -> Credential:
         """Return the credential of a key.
 
-        Raises: CredentialNotValid: mistyped, unknown, revoked or expired.
+        Raises: CredentialNotValid: the key is mistyped, unknown, revoked or expired.
         """
         marks = self.store.digests(text)
         known = self._known.recent(marks[0], seconds=REMEMBERED_SECONDS)
@@ -103,13 +103,13 @@ class KeyAuthenticator:
         return await self._check(key_id, marks, seconds=REMEMBERED_SECONDS)
 
     async def until_ended(self, key: Key) -> None:
-        """Wait until a key is revoked or expires, or could not be checked for too long."""
+        """Return when a key is revoked or expired, or could not be checked for too long."""
         held_at = time.monotonic()
         while time.monotonic() - held_at < REMEMBERED_SECONDS:
             forgotten = self._forgotten
             try:
                 async with asyncio.timeout(WATCH_SECONDS):
-                    # Its secret was checked before; its digest may have changed since.
+                    # Checked by id alone: the secret was checked before, and its digest may change.
                     await self._check(key.id, (), seconds=WATCH_SECONDS)
                 held_at = time.monotonic()
             except CredentialNotValid:
@@ -121,16 +121,16 @@ class KeyAuthenticator:
                     await forgotten.wait()
 
     async def _check(self, key_id: str, marks: Sequence[bytes], *, seconds: float) -> Credential:
-        """Return the credential of a key, as it was at most `seconds` ago.
+        """Return the credential of a key; the cached result is at most `seconds` old.
 
-        marks: the digests that may be stored for it, the usual one first. Without marks, its
-        secret is not checked again.
+        marks: the digests that may be stored for the key, the usual digest first. Empty: the key's
+        secret was checked before and is not checked again.
         """
         mark = marks[0] if marks else b"seen before: " + key_id.encode()
         credential = await self._known.get(mark, lambda: self._ask(key_id, marks), seconds=seconds)
         if credential is None:
             if marks:
-                # A wrong secret says nothing about the right one.
+                # A wrong secret does not invalidate the cached result of the right secret.
                 self._known.drop(mark)
             else:
                 self._drop(key_id)
@@ -138,11 +138,11 @@ class KeyAuthenticator:
         return credential
 
     def forget(self, key_id: str) -> None:
-        """Drop the cached results of a key: it was revoked."""
+        """Drop the cached results of a revoked key."""
         self._drop(key_id)
-        # Lookups that began before the revocation may still find the key valid.
+        # Running lookups may still find the key valid, so their results must not be cached.
         self._known.disown()
-        # Open streams check their keys again.
+        # Wake the open streams: they check their keys again.
         self._forgotten.set()
         self._forgotten = asyncio.Event()
 
@@ -151,14 +151,14 @@ class KeyAuthenticator:
 
     async def _ask(self, key_id: str, marks: Sequence[bytes]) -> Credential | None:
         key = await self.store.find(key_id)
-        # Compared even if the key does not exist, so that both cases take the same time.
+        # Always compare, so that the time does not reveal whether the key exists.
         kept = key.digest if key is not None else bytes(DIGEST_BYTES)
         same = [mark for mark in marks if hmac.compare_digest(mark, kept)]
         if key is None or (marks and not same) or key.revoked_at is not None:
             return None
         if same and same[0] != marks[0]:
-            # Hashed with the other pepper: store the digest of the pepper that is to stay.
-            # If the database takes no writes, the next use does it.
+            # The stored digest uses the other pepper: replace it by the digest with the first
+            # pepper. If the database accepts no writes now, the next use of the key replaces it.
             with contextlib.suppress(Unavailable):
                 await self.store.digest_anew(key_id, old=same[0], new=marks[0])
             key = replace(key, digest=marks[0])

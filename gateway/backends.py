@@ -1,4 +1,4 @@
-"""The five services behind the gateway: channels, stubs, and one way to call them."""
+"""The five services behind the gateway: channels, stubs, and one function to call them."""
 
 import asyncio
 import uuid
@@ -30,16 +30,16 @@ ResponseT = TypeVar("ResponseT", bound=Message)
 READ_SECONDS = 5.0
 HEALTH_SECONDS = 2.0
 USERS_MAX = 50_000
-# Between two reads of a running change, when the process stops.
+# The pause between two reads of a running change while the process stops.
 AGAIN_SECONDS = 0.2
-# Changes about an order that are answered with something else, at once.
+# Changes about an order that are answered at once, and with an offer instead of the order.
 _ANSWERED_WITH_AN_OFFER = (offers_pb2.MakeOfferRequest, offers_pb2.DeclineOfferRequest)
 log = logger()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class User:
-    """A user's two ids. An id is never given to another user, so it can be cached."""
+    """A user's two ids. An id is never reassigned, so the pair can be cached."""
 
     id: uuid.UUID
     public_id: str
@@ -47,13 +47,13 @@ class User:
 
 @dataclass(slots=True)
 class Reply:
-    """What came with an answer: whether it is a stored one."""
+    """Response metadata: whether the response is a replay of a stored one."""
 
     replayed: bool = field(default=False)
 
 
 class Backends:
-    """Stubs of the services. Open it in the running loop, close it at the end."""
+    """Stubs of the services. Open it in the running loop; close it at the end."""
 
     def __init__(self, settings: GatewaySettings) -> None:
         self._addresses = {
@@ -73,7 +73,7 @@ class Backends:
         self.escrow = escrow_pb2_grpc.EscrowServiceStub(self.channels["escrow"])
         self.disputes = disputes_pb2_grpc.DisputesServiceStub(self.channels["disputes"])
         self.webhooks = webhooks_pb2_grpc.WebhooksServiceStub(self.channels["webhooks"])
-        # The audit trail of each.
+        # The stubs of the services' audit trails.
         self.audits = {
             name: audit_pb2_grpc.AuditServiceStub(channel)
             for name, channel in self.channels.items()
@@ -92,16 +92,17 @@ class Backends:
         timeout_seconds: float = READ_SECONDS,
         reply: Reply | None = None,
     ) -> ResponseT:
-        """Call for the identity of the request being served.
+        """Call a service for the identity of the current request.
 
-        Raises: DomainError as the service refused; Unavailable; DeadlineExceeded: unknown outcome.
+        reply: receives the response metadata.
+        Raises: DomainError: the service's refusal; Unavailable; DeadlineExceeded: unknown outcome.
         """
         try:
             response, done = await self._caller.call_with_metadata(
                 method, request, timeout_seconds=timeout_seconds
             )
         except Unauthenticated as error:
-            # The service refused our token, not the client's credential.
+            # The service refused the gateway's token, not the client's credential.
             log.exception("backend.refused_the_gateway", reason=error.reason)
             raise Internal("A service refused the credentials of the gateway") from None
         except DomainError as error:
@@ -121,7 +122,7 @@ class Backends:
         timeout_seconds: float,
         reply: Reply,
     ) -> ResponseT:
-        """Make a change and wait for it; when the process stops, return its state at that moment.
+        """Make a change and wait for it. If the process stops first, return the current state.
 
         Raises: as `call`.
         """
@@ -138,7 +139,7 @@ class Backends:
         return await self._as_it_is(method, request, reply)
 
     def stop_waiting(self) -> None:
-        """Answer every waiting change with its current state: the process is about to stop."""
+        """Answer every waiting change with its current state, because the process will stop."""
         self._is_stopping = True
         for waiting in self._waiting:
             waiting.cancel()
@@ -149,9 +150,10 @@ class Backends:
         request: RequestT,
         reply: Reply,
     ) -> ResponseT:
-        """Repeat a change without waiting: it has ended, or its order has a running operation.
+        """Repeat a change without waiting; returns its answer.
 
-        A repetition under the same request id starts nothing twice.
+        If its operation still runs, the order with the running operation is returned. A repetition
+        with the same request id starts nothing twice.
         """
         at_once = type(request)()
         at_once.CopyFrom(request)
@@ -172,7 +174,7 @@ class Backends:
             await asyncio.sleep(AGAIN_SECONDS)
 
     async def user(self, text: str) -> User:
-        """Return both ids of a user of the caller's marketplace, found by either.
+        """Return both ids of a user of the caller's marketplace. text: either id.
 
         Raises: NotFound: USER_NOT_FOUND.
         """
@@ -188,23 +190,23 @@ class Backends:
         return user
 
     async def network(self) -> escrow_pb2.Network:
-        """Return the network and asset of deposits, which do not change while the process runs."""
+        """Return the network and asset of deposits. They stay the same while the process runs."""
         if self._network is None:
             request = escrow_pb2.GetNetworkRequest()
-            # It is the same for everybody, so the gateway asks for itself.
+            # The answer does not depend on the caller, so the gateway calls as itself.
             own = identity.system(caller=CALLER, marketplace_id=identity.current().marketplace_id)
             with identity.acting_as(own):
                 self._network = await self.call(self.escrow.GetNetwork, request)
         return self._network
 
     async def health(self) -> dict[str, bool]:
-        """Ask every service whether it is ready; one that is unavailable is not."""
+        """Return whether each service is ready. An unavailable service is not ready."""
         names = list(self.channels)
         ready = await asyncio.gather(*(self._is_ready(name) for name in names))
         return dict(zip(names, ready, strict=True))
 
     async def close(self) -> None:
-        """Close the channels; calls in flight get a second to end."""
+        """Close the channels. Calls in flight get one second to end."""
         await asyncio.gather(*(channel.close(grace=1) for channel in self.channels.values()))
 
     async def _is_ready(self, name: str) -> bool:
@@ -218,5 +220,5 @@ class Backends:
 
 
 def bind(who: Identity, *, request_id: str, address: str = "") -> None:
-    """Make the calls of this task with the given identity. address: the client's."""
+    """Set the identity, request id and client address for the calls of this task."""
     identity.bind(who, request_id=request_id, address=address)

@@ -1,6 +1,6 @@
-"""Strict JSON: UTF-8, no key twice, no NaN, no text that a database cannot store.
+"""Strict JSON: UTF-8, unique keys, no NaN, no text that a database cannot store.
 
-A number that Python or a client's parser could change is kept as it was written.
+A number that Python or a client's parser would change is kept as it was written.
 """
 
 import decimal
@@ -15,10 +15,10 @@ from kernel.errors import InvalidArgument
 BYTES_MAX = 64 * 1024
 DEPTH_MAX = 8
 INTEGER_MAX = 2**63 - 1
-# A client's own JSON parser could not hold a larger number.
+# Many JSON parsers of clients could not represent a larger number.
 EXPONENT_MAX = 308
 NUMBER_SHOWN = 40
-# A number of so many digits is never more than INTEGER_MAX.
+# A number with at most this many digits never exceeds INTEGER_MAX.
 SAFE_DIGITS = 18
 
 
@@ -34,12 +34,15 @@ class _Refused(ValueError):
 
 
 class Number(decimal.Decimal):
-    """A JSON number with a fraction or an exponent, or one that no int keeps. written: its text."""
+    """A JSON number that float or int would change. written: its original text.
+
+    It has a fraction or an exponent, or it is an integer that is too large.
+    """
 
     written: str
 
     def __new__(cls, text: str) -> Self:
-        """Read a JSON number's text. Raises: BodyNotValid: it is outside every range."""
+        """Parse a JSON number. Raises: BodyNotValid: its exponent is too large."""
         try:
             number = super().__new__(cls, text)
             # Zero may have any exponent.
@@ -54,9 +57,9 @@ class Number(decimal.Decimal):
 
 
 def integer(text: str) -> "int | Number":
-    """Read a JSON integer's text; one that another parser could change is a `Number`.
+    """Parse a JSON integer; returns a `Number` if another parser would change the integer.
 
-    Raises: BodyNotValid: it is outside every range.
+    Raises: BodyNotValid: the number is too large.
     """
     if len(text) <= SAFE_DIGITS and text != "-0":
         return int(text)
@@ -66,7 +69,7 @@ def integer(text: str) -> "int | Number":
 
 
 def to_json(value: object) -> str:
-    """Write a value that was read with `Number` as JSON, its numbers as they were written."""
+    """Serialize a value that was parsed with `Number`. Numbers are written as they were."""
     return orjson.dumps(value, default=_spelled).decode()
 
 
@@ -77,13 +80,13 @@ def _spelled(value: object) -> orjson.Fragment:
 
 
 def parse(raw: bytes, *, is_exact: bool = False, depth_max: int = DEPTH_MAX) -> Any:
-    """Read a JSON document.
+    """Parse a JSON document.
 
-    is_exact: numbers that a float or an int would change are `Number`; otherwise fractions are
-    floats, and integers have 64 bits. depth_max: how deep it may be nested.
+    is_exact: numbers that a float or an int would change become `Number`; otherwise fractions
+    become floats, and integers must fit 64 bits. depth_max: the greatest depth of nesting.
 
-    Raises: BodyNotValid: not UTF-8 or not JSON, a key twice, NaN or an infinity, a number too
-        large, nested too deep, an unpaired surrogate, a NUL character.
+    Raises: BodyNotValid: not UTF-8 or not JSON; a duplicate key; NaN or an infinity; a number too
+        large; nested too deep; an unpaired surrogate; a NUL character.
     """
     decoder = _EXACT if is_exact else _DECODER
     try:
@@ -97,7 +100,7 @@ def parse(raw: bytes, *, is_exact: bool = False, depth_max: int = DEPTH_MAX) -> 
 
 
 def is_storable(text: str) -> bool:
-    """Tell whether a text can be stored: no NUL, no unpaired surrogate."""
+    """Return whether the database can store a text: no NUL, no unpaired surrogate."""
     if "\x00" in text:
         return False
     return text.isascii() or not any("\ud800" <= character <= "\udfff" for character in text)
@@ -117,7 +120,7 @@ def _constant(name: str) -> Any:
 
 
 def _check(value: Any, *, depth: int, most: int) -> None:
-    """Check a value at a depth, and the values in it."""
+    """Check a value at a depth, and the values inside it. Raises: BodyNotValid."""
     if isinstance(value, str):
         if not is_storable(value):
             raise _Refused("The body has a character that is not allowed")

@@ -1,4 +1,4 @@
-"""One HTTP request, read strictly, and the calls that serve it."""
+"""One HTTP request, parsed strictly, and the calls to services that serve it."""
 
 import asyncio
 import functools
@@ -53,17 +53,17 @@ Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
 BODY_SECONDS = 10.0
 WAIT_SECONDS_MAX = 60
-# What an answer may take after the operation's wait is over.
+# The extra time for the answer after the wait for the operation is over.
 SLACK_SECONDS = 5.0
-# The part of an IPv6 address that names its owner.
+# The length of the IPv6 prefix that belongs to one client.
 NETWORK_BITS = 64
-# Headers that may be sent once: two values could be read in two ways.
+# Headers that may occur only once: with two values, programs could disagree on which one counts.
 _ONCE = frozenset(
     {b"authorization", b"x-api-key", b"idempotency-key", b"content-type", b"last-event-id"}
 )
 _KEY = re.compile(r"[\x20-\x7e]{1,255}")
 _REQUEST_ID = re.compile(r"[\x21-\x7e]{1,128}")
-# Parameters have no effect, including charset. Source: RFC 8259 §11.
+# Parameters such as charset are ignored. Source: RFC 8259 §11.
 _JSON = re.compile(r"\s*application/json\s*(;.*)?", re.IGNORECASE)
 _WAIT = re.compile(r"wait\s*=\s*(\d{1,9})", re.IGNORECASE)
 
@@ -74,21 +74,21 @@ class HeaderNotValid(InvalidArgument):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Strangers:
-    """How many requests without a valid credential an address may make."""
+    """Limits the requests without a valid credential from each client address."""
 
     limiter: RateLimiter
     proxies: int
 
     def count(self, scope: Scope) -> None:
-        """Count one. Raises: TooManyRequests."""
+        """Count one request. Raises: TooManyRequests."""
         self.limiter.take(client_address(scope, proxies=self.proxies))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Parts:
-    """What handlers use: the services, the keys, the streams.
+    """What handlers use: services, keys, streams and limits.
 
-    streams, exports: places for event streams, and for files that are being made.
+    streams, exports: limits of open event streams, and of files that are being generated.
     """
 
     backends: Backends
@@ -106,12 +106,12 @@ class Parts:
 
 @dataclass(slots=True, kw_only=True)
 class Call:
-    """A request being served.
+    """A request that is being served.
 
-    path: without a trailing slash; params: the values of the route's placeholders. body: the bytes
-    that were sent. limit, remaining: requests a minute of this credential, and those left, once
-    counted. place: a stream's place among those that may be open. is_preview: nothing may change.
-    address: the client's.
+    path: without a trailing slash. params: the values of the route's placeholders. body: the bytes
+    as received. limit, remaining: the credential's requests per minute and how many are left, once
+    the request is counted. place: the stream's place within the limit of open streams. is_preview:
+    nothing may be changed. address: of the client.
     """
 
     method: str
@@ -133,12 +133,12 @@ class Call:
 
     @property
     def backends(self) -> Backends:
-        """The services."""
+        """The stubs of the services."""
         return self.parts.backends
 
     @property
     def caller(self) -> Credential:
-        """The credential, on a route that needs one."""
+        """The credential, on a route that requires a credential."""
         if self.credential is None:
             raise RuntimeError("this route admits callers without a credential")
         return self.credential
@@ -150,7 +150,7 @@ class Call:
         *,
         timeout_seconds: float = READ_SECONDS,
     ) -> ResponseT:
-        """Ask a service. Raises: as `Backends.call`."""
+        """Call a service that changes nothing. Raises: as `Backends.call`."""
         return await self.backends.call(method, request, timeout_seconds=timeout_seconds)
 
     async def change(
@@ -158,9 +158,9 @@ class Call:
         method: "grpc.aio.UnaryUnaryMultiCallable[RequestT, ResponseT]",
         request: RequestT,
     ) -> ResponseT:
-        """Make a change and wait for it as long as the client does.
+        """Make a change and wait for it as long as the client wants to wait.
 
-        Raises: as `Backends.call`; Previewed: the client asked for a preview, and nothing is made.
+        Raises: as `Backends.call`; Previewed: the client wants a preview, so nothing was changed.
         """
         if self.is_preview:
             asked = preview_of(request)
@@ -171,15 +171,15 @@ class Call:
         )
 
     def written(self) -> dict[str, Any]:
-        """Return the fields that make a change repeatable."""
+        """Return the request fields that make a change repeatable."""
         return {"request_id": self.write_key(), "fingerprint": self.fingerprint()}
 
     def awaited(self) -> dict[str, Any]:
-        """Return the fields of a change that the client waits for."""
+        """Return the request fields of a change that the client may wait for."""
         return {**self.written(), "wait_seconds": self.wait_seconds()}
 
     def write_key(self) -> str:
-        """Return the request id of a change: from the client's Idempotency-Key, or a new one.
+        """Return the request id of a change: the client's Idempotency-Key, or a new id.
 
         Raises: HeaderNotValid: the key is not 1 to 255 printable ASCII characters.
         """
@@ -194,15 +194,15 @@ class Call:
         return f"k:{key}"
 
     def fingerprint(self) -> bytes:
-        """Return the hash that tells requests under one key apart: method, path, query, body."""
+        """Return a hash of method, path, query and body: it tells requests with one key apart."""
         query = urlencode(sorted(parse_qsl(self.query_string.decode("latin-1"))))
         head = f"{self.method}\n{self.path}\n{query}\n".encode()
         return hashlib.sha256(head + self.body).digest()
 
     def wait_seconds(self) -> int:
-        """Return how long to wait for an operation: `Prefer: wait=N`, `respond-async` (RFC 7240).
+        """Return the seconds to wait for an operation, at most 60; 0: do not wait.
 
-        0: do not wait. The most is a minute.
+        From `Prefer: wait=N` or `Prefer: respond-async` (RFC 7240).
         """
         prefer = self.headers.get("prefer")
         if prefer is None:
@@ -217,7 +217,7 @@ class Call:
 
 
 def order_id(text: str) -> str:
-    """Read an order's id in either spelling. Raises: OrderNotFound."""
+    """Parse an order's id in either spelling. Raises: OrderNotFound."""
     value = from_public("ord", text)
     if value is None:
         raise OrderNotFound("Order not found")
@@ -225,7 +225,7 @@ def order_id(text: str) -> str:
 
 
 def offer_id(text: str) -> str:
-    """Read an offer's id in either spelling. Raises: OfferNotFound."""
+    """Parse an offer's id in either spelling. Raises: OfferNotFound."""
     value = from_public("off", text)
     if value is None:
         raise OfferNotFound("The order has no such offer")
@@ -233,7 +233,7 @@ def offer_id(text: str) -> str:
 
 
 def dispute_id(text: str) -> str:
-    """Read a dispute's id in either spelling. Raises: DisputeNotFound."""
+    """Parse a dispute's id in either spelling. Raises: DisputeNotFound."""
     value = from_public("dsp", text)
     if value is None:
         raise DisputeNotFound("Dispute not found")
@@ -241,7 +241,7 @@ def dispute_id(text: str) -> str:
 
 
 def withdrawal_id(text: str) -> str:
-    """Read a withdrawal's id in either spelling. Raises: WithdrawalNotFound."""
+    """Parse a withdrawal's id in either spelling. Raises: WithdrawalNotFound."""
     value = from_public("wd", text)
     if value is None:
         raise WithdrawalNotFound("Withdrawal not found")
@@ -249,7 +249,7 @@ def withdrawal_id(text: str) -> str:
 
 
 def webhook_id(text: str) -> str:
-    """Read a webhook's id in either spelling. Raises: WebhookNotFound."""
+    """Parse a webhook's id in either spelling. Raises: WebhookNotFound."""
     value = from_public("wh", text)
     if value is None:
         raise WebhookNotFound("Webhook not found")
@@ -257,7 +257,7 @@ def webhook_id(text: str) -> str:
 
 
 def delivery_id(text: str) -> str:
-    """Read a delivery's id in either spelling. Raises: DeliveryNotFound."""
+    """Parse a delivery's id in either spelling. Raises: DeliveryNotFound."""
     value = from_public("whd", text)
     if value is None:
         raise DeliveryNotFound("Delivery not found")
@@ -265,9 +265,9 @@ def delivery_id(text: str) -> str:
 
 
 def read_headers(scope: Scope) -> dict[str, str]:
-    """Return the headers by lower-case name; repeated ones are joined by commas.
+    """Return the headers by lower-case name. The values of a repeated header are joined by commas.
 
-    Raises: HeaderNotValid: a header that may be sent once is sent twice.
+    Raises: HeaderNotValid: a header that may occur only once occurs twice.
     """
     headers: dict[str, str] = {}
     for raw_name, raw_value in scope["headers"]:
@@ -284,9 +284,9 @@ def read_headers(scope: Scope) -> dict[str, str]:
 
 
 def request_id(scope: Scope) -> str:
-    """Return the client's X-Request-Id if there is one valid value, or a new one.
+    """Return the client's X-Request-Id if exactly one valid value was sent; otherwise a new id.
 
-    Every request has one, even if its headers are not valid.
+    A request whose headers are not valid has a request id too.
     """
     given = [value for name, value in scope["headers"] if name == b"x-request-id"]
     text = given[0].decode("latin-1") if len(given) == 1 else ""
@@ -296,7 +296,7 @@ def request_id(scope: Scope) -> str:
 def client_address(scope: Scope, *, proxies: int) -> str:
     """Return the client's address, as the first of the trusted proxies saw it.
 
-    For IPv6 the network is returned: a client has all of its addresses.
+    For IPv6 the network is returned, because a client can use all addresses of its network.
     """
     known = scope.get("client")
     address = str(known[0]) if known else ""
@@ -309,13 +309,13 @@ def client_address(scope: Scope, *, proxies: int) -> str:
 
 @functools.lru_cache(maxsize=4096)
 def _owner(address: str) -> str:
-    """Return the network of an IPv6 address. Another address is returned as it is."""
+    """Return the network of an IPv6 address. Other addresses are returned unchanged."""
     try:
         found = ipaddress.ip_address(address)
     except ValueError:
         return address[:64]
     if isinstance(found, ipaddress.IPv6Address):
-        # A socket of both families shows an IPv4 client in this form.
+        # A socket for both IPv4 and IPv6 reports an IPv4 client in this form.
         found = found.ipv4_mapped or found
     if isinstance(found, ipaddress.IPv4Address):
         return str(found)
@@ -323,10 +323,10 @@ def _owner(address: str) -> str:
 
 
 async def read_body(receive: Receive, headers: Mapping[str, str]) -> bytes:
-    """Read the whole body; empty without one.
+    """Read the whole body; empty if there is none.
 
-    Raises: BodyTooLarge; UnsupportedMediaType: the body is declared as something else than JSON, or
-        is compressed; RequestTimeout: it did not arrive in time, or is incomplete.
+    Raises: BodyTooLarge; UnsupportedMediaType: the body is declared as another type than JSON, or
+        is compressed; RequestTimeout: the body did not arrive in time, or is incomplete.
     """
     length = headers.get("content-length", "")
     if length.isdecimal() and int(length) > body.BYTES_MAX:
@@ -348,7 +348,7 @@ async def read_body(receive: Receive, headers: Mapping[str, str]) -> bytes:
     raw = b"".join(chunks)
     if len(raw) > body.BYTES_MAX:
         raise _too_large()
-    # A body without a type is taken as JSON.
+    # A body without a content type is taken as JSON.
     if raw and _JSON.fullmatch(headers.get("content-type", "application/json")) is None:
         raise UnsupportedMediaType(
             "A body must be sent as Content-Type: application/json",

@@ -1,4 +1,4 @@
-"""Deletes, every hour, what the gateway's tables no longer need."""
+"""Deletes expired rows of the gateway's tables every hour."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -11,7 +11,7 @@ log = logger()
 
 
 async def keep_forgetting(*jobs: Callable[[], Awaitable[None]], until: asyncio.Event) -> None:
-    """Do each job every hour, until the event is set."""
+    """Run all jobs every hour, until the event is set."""
     while not until.is_set():
         for job in jobs:
             try:

@@ -1,4 +1,4 @@
-"""The open connections, with a limit on all of them and one on those of an address."""
+"""The limits of open connections: in total, and per client address."""
 
 import asyncio
 from collections import Counter
@@ -6,17 +6,17 @@ from typing import Protocol
 
 
 class LimitedConnection(Protocol):
-    """One connection. address: of its client."""
+    """One connection. address: of the client."""
 
     address: str
     transport: asyncio.Transport
 
 
 class ConnectionLimits:
-    """The open connections, within their limits.
+    """The open connections, with their limits.
 
-    At a limit, the connection that has been idle for longest is closed, so idle connections do not
-    keep new clients out.
+    At a limit, a new connection replaces the one that has been idle for longest, so idle
+    connections cannot keep new clients out.
     """
 
     def __init__(self, *, in_all: int, per_address: int) -> None:
@@ -24,11 +24,11 @@ class ConnectionLimits:
         self._per_address = per_address
         self._open: set[LimitedConnection] = set()
         self._addresses: Counter[str] = Counter()
-        # In the order in which they began to wait for a request.
+        # Idle connections, the one that has been idle for longest first.
         self._waiting: dict[LimitedConnection, None] = {}
 
     def enter(self, one: LimitedConnection) -> bool:
-        """Admit a connection; False: the limit is reached, and none of the others is idle."""
+        """Admit a connection. Returns False if a limit is reached and no other is idle."""
         if self._addresses[one.address] >= self._per_address and not self._make_room(one.address):
             return False
         if len(self._open) >= self._in_all and not self._make_room(None):
@@ -38,7 +38,7 @@ class ConnectionLimits:
         return True
 
     def leave(self, one: LimitedConnection) -> None:
-        """Remove a connection; a second call does nothing."""
+        """Remove a connection. A second call does nothing."""
         if one not in self._open:
             return
         self._open.discard(one)
@@ -48,12 +48,12 @@ class ConnectionLimits:
             del self._addresses[one.address]
 
     def wait(self, one: LimitedConnection) -> None:
-        """Note that a connection is idle."""
+        """Mark a connection as idle."""
         if one in self._open:
             self._waiting[one] = None
 
     def work(self, one: LimitedConnection) -> None:
-        """Note that a connection is not idle any more."""
+        """Mark a connection as busy."""
         self._waiting.pop(one, None)
 
     def _make_room(self, address: str | None) -> bool:

@@ -1,8 +1,9 @@
 """Connections: HTTP/1.1 over a socket, with limits on what one client may use.
 
-Uvicorn's parser, with the limits that it does not have: on a request's head (bytes, headers,
-seconds), on the framing of a body, on idle connections, on answers that are not read, on the number
-of connections. One request of a connection is parsed at a time, so requests do not queue here.
+This is Uvicorn's protocol class with limits that Uvicorn lacks: on the request head (bytes,
+headers, seconds), the framing of a body, idle connections, answers that the client does not read,
+and the number of connections. Only one request per connection is parsed at a time, so no requests
+queue here.
 """
 
 import asyncio
@@ -32,26 +33,27 @@ from gateway.joined import Joined
 from kernel.errors import DomainError
 from kernel.ids import new_id
 
-# Request line and headers together, and the number of headers.
+# The limit of request line and headers together, and the limit of the number of headers.
 HEAD_BYTES_MAX = 16 * 1024
 HEADERS_MAX = 100
-# From the first byte of a head to its last.
+# The time limit from the first byte of a request head to its last.
 HEAD_SECONDS = 10.0
-# How long a connection may be idle: before its first request, and after each answer.
+# The time limit of an idle connection: before its first request, and after each answer.
 IDLE_SECONDS = 25.0
-# How long an idle connection stays open when the process stops: a request that is on its way is
-# still answered, with `Connection: close`.
+# When the process stops, idle connections stay open for this time: a request that is already on its
+# way is still answered, with `Connection: close`.
 LAST_SECONDS = 1.0
-# How long an answer may wait for a client that does not read it.
+# The time limit of an answer whose client does not read.
 STALLED_SECONDS = 30.0
-# After a refusal, so much of the rest of the request is read and discarded, so that the refusal
-# arrives.
+# After a refusal, the rest of the request is read and discarded within these limits. Otherwise the
+# connection would be reset before the client has read the refusal.
 LINGER_SECONDS, LINGER_BYTES_MAX = 2.0, 256 * 1024
-# The most that chunks may add to their body: sizes, extensions, trailers.
+# The limit of what chunks may add to a body: sizes, extensions, trailers.
 FRAMING_BYTES_MAX, FRAMING_PER_BYTE = 16 * 1024, 8
-# How much is parsed before limits are checked.
+# The number of bytes that are parsed before the limits are checked again.
 PIECE_BYTES = 4096
-# Its clients do not understand chunks or interim answers. Source: RFC 9112 §6.1, RFC 9110 §15.2.
+# HTTP/1.0 clients do not understand chunks or interim answers. Source: RFC 9112 §6.1, RFC 9110
+# §15.2.
 OLD_VERSION = "1.0"
 _HEAD_END = b"\r\n\r\n"
 _HOST = re.compile(rb"[A-Za-z0-9\-._~%!$&'()*+,;=:\[\]]*")
@@ -61,7 +63,10 @@ Refuse = Callable[[DomainError, bytes, Sequence[tuple[bytes, bytes]], str], Refu
 
 
 class Connection(HttpToolsProtocol):
-    """One client's connection. refuse: prints a refusal, from what is known of the request."""
+    """The connection of one client.
+
+    refuse: prints a refusal, from the part of the request that is known.
+    """
 
     def __init__(
         self,
@@ -80,7 +85,7 @@ class Connection(HttpToolsProtocol):
         self.headers = []
         self._limits = limits
         self._refusal = refuse
-        # Received bytes, and how many of them have been parsed.
+        # Received bytes, and the number of bytes that have been parsed.
         self._unread, self._at = b"", 0
         self._head_bytes = 0
         self._is_in_body = self._is_chunked = self._has_ended = False
@@ -92,7 +97,7 @@ class Connection(HttpToolsProtocol):
         self._joined: Joined
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override] # as uvicorn's
-        """Begin, if the limit on connections allows it."""
+        """Start, unless the limit of connections is reached."""
         super().connection_made(transport)
         self._joined = Joined(transport, self.loop)
         self.address = self.client[0] if self.client else ""
@@ -104,7 +109,7 @@ class Connection(HttpToolsProtocol):
             transport.close()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """End."""
+        """Clean up."""
         self._limits.leave(self)
         super().connection_lost(exc)
         self._unset_keepalive_if_required()
@@ -113,7 +118,7 @@ class Connection(HttpToolsProtocol):
             self._stalled.cancel()
 
     def data_received(self, data: bytes) -> None:
-        """Take received bytes; they are parsed when the request before has been answered."""
+        """Store received bytes. They are parsed after the previous request has been answered."""
         if self._is_lingering:
             self._lingered += len(data)
             if self._lingered > LINGER_BYTES_MAX:
@@ -124,25 +129,25 @@ class Connection(HttpToolsProtocol):
         self._feed()
 
     def eof_received(self) -> bool:  # type: ignore[override] # uvicorn ends the connection
-        """Answer a complete request whose client sends no more; end its stream, if it is one."""
+        """Still answer a complete request when the client sends no more; but end a stream."""
         self._has_ended = True
         return self._is_answering() and not self.cycle.response_started
 
     def pause_writing(self) -> None:
-        """Wait for the client to read, for a limited time."""
+        """Abort the connection if the client does not read within STALLED_SECONDS."""
         super().pause_writing()
         if self._stalled is None:
             self._stalled = self.loop.call_later(STALLED_SECONDS, self.transport.abort)
 
     def resume_writing(self) -> None:
-        """Go on: the client reads."""
+        """Stop the timer: the client reads again."""
         super().resume_writing()
         if self._stalled is not None:
             self._stalled.cancel()
             self._stalled = None
 
     def shutdown(self) -> None:
-        """End after the next answer, or soon if there is no request."""
+        """Close after the next answer, or soon if there is no request."""
         self._is_last = True
         if self._is_answering() or self._is_in_body:
             self.cycle.keep_alive = False
@@ -150,19 +155,19 @@ class Connection(HttpToolsProtocol):
             self._arm(LAST_SECONDS, self.timeout_keep_alive_handler)
 
     def timeout_keep_alive_handler(self) -> None:
-        """End a connection that is idle, or whose client does not read or does not end a body."""
+        """Close an idle connection; abort one whose client does not read."""
         if self.transport.get_write_buffer_size():
             self.transport.abort()
         else:
             self.transport.close()
 
     def on_response_complete(self) -> None:
-        """Wait for the next request, or parse it if it has been received already."""
-        # The answer to HEAD has no body that its head could leave with.
+        """Wait for the next request. If it has been received already, parse it."""
+        # The answer to HEAD has no body, so the held head is sent now.
         self._joined.flush()
         super().on_response_complete()
         if self.transport.is_closing():
-            # It closes when the client has read everything.
+            # The connection closes when the client has read everything.
             self._arm(STALLED_SECONDS, self.transport.abort)
             return
         self._limits.wait(self)
@@ -171,7 +176,7 @@ class Connection(HttpToolsProtocol):
             self.transport.close()
 
     def _feed(self) -> None:
-        """Parse up to the end of one request."""
+        """Parse the received bytes up to the end of one request."""
         while self._at < len(self._unread):
             if self._is_answering() or self._is_lingering or self.transport.is_closing():
                 self.flow.pause_reading()
@@ -201,7 +206,7 @@ class Connection(HttpToolsProtocol):
         return cycle is not None and not self._is_in_body and not cycle.response_complete
 
     def _piece(self) -> bytes:
-        """Return the bytes to parse next; they never go beyond the end of a request."""
+        """Return the next bytes to parse. They never extend beyond the end of a request."""
         begin, end = self._at, self._at + PIECE_BYTES
         if self._is_in_body and not self._is_chunked:
             end = begin + min(PIECE_BYTES, self._body_left)
@@ -215,15 +220,15 @@ class Connection(HttpToolsProtocol):
         try:
             self.parser.feed_data(piece)
         except httptools.HttpParserUpgrade:
-            # No upgrade is supported; what the client sends next may be in the other protocol.
+            # Upgrades are not supported. What the client sends next may be another protocol.
             self.cycle.keep_alive = False
         except httptools.HttpParserError as error:
             self._say_no(self._wrong or MalformedRequest(f"The request is not HTTP/1.1: {error}"))
 
-    # The parser's callbacks.
+    # Callbacks of the parser.
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        """Take a header; trailers, which follow a body, are ignored."""
+        """Store a header. Trailers, which follow a body, are ignored."""
         if self._is_in_body:
             return
         if len(self.headers) >= HEADERS_MAX:
@@ -248,17 +253,17 @@ class Connection(HttpToolsProtocol):
             _answer_as_of_old(self.cycle)
 
     def on_body(self, body: bytes) -> None:
-        """Take a part of the body."""
+        """Store a part of the body."""
         self._body_bytes += len(body)
         super().on_body(body)
 
     def on_message_complete(self) -> None:
-        """Take the end of a request."""
+        """Handle the end of a request."""
         self._is_in_body = False
         super().on_message_complete()
 
     def _framing(self) -> int:
-        """Return the body's length; 0: none, or in chunks. Source: RFC 9112 §3.2, §6.1."""
+        """Return the body's length; 0: no body, or chunks. Source: RFC 9112 §3.2, §6.1."""
         version, hosts, codings, length = self.parser.get_http_version(), [], [], 0
         for name, value in self.headers:
             if name == b"host":
@@ -277,7 +282,7 @@ class Connection(HttpToolsProtocol):
         self._is_chunked = bool(codings)
         return length
 
-    # Endings.
+    # The end of a connection.
 
     def _fail(self, error: DomainError) -> None:
         self._wrong = error
@@ -288,7 +293,7 @@ class Connection(HttpToolsProtocol):
         self._say_no(RequestTimeout(f"The headers {text}", fields=[("headers", text)]))
 
     def _say_no(self, error: DomainError) -> None:
-        """Refuse a request before it is served, and end the connection."""
+        """Refuse a request before it is served, and close the connection."""
         if self._is_lingering or self.transport.is_closing():
             return
         cycle = self.cycle
@@ -296,7 +301,7 @@ class Connection(HttpToolsProtocol):
             if cycle.response_started:
                 self.transport.abort()
                 return
-            # Tell the handler that the rest of the request will not come.
+            # Tell the handler that the rest of the request will not arrive.
             cycle.disconnected = True
             cycle.message_event.set()
         self.transport.write(self._printed(error))
@@ -327,7 +332,7 @@ class Connection(HttpToolsProtocol):
 
 
 def _with_path(target: bytes) -> bytes:
-    """Return an absolute target with the path `/` where it has none. Source: RFC 9110 §4.2.3."""
+    """Add the path `/` to an absolute target without a path. Source: RFC 9110 §4.2.3."""
     match = _NO_PATH.fullmatch(target)
     return target if match is None else b"%b/%b" % (match[1], match[2] or b"")
 
@@ -341,7 +346,7 @@ def _path(target: bytes) -> bytes | None:
 
 
 def _answer_as_of_old(cycle: RequestResponseCycle) -> None:
-    """Send an answer without a length unchunked, up to the end of the connection."""
+    """Send an answer without a length unchunked: it ends with the connection."""
     send = cycle.send
     cycle.waiting_for_100_continue = False
 

@@ -1,6 +1,6 @@
-"""CSV (RFC 4180): objects of the API as lines, with a cell for each field.
+"""CSV (RFC 4180): each object of the API becomes one line, each field one cell.
 
-What a spreadsheet would take for a formula is text here: it gets an apostrophe before it.
+A text that a spreadsheet would read as a formula gets an apostrophe before it.
 """
 
 import csv
@@ -11,25 +11,25 @@ from typing import Any
 
 import orjson
 
-# How a spreadsheet recognises a formula; tab and line breaks before one are skipped by some.
+# How a formula begins. Some spreadsheets skip tabs and line breaks before it.
 FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
 APOSTROPHE = "'"
-# A number is no formula, also where it is negative.
+# A number is not a formula, even if it is negative.
 _NUMBER = re.compile(r"-?[0-9]+(\.[0-9]+)?", re.ASCII)
 
 
 def head(fields: Sequence[str]) -> bytes:
-    """Return the first line: the names of the fields."""
+    """Return the header line with the names of the fields."""
     return _written([fields])
 
 
 def lines(fields: Sequence[str], objects: Iterable[Mapping[str, Any]]) -> bytes:
-    """Return a line for each object."""
+    """Return one line for each object."""
     return _written([cell(one[name]) for name in fields] for one in objects)
 
 
 def cell(value: Any) -> str:
-    """Write a value: null as nothing, an object or a list as JSON, all other text as it is."""
+    """Format a value: null as an empty cell, an object or list as JSON, other values as text."""
     if value is None:
         return ""
     if not isinstance(value, str):

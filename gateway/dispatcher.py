@@ -1,7 +1,7 @@
-"""Which view answers a request, and what is refused before a view is asked.
+"""Chooses the view that answers a request, and refuses what needs no view.
 
-A view is one of the two APIs. The credential chooses it; without one, the path does. People with a
-token have the party API; those of support have the marketplace API.
+A view is one of the two APIs. The credential chooses the view; without a credential, the path does.
+People with a token use the party API, except people of support, who use the marketplace API.
 """
 
 from collections.abc import Collection, Iterable, Mapping, MutableMapping, Sequence
@@ -32,10 +32,10 @@ from kernel.errors import DomainError, Unavailable
 
 API = "/api/v1/"
 HEALTH = f"{API}health"
-# Whether the gateway can serve, for load balancers; it depends on no other program.
+# Readiness, for load balancers. It depends on no other program.
 READY = "/ready"
-# The document and the pages of each view, whatever credential a request has. The guides are below
-# the marketplace API's pages.
+# The documents and pages of each view, for any credential. The guides are below the path of the
+# marketplace API's pages.
 PARTY = (party.DOCS_PATH, party.REDOC_PATH, party.OPENAPI_PATH)
 MARKETPLACE = (
     *(marketplace.DOCS_PATH, marketplace.REDOC_PATH, marketplace.OPENAPI_PATH),
@@ -44,13 +44,13 @@ MARKETPLACE = (
 METHOD_NOT_ALLOWED = 405
 KEY, TOKEN = "key", "token"
 KEY_PREFIX = PREFIX.encode()
-# A JSON Web Token: header, claims and signature.
+# The dots of a JSON Web Token: header.claims.signature.
 TOKEN_DOTS = 2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Side:
-    """One view: its paths, what serves them, and its pages."""
+    """One view: its paths, the server of its operations, and its pages."""
 
     view: View
     paths: Paths
@@ -66,10 +66,10 @@ def open_side(
     parts: Parts,
     wait_seconds: int,
 ) -> Side:
-    """Put a view together. page_routes: of its document, and of the pages that show it."""
+    """Assemble a view. page_routes: of the view's document, and of the pages that show it."""
 
     async def refuse(request: Request, error: Exception) -> Response:
-        """Refuse an unknown path outside the API, in the view's shape."""
+        """Refuse an unknown path outside the API, in the shape of the view's refusals."""
         stray: DomainError = RouteNotFound("The path does not exist")
         if isinstance(error, HTTPException) and error.status_code == METHOD_NOT_ALLOWED:
             allowed = (error.headers or {}).get("Allow", "")
@@ -96,9 +96,10 @@ def open_side(
 
 
 def _credential_kind(headers: Iterable[tuple[bytes, bytes]], staff: Staff) -> str | None:
-    """Tell whether a request has a key or a token; None: neither. A token of support is a key.
+    """Return whether a request has a key or a token; None: neither.
 
-    Nothing is verified here: the view does that, and refuses what it does not admit.
+    A token of support counts as a key. Nothing is verified here. The view verifies the credential,
+    and refuses what it does not admit.
     """
     found = None
     for name, value in headers:
@@ -115,7 +116,7 @@ def _credential_kind(headers: Iterable[tuple[bytes, bytes]], staff: Staff) -> st
 
 
 def _without_body(send: Send) -> Send:
-    """Send the headers of an answer without its body."""
+    """Return a `send` that drops the body of an answer, for HEAD."""
 
     async def send_head(message: MutableMapping[str, Any]) -> None:
         if message["type"] == "http.response.body":
@@ -126,7 +127,7 @@ def _without_body(send: Send) -> Send:
 
 
 class Dispatcher:
-    """The ASGI app: limits, the trailing slash, unknown paths, and which view answers."""
+    """The ASGI app. It applies limits, removes trailing slashes and chooses the view."""
 
     def __init__(
         self,
@@ -144,14 +145,14 @@ class Dispatcher:
         self._places = Places(concurrent_requests_max)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serve one connection's scope."""
+        """Serve one request."""
         if scope["type"] != "http":
             return
         if scope["path"] == READY:
             await self._tell_whether_ready(send)
             return
         if not scope["path"].startswith(API):
-            # Pages answer with and without a slash at the end, as collections do.
+            # Like collections of the API, pages can be requested with or without a final slash.
             scope["path"] = scope["path"].rstrip("/") or INDEX
             await self._serve_stranger(self._side(scope), scope, receive, send)
             return
@@ -159,7 +160,7 @@ class Dispatcher:
         if scope["path"].endswith("/"):
             scope["path"] = scope["path"].rstrip("/")
         if scope["path"].startswith(HEALTH):
-            # Never refused for load: a monitor would take a busy gateway for a dead one.
+            # Health is never refused for load: a monitor would take a busy gateway for a dead one.
             await self._serve(side, scope, receive, send)
             return
         if why := self._trouble():
@@ -176,7 +177,7 @@ class Dispatcher:
             place.free()
 
     def _trouble(self) -> str:
-        """Return why nothing can be served; empty: everything can."""
+        """Return why no request can be served; empty: requests can be served."""
         if not self._parts.watch.is_clock_right:
             return "The gateway's clock is wrong"
         if self._parts.schema.is_right is False:
@@ -197,7 +198,7 @@ class Dispatcher:
         await send({"type": "http.response.body", "body": content})
 
     async def _serve_stranger(self, side: Side, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serve documents and pages, which need no credential."""
+        """Serve documents and pages, which require no credential."""
         try:
             self._parts.strangers.count(scope)
         except TooManyRequests as error:
@@ -212,13 +213,13 @@ class Dispatcher:
         headers: Sequence[tuple[bytes, bytes]],
         request_id: str,
     ) -> Refusal:
-        """Print a refusal of an incomplete request, in the view that its headers choose."""
+        """Return the refusal of an incomplete request, in the view that its headers choose."""
         path = target.partition(b"?")[0].decode("latin-1")
         side = self._side({"path": path, "headers": headers})
         return side.view.refuse(error, request_id=request_id)
 
     def stop_waiting(self) -> None:
-        """End every event stream and answer waiting requests: the process is about to stop."""
+        """End all event streams and answer all waiting requests, because the process will stop."""
         self._parts.feed.stop()
         self._parts.backends.stop_waiting()
 
@@ -240,12 +241,12 @@ class Dispatcher:
             await self._refuse(side, scope, send, RouteNotFound("The path does not exist"))
 
     def _side(self, scope: Scope) -> Side:
-        """Choose the view by the credential; without one, by the path.
+        """Choose the view by the credential; without a credential, by the path.
 
-        Source: reference §1: without a credential the view that documents the path answers; where
-        both or neither do, the marketplace's, unless the path ends in `/orders/`. Both views have
-        `/deliver`, and the party API's document alone describes it. Health needs no credential, and
-        has one view.
+        Source: reference §1. Without a credential, the view that documents the path answers. If
+        both views or none document the path, the marketplace view answers, unless the path ends in
+        `/orders/`. `/deliver` exists in both views, but only the party API's document describes it.
+        Health needs no credential and exists in one view.
         """
         path: str = scope["path"]
         if path in PARTY:

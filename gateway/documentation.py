@@ -1,4 +1,4 @@
-"""The OpenAPI document of a view, made from its routes and their models."""
+"""The OpenAPI document of a view, generated from its routes and their models."""
 
 import inspect
 import re
@@ -13,7 +13,7 @@ from gateway.errors import REASONS
 from gateway.routing import ANY, OPEN, Operation
 from kernel.version import VERSION
 
-# What any route may answer, whatever it does.
+# Statuses that any route may answer.
 _ALWAYS = (
     "INTERNAL_ERROR",
     "PROVIDER_UNAVAILABLE",
@@ -32,13 +32,13 @@ _WITH_BODY = (
 )
 _WITH_KEY = ("IDEMPOTENCY_KEY_REUSED", "IDEMPOTENCY_KEY_IN_PROGRESS")
 OK, ACCEPTED, BAD_REQUEST, UNAUTHENTICATED, TOO_MANY = 200, 202, 400, 401, 429
-# Refusals that always carry Retry-After; and those that carry it where trying again may help.
+# Statuses that always have Retry-After, and statuses that have it if a retry may succeed.
 COME_BACK = frozenset({TOO_MANY, 503, 504})
 MAY_COME_BACK = frozenset({409, 502})
-# Refusals that are kept with an Idempotency-Key, and given again, have one of these.
+# Statuses of refusals that may be stored with an Idempotency-Key and replayed.
 KEPT = frozenset({404, 409, 422, 502})
 _TEXT = {"type": "string"}
-# One event of a stream, field by field. A ping has no id and no data.
+# The fields of one server-sent event. A ping has no id and no data.
 _EVENT = {
     "type": "object",
     "required": ["event", "data"],
@@ -69,10 +69,11 @@ _Mode = Literal["validation", "serialization"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class About:
-    """What the document says of a view as a whole.
+    """The parts of the document that describe a view as a whole.
 
-    schemes: the ways to send a credential; support_scheme: one more, for support. tags: the
-    groups of its routes, with descriptions. failure: the model of a refusal; preview: of a preview.
+    schemes: the ways to send a credential. support_scheme: one more way, for support. tags: the
+    groups of routes, with descriptions. failure: the model of a refusal. preview: the model of a
+    preview.
     """
 
     title: str
@@ -86,7 +87,7 @@ class About:
 
 
 def document(about: About, operations: Collection[Operation]) -> dict[str, Any]:
-    """Make the OpenAPI document of a view."""
+    """Return the OpenAPI document of a view."""
     schemas = _Schemas(operations, also={about.failure, about.preview})
     schemes = {**about.schemes, **about.support_scheme}
     paths: dict[str, dict[str, Any]] = {}
@@ -94,7 +95,7 @@ def document(about: About, operations: Collection[Operation]) -> dict[str, Any]:
         text = inspect.getdoc(one.handler) or ""
         if one.listing is not None:
             text += f"\n\nWith `Accept: {media.JSON}`: {inspect.getdoc(one.listing.handler)}"
-        # As text: in the list of `security`, a scope would have to be one of OAuth's.
+        # The scope is text, because `security` may list only OAuth scopes.
         scope = "" if one.scope in {OPEN, ANY} else f"\n\nScope: `{one.scope}`"
         paths.setdefault(f"/api/v1{one.path}", {})[one.method.lower()] = {
             "tags": [one.tag],
@@ -114,7 +115,7 @@ def document(about: About, operations: Collection[Operation]) -> dict[str, Any]:
             "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
             "version": VERSION,
         },
-        # The document is served by the gateway that it describes.
+        # The gateway that serves the document is the server that the document describes.
         "servers": [{"url": "/", "description": "This gateway"}],
         "paths": paths,
         "components": {"schemas": schemas.components, "securitySchemes": schemes},
@@ -123,7 +124,7 @@ def document(about: About, operations: Collection[Operation]) -> dict[str, Any]:
 
 
 def _security(operation: Operation, about: About) -> list[dict[str, Any]]:
-    """Return the credentials of a route, each enough alone."""
+    """Return the credentials that a route accepts; one of them is enough."""
     if operation.scope == OPEN:
         return []
     support = about.support_scheme if operation.support else {}
@@ -131,7 +132,7 @@ def _security(operation: Operation, about: About) -> list[dict[str, Any]]:
 
 
 class _Schemas:
-    """The JSON schemas of every model that the routes name, made together by pydantic."""
+    """The JSON schemas of all models of the routes, generated together by pydantic."""
 
     def __init__(self, operations: Collection[Operation], *, also: Collection[Any]) -> None:
         every = [*operations, *(one.listing for one in operations if one.listing is not None)]
@@ -147,23 +148,23 @@ class _Schemas:
         names = {one: self._refs[one, "validation"]["$ref"].rpartition("/")[2] for one in queries}
         self._queries = {model: found.pop(name) for model, name in names.items()}
         for name, schema in found.items():
-            # A generic type has no title of its own: Success_Order_ is Success[Order].
+            # A generic type has no title of its own: Success_Order_ stands for Success[Order].
             if name.endswith("_"):
                 schema["title"] = re.sub(r"_(\w+)_$", r"[\1]", name)
         self.components = dict(sorted(found.items()))
 
     def of(self, model: Any, mode: _Mode) -> Mapping[str, Any]:
-        """Return the schema of a model that is read (validation) or sent (serialization)."""
+        """Return a model's schema for reading (validation) or for sending (serialization)."""
         return self._refs[model, mode]
 
     def parameters(self, model: Any) -> Mapping[str, Mapping[str, Any]]:
-        """Return the schemas of a query string's parameters, by name."""
+        """Return the schemas of the parameters of a query string, by name."""
         found: Mapping[str, Mapping[str, Any]] = self._queries[model]["properties"]
         return found
 
 
 def _without_null_defaults(value: Any) -> Any:
-    """Leave out `default: null`: a field that is absent is not a field that is null."""
+    """Remove `default: null` everywhere: an absent field is not the same as a null field."""
     if isinstance(value, list):
         return [_without_null_defaults(one) for one in value]
     if not isinstance(value, dict):
@@ -183,13 +184,13 @@ def _inputs(
         _parameter("path", name, {"type": "string", "title": name.replace("_", " ").title()})
         for name in re.findall(r"{(\w+)}", operation.path)
     ]
-    # A list has the parameters of the stream beside it, and its own.
+    # A list has its own parameters and those of the event stream with the same path.
     query = operation.query if operation.listing is None else operation.listing.query
     if query is not None:
         named = schemas.parameters(query)
         parameters += [_parameter("query", name, one) for name, one in named.items()]
     if operation.changes:
-        # Printable ASCII, and not only spaces, which HTTP takes off.
+        # Printable ASCII, but not only spaces, because HTTP removes spaces around a value.
         key = {"minLength": 1, "maxLength": 255, "pattern": r"^[ -~]*[!-~][ -~]*$"}
         parameters.append(_header_parameter("Idempotency-Key", key))
     if operation.streams:
@@ -200,7 +201,7 @@ def _inputs(
         texts = ["`wait=N` (seconds, at most 60)"] if operation.waits else []
         texts += ["`dry-run`: a preview, as `dryRun=true`"] if operation.previews else []
         parameters.append(_header_parameter("Prefer", {}, "; ".join(texts)))
-    # The party API's tables of query parameters are printed, and these routes have none.
+    # The guide prints the party API's tables of query parameters, without this parameter.
     if operation.previews and not is_party:
         text = "`true`: say what the request would do, and change nothing"
         names = ["true", "false"]
@@ -229,7 +230,7 @@ def _header_parameter(name: str, limits: Mapping[str, Any], text: str = "") -> d
 
 
 def _responses(operation: Operation, about: About, schemas: _Schemas) -> dict[str, dict[str, Any]]:
-    """Return every status that a route may answer, with its model and its headers."""
+    """Return all statuses that a route may answer, each with its model and headers."""
     answers: dict[int, dict[str, Any]] = {}
     if not operation.is_long:
         schema = schemas.of(operation.answer, "serialization")

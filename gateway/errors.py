@@ -1,7 +1,7 @@
-"""THE table: a refusal → how each view of the API prints it.
+"""The table that says how each view of the API prints each refusal.
 
-Each reason has a row; a reason without one is printed by its kind, under its own name. Services
-refuse with the reasons of their contracts.
+Each reason has a row. A reason without a row is printed by its kind, with the reason as the code.
+Services refuse with the reasons of their contracts.
 """
 
 from collections.abc import Callable, Mapping
@@ -21,7 +21,7 @@ from kernel.errors import (
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """HTTP status and code of the marketplace view; the party view where it differs."""
+    """Status and code in the marketplace view; and in the party view, if they differ there."""
 
     status: int
     code: str
@@ -31,7 +31,7 @@ class Row:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Refusal:
-    """An answer that refuses: what goes on the wire."""
+    """An answer that refuses a request, as it is sent."""
 
     status: int
     body: Mapping[str, Any]
@@ -39,7 +39,7 @@ class Refusal:
 
 
 def _own(status: int, code: str) -> Row:
-    """Return the row of a reason that both views print under its own name."""
+    """Return the row of a reason that both views print as the code."""
     return Row(status, code, code.lower())
 
 
@@ -132,11 +132,11 @@ REASONS: Mapping[str, Row] = {
     "PROVIDER_TIMEOUT": _own(504, "PROVIDER_TIMEOUT"),
     "PROVIDER_UNAVAILABLE": _own(503, "PROVIDER_UNAVAILABLE"),
     "INTERNAL_ERROR": INTERNAL,
-    # Caused only by a fault of ours: a service refused the gateway itself.
+    # Only caused by our own fault: a service has refused the gateway itself.
     "CALLER_NOT_ALLOWED": INTERNAL,
 }
 
-# For a reason without a row: HTTP status; the reason itself is the code.
+# The HTTP status of a reason without a row; the code is the reason itself.
 KINDS: Mapping[str, int] = {
     "INVALID_ARGUMENT": 400,
     "PERMISSION_DENIED": 403,
@@ -148,7 +148,7 @@ KINDS: Mapping[str, int] = {
     "UNAVAILABLE": 503,
     "DEADLINE_EXCEEDED": 504,
 }
-# Reasons that name no fact of their own.
+# Codes of reasons that only repeat the kind.
 _GENERIC: Mapping[str, str] = {
     "INVALID_ARGUMENT": "VALIDATION_ERROR",
     "ABORTED": "INVALID_STATE",
@@ -157,9 +157,9 @@ _GENERIC: Mapping[str, str] = {
     "DEADLINE_EXCEEDED": "PROVIDER_TIMEOUT",
 }
 RETRY_AFTER_SECONDS = 1
-# How a message begins that only lists wrong fields, by the contract's names.
+# Messages that only introduce a list of invalid fields, which have the contract's names.
 _NAMING = frozenset({"Invalid field", "Invalid URL"})
-# Fields of the contracts whose name in the marketplace API is not their camelCase form.
+# Fields of the contracts whose name in the marketplace API is not simply their camelCase form.
 _FIELDS: Mapping[str, str] = {
     "request_id": "Idempotency-Key",
     "buyer": "buyerId",
@@ -287,17 +287,17 @@ class Overloaded(Unavailable):
 
 
 def invalid(name: str, problem: str, *, what: str = "field") -> InvalidArgument:
-    """Make the refusal of one field, or of one header. problem: goes on from the name."""
+    """Return the refusal of one field or header. problem: completes the sentence "<name> …"."""
     return InvalidArgument(f"Invalid {what}: {name}", fields=[(name, problem)])
 
 
 def invalid_cursor(name: str = "cursor", *, what: str = "field") -> InvalidArgument:
-    """Make the refusal of a cursor that no answer of this API held."""
+    """Return the refusal of a cursor that no answer of this API contained."""
     return invalid(name, "is not a cursor of this API", what=what)
 
 
 def row(error: DomainError) -> Row:
-    """Return how a refusal is printed."""
+    """Return the row of a refusal."""
     known = REASONS.get(error.reason)
     if known is not None:
         return known
@@ -346,7 +346,7 @@ def party_refusal(error: DomainError, *, request_id: str) -> Refusal:
 def public_field(name: str) -> str:
     """Return the marketplace API's name of a contract's field: camelCase.
 
-    A name that is in camelCase already does not change.
+    A name that is already in camelCase does not change.
     """
     known = _FIELDS.get(name)
     if known is not None:
@@ -361,7 +361,7 @@ def party_field(name: str) -> str:
 
 
 def _named(error: DomainError, public: Callable[[str], str]) -> str:
-    """Return a refusal's message; one that only lists fields lists them by the view's names."""
+    """Return a refusal's message. A message that only lists fields gets the view's field names."""
     if not isinstance(error, InvalidArgument) or not error.fields:
         return error.message
     what, _, _ = error.message.partition(": ")
@@ -371,14 +371,15 @@ def _named(error: DomainError, public: Callable[[str], str]) -> str:
 
 
 def has_running_operation(error: DomainError) -> bool:
-    """Tell whether an action was refused only because an operation on the order is running."""
+    """Return whether an action was refused only because the order has a running operation."""
     return row(error) is _STATE and "operation" in error.details
 
 
 def headers(error: DomainError) -> dict[str, str]:
     """Return the headers of a refusal: Retry-After, Allow, WWW-Authenticate, Connection."""
     if isinstance(error, RequestTimeout):
-        # The rest of the body would be read as the next request. Source: RFC 9110 §15.5.9.
+        # Otherwise the rest of the body would be read as the next request.
+        # Source: RFC 9110 §15.5.9.
         return {"connection": "close"}
     if isinstance(error, MethodNotAllowed):
         return {"allow": str(error.details.get("allow", ""))}

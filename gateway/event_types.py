@@ -1,6 +1,6 @@
-"""The events that the contracts declare: their types, what each is about, and their payloads.
+"""The events that the contracts declare: their types, their aggregates, and their payloads.
 
-A payload is a message of a service's events.proto. Its name says the type: OrderCreatedEvent is
+A payload is a message of a service's events.proto. Its name gives the type: OrderCreatedEvent is
 order.created.
 """
 
@@ -17,7 +17,7 @@ from orchestrator.webhooks.v1 import events_pb2 as webhooks
 
 from chassis.events import is_typed
 
-# What the events of a family are about.
+# The aggregate type of each family of events.
 _AGGREGATES: Mapping[str, str] = {
     "order": "Order",
     "escrow": "Escrow",
@@ -29,7 +29,7 @@ _AGGREGATES: Mapping[str, str] = {
     "withdrawal": "Withdrawal",
     "webhook": "Webhook",
 }
-# What is about something else than its family.
+# Types whose aggregate differs from that of their family.
 _OTHERS: Mapping[str, str] = {"escrow.deposit_confirmed": "Deposit"}
 _CONTRACTS: tuple[FileDescriptor, ...] = tuple(
     module.DESCRIPTOR for module in (orders, escrow, ledger, disputes, webhooks)
@@ -46,12 +46,12 @@ class Declared:
 
     @property
     def family(self) -> str:
-        """The first token of the type, by which filters know it."""
+        """The first token of the type, which filters use."""
         return self.type.partition(".")[0]
 
 
 def _declared(contract: FileDescriptor) -> list[Declared]:
-    """Read a contract. A name that begins with no family is of its service's own family."""
+    """Read a contract. A name that starts with no family belongs to its service's own family."""
     found = []
     for message in contract.message_types_by_name.values():
         words = re.sub(r"(?<!^)([A-Z])", r"_\1", message.name.removesuffix("Event")).lower()
@@ -71,10 +71,10 @@ AGGREGATE_TYPES = tuple(dict.fromkeys([*_AGGREGATES.values(), *_OTHERS.values()]
 
 
 def names(patterns: Collection[str], aggregate_types: Collection[str]) -> tuple[str, ...] | None:
-    """Return the types that match some patterns (names, family.*) and are about some aggregates.
+    """Return the types that match the patterns (names, family.*) and the aggregate types.
 
-    Empty collections: all. A name that is not declared here is kept: a service may be newer than
-    this program. None: every type matches, declared or not.
+    An empty collection matches all. A pattern that is not declared here is kept, because a service
+    may be newer than this program. None: every type matches, declared or not.
     """
     if not patterns and not aggregate_types:
         return None

@@ -1,6 +1,6 @@
 """Event streams for clients: server-sent events of one marketplace, in order, with replay.
 
-A connected client gets each event once and in order. Events that it was too slow to take are read
+A connected client gets each event once and in order. Events that do not fit its buffer are read
 again from NATS.
 """
 
@@ -29,7 +29,7 @@ from kernel.ids import from_public, to_public
 ALL = "*"
 PING = b"event: ping\ndata: {}\n\n"
 READY_SECONDS = 2.0
-# A stream counts its messages from 1.
+# The sequence of a stream begins at 1.
 CURSOR = r"([1-9][0-9]{0,17})-(evt_[0-9A-Za-z]{1,64})"
 _CURSOR = re.compile(CURSOR, re.ASCII)
 _PATTERN = re.compile(r"[a-z_]{1,40}\.(\*|[a-z_]{1,60})", re.ASCII)
@@ -44,7 +44,7 @@ class EventNotFound(NotFound):
 
 @dataclass(frozen=True, slots=True)
 class Cursor:
-    """The last event that a client has: its sequence in the stream, and its id."""
+    """The last event that a client has received: its sequence in the stream, and its id."""
 
     sequence: int
     event_id: str
@@ -52,11 +52,11 @@ class Cursor:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wanted:
-    """Which events of a marketplace a client wants; empty collections: all.
+    """Which events of a marketplace a client wants. Empty collections: all.
 
     types: names, or family.*. resource_types: Order, Balance and so on. after: the last event that
-    the client has; None: only new events. concerns: decides on the body of each event. shown: the
-    part of a body that the client may see; None: all of it.
+    the client has; None: only new events. concerns: returns whether the client may get an event, by
+    its body. shown: returns the part of a body that the client may see; None: the whole body.
     """
 
     marketplace_id: uuid.UUID
@@ -69,14 +69,14 @@ class Wanted:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Start:
-    """Where a client begins: a sequence of the stream that was created at an instant."""
+    """Where a client begins: at a sequence of the stream that was created at this instant."""
 
     sequence: int
     made: dt.datetime | None
 
 
 def cursor(text: str | None) -> Cursor | None:
-    """Read a Last-Event-ID. Raises: InvalidArgument: it is not a cursor of this API."""
+    """Parse a Last-Event-ID. Raises: InvalidArgument: it is not a cursor of this API."""
     if not text:
         return None
     match = _CURSOR.fullmatch(text)
@@ -86,7 +86,7 @@ def cursor(text: str | None) -> Cursor | None:
 
 
 def event_id(text: str) -> str:
-    """Read an event's id in either spelling. Raises: EventNotFound."""
+    """Parse an event's id in either spelling. Raises: EventNotFound."""
     value = from_public("evt", text)
     if value is None:
         raise EventNotFound("Event not found")
@@ -94,7 +94,7 @@ def event_id(text: str) -> str:
 
 
 def resource_types(text: str | None) -> tuple[str, ...]:
-    """Read a comma-separated list of what events are about. Raises: InvalidArgument."""
+    """Parse a comma-separated list of aggregate types. Raises: InvalidArgument."""
     parts = tuple(part.strip() for part in (text or "").split(",") if part.strip())
     if not set(parts) <= set(AGGREGATE_TYPES):
         raise invalid("resourceTypes", f"must be among {', '.join(AGGREGATE_TYPES)}")
@@ -102,10 +102,10 @@ def resource_types(text: str | None) -> tuple[str, ...]:
 
 
 def patterns(text: str | None) -> tuple[str, ...]:
-    """Read a comma-separated list of types; one that a family covers is left out.
+    """Parse a comma-separated list of event types. Types that a listed family covers are dropped.
 
-    Empty: all, as `*` among them says. Raises: InvalidArgument: a name is not valid, or its family
-    is unknown.
+    Empty, or with `*`: all types. Raises: InvalidArgument: a name is not valid, or its family is
+    unknown.
     """
     named = {part.strip() for part in (text or "").split(",") if part.strip()}
     parts = named - {ALL}
@@ -120,7 +120,7 @@ def patterns(text: str | None) -> tuple[str, ...]:
 
 
 class Feed:
-    """Opens event streams. ping_seconds: a stream without events sends a ping so often."""
+    """Opens event streams. ping_seconds: after this time without events, a stream sends a ping."""
 
     def __init__(self, bus: Bus, *, ping_seconds: int) -> None:
         self._bus = bus
@@ -129,7 +129,7 @@ class Feed:
         self._stopping = asyncio.Event()
 
     async def is_ready(self) -> bool:
-        """Tell whether the stream can be read now."""
+        """Return whether the stream can be read now."""
         try:
             async with asyncio.timeout(READY_SECONDS):
                 await self._bus.stream()
@@ -138,7 +138,7 @@ class Feed:
         return True
 
     async def open(self, wanted: Wanted) -> AsyncGenerator[bytes]:
-        """Open a stream: from the event after `wanted.after`, or of new events.
+        """Open an event stream: from the event after `wanted.after`, or new events only.
 
         Raises: Unavailable: NATS is unavailable.
         """
@@ -147,8 +147,8 @@ class Feed:
                 made, last = await newest(self._bus)
                 start = Start(sequence=last + 1, made=made)
                 if (after := wanted.after) is not None:
-                    # A rebuilt stream has other sequences. Then all events are sent again: a client
-                    # recognises a repeated event by its id, but cannot notice a missing one.
+                    # A rebuilt stream has other sequences. All events are then sent again: a client
+                    # can recognise a repeated event by its id, but cannot notice a missing event.
                     known = await event_at(self._bus, after.sequence)
                     same = known is not None and known.event_id == after.event_id
                     start = Start(sequence=after.sequence + 1 if same else 1, made=made)
@@ -157,11 +157,11 @@ class Feed:
         return self._chunks(wanted, start)
 
     def stop(self) -> None:
-        """End every stream: the process is about to stop."""
+        """End every stream, because the process will stop."""
         self._stopping.set()
 
     async def close(self) -> None:
-        """Close the connection."""
+        """Close the connection to NATS."""
         await self._bus.close()
 
     async def _chunks(self, wanted: Wanted, start: Start) -> AsyncGenerator[bytes]:
@@ -181,7 +181,7 @@ class Feed:
                 chunk = None
                 if coming in done:
                     chunk, coming = await _chunk(coming.result(), wanted), None
-                # An event that is not this client's does not replace a ping.
+                # An event that this client may not get does not replace a ping.
                 if chunk is not None or clock() >= ping_at:
                     yield chunk or PING
                     ping_at = clock() + self._ping_seconds
@@ -192,7 +192,7 @@ class Feed:
                 await messages.aclose()
 
     async def _events(self, wanted: Wanted, start: Start) -> AsyncGenerator[Event]:
-        """Yield a marketplace's events in order from a sequence on, without an end."""
+        """Yield a marketplace's events in order, starting at a sequence, without an end."""
         following, made = start.sequence, start.made
         async with contextlib.AsyncExitStack() as joined:
             while True:
@@ -211,7 +211,7 @@ class Feed:
                     await asyncio.sleep(RETRY_SECONDS)
 
     async def _from(self, following: int, wanted: Wanted) -> AsyncGenerator[Event]:
-        """Yield past events from a sequence on, then new ones, until the client falls behind."""
+        """Yield past events from a sequence on, then new events, until the client falls behind."""
         marketplace_id = str(wanted.marketplace_id)
         live = self._stream.attach(marketplace_id)
         try:
@@ -233,7 +233,7 @@ class Feed:
 
 
 async def _chunk(event: Event, wanted: Wanted) -> bytes | None:
-    """Print an event for a client; None: the client does not get it."""
+    """Format an event for a client; None: the client does not get the event."""
     body = event.body
     if wanted.resource_types and body["aggregateType"] not in wanted.resource_types:
         return None

@@ -1,7 +1,8 @@
-"""What exports share: the period, and a file that is made of a list page by page.
+"""What exports share: the period, and a file that is generated from a list page by page.
 
-A file has the objects of a list in its order, newest first. It is made while it is sent, so it can
-be of any length. Objects that are made meanwhile are not in it, and none is missing or doubled.
+A file has the objects of a list in the order of the list, newest first. It is generated while it is
+sent, so it can have any length. Objects that are created meanwhile are not in the file; no object
+is missing or duplicated.
 """
 
 import datetime as dt
@@ -18,12 +19,12 @@ from gateway.answers import CsvFile
 from gateway.errors import invalid
 from gateway.models import PAGE_MAX, Request
 
-# Lists are in the order of ids, which the clock of the process that made them is in. That can be
-# before or behind another one's by so much.
+# Lists are sorted by id, that is, by the clock of the process that created the object. The clocks
+# of processes may differ by this much.
 CLOCKS = dt.timedelta(minutes=5)
 _MOMENT = r"(19|20)\d\d-\d\d-\d\d(T\d\d:\d\d:\d\d(\.\d{1,6})?(Z|[+-]\d\d:\d\d))?"
 Row = Mapping[str, Any]
-# Reads one page: its objects, and the token of the next one, "" at the end.
+# Reads one page. Returns its objects, and the token of the next page ("" after the last).
 Read = Callable[[common_pb2.PageRequest], Awaitable[tuple[Sequence[Row], str]]]
 
 
@@ -53,7 +54,7 @@ class Period(Request):
 
 
 def _is_within(period: Period, at: str | None) -> bool:
-    """Tell whether a time, as it is printed, is within; one that is not known always is."""
+    """Return whether a printed time is within the period; an unknown time (None) always is."""
     if at is None or (period.from_ is None and period.to is None):
         return True
     moment = dt.datetime.fromisoformat(at)
@@ -62,17 +63,17 @@ def _is_within(period: Period, at: str | None) -> bool:
 
 
 def _is_past(period: Period, at: str | None) -> bool:
-    """Tell whether all that follows an object of this time in a list is older than a period."""
+    """Return whether all objects that follow this time in a list are older than the period."""
     if at is None or period.from_ is None:
         return False
     return dt.datetime.fromisoformat(at) < period.from_ - CLOCKS
 
 
 async def file(name: str, shape: type, period: Period, read: Read, *, at: str) -> CsvFile:
-    """Make a file of a list. shape: of its objects. at: the field that the period is about.
+    """Return the file of a list. shape: of its objects. at: the field to which the period applies.
 
-    The first page is read before anything is sent, so that what it raises is a refusal.
-    Raises: InvalidArgument; as `read`.
+    The first page is read before anything is sent, so that its errors become refusals.
+    Raises: InvalidArgument: the period is empty; as `read`.
     """
     if period.from_ is not None and period.to is not None and period.from_ >= period.to:
         raise invalid("to", "must be after from")
@@ -98,5 +99,5 @@ async def _chunks(
 
 
 def _fields(shape: type) -> list[str]:
-    """Return the names of an answer's fields, those of its bases first."""
+    """Return the names of an answer's fields, with the fields of its bases first."""
     return list(shape.__annotations__)

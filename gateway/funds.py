@@ -1,4 +1,4 @@
-"""What both views know of users' money: payments of a statement, and where to pay in."""
+"""What both views know about users' money: the payments of a statement, and where to pay in."""
 
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable
 from contextlib import asynccontextmanager, suppress
@@ -34,7 +34,7 @@ class PayIn(TypedDict):
 
 
 async def pay_in(call: Call, user_id: str) -> PayIn:
-    """Read where money for a user is paid in. Raises: NotFound: WALLET_NOT_FOUND."""
+    """Return where money for a user is paid in. Raises: NotFound: WALLET_NOT_FOUND."""
     request = escrow_pb2.GetWalletRequest(user_id=user_id)
     wallet = await call.read(call.backends.escrow.GetWallet, request)
     network = await call.backends.network()
@@ -49,10 +49,10 @@ async def pay_in(call: Call, user_id: str) -> PayIn:
 async def saying_where_to_pay_in(
     call: Call, payer: Callable[[], Awaitable[str]]
 ) -> AsyncGenerator[None]:
-    """Add to INSUFFICIENT_FUNDS how much is missing, and the payer's own deposit address.
+    """Add the missing amount and the payer's deposit address to a refusal INSUFFICIENT_FUNDS.
 
-    payer: finds the UUID of the user whose money is too little; the caller must be allowed to see
-    that user's wallet. A refusal is passed on without the address where it cannot be read.
+    payer: returns the UUID of the user who has too little money; the caller must be allowed to see
+    that user's wallet. If the address cannot be read, the refusal is passed on without it.
     """
     try:
         yield
@@ -67,7 +67,7 @@ async def saying_where_to_pay_in(
 
 
 def payments(entries: Iterable[ledger_pb2.Entry]) -> list[list[ledger_pb2.Entry]]:
-    """Group the lines of a statement by payment, in the ledger's order: newest first."""
+    """Group the entries of a statement by payment, in the ledger's order: newest first."""
     found: dict[str, list[ledger_pb2.Entry]] = {}
     for one in entries:
         found.setdefault(one.payment_id or one.transfer_id, []).append(one)

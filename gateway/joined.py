@@ -1,14 +1,14 @@
-"""What is written of an answer, joined: its head leaves with its body, in one system call.
+"""Joins the writes of an answer: head and body are sent with one system call.
 
-Uvicorn writes the head when the answer begins, and the body after it. A write that is not followed
-by another at once is sent when the loop turns.
+Uvicorn writes the head when an answer begins, and the body afterwards. The head is held until the
+body is written, or until the event loop's next turn if no body follows at once.
 """
 
 import asyncio
 
 
 class Joined:
-    """The transport of a connection, as one answer uses it."""
+    """The transport of a connection, as seen by one answer."""
 
     __slots__ = ("_held", "_loop", "_transport")
 
@@ -18,7 +18,7 @@ class Joined:
         self._held = b""
 
     def write(self, data: bytes) -> None:
-        """Send what is held and this together, or hold this until the loop turns."""
+        """Send the held bytes together with `data`; if none are held, hold `data`."""
         if self._held:
             held, self._held = self._held, b""
             self._transport.write(held + data)
@@ -27,16 +27,16 @@ class Joined:
             self._loop.call_soon(self.flush)
 
     def flush(self) -> None:
-        """Send what is held. It must not be left behind when the transport is closed."""
+        """Send the held bytes. Call it before the transport is closed."""
         held, self._held = self._held, b""
         if held and not self._transport.is_closing():
             self._transport.write(held)
 
     def is_closing(self) -> bool:
-        """Tell whether the transport is closed, or will be."""
+        """Return whether the transport is closed or closing."""
         return self._transport.is_closing()
 
     def close(self) -> None:
-        """Send what is held, and close."""
+        """Send the held bytes, and close."""
         self.flush()
         self._transport.close()

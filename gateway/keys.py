@@ -1,7 +1,7 @@
-"""API keys: their format, and the table that stores an HMAC of each.
+"""API keys: their format, and the table that stores an HMAC of each key.
 
-A key is shown once, when it is created. `keytool.py` creates, lists and revokes keys for an
-operator; a marketplace does so through /api/v1/auth/api-keys.
+A key is shown once, when it is created. An operator creates, lists and revokes keys with
+`keytool.py`, a marketplace with /api/v1/auth/api-keys.
 """
 
 import datetime as dt
@@ -30,7 +30,7 @@ _ID_LENGTH, _SECRET_LENGTH, _CHECK_LENGTH = 12, 32, 6
 _SALT_LENGTH = 32
 _ID = re.compile(r"[0-9A-Za-z]{12}", re.ASCII)
 _KEY = re.compile(r"ohk_(live|test)_([0-9A-Za-z]{12})_[0-9A-Za-z]{32}([0-9A-Za-z]{6})", re.ASCII)
-# Salts are kept a little longer than the requests that need them.
+# Salts are kept a little longer than the requests that can need them.
 _SALT_KEPT = KEPT + dt.timedelta(hours=1)
 log = logger()
 
@@ -43,7 +43,7 @@ class KeyNotFound(NotFound):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Key:
-    """A key as it is stored."""
+    """A key, as stored."""
 
     id: str
     marketplace_id: uuid.UUID
@@ -55,14 +55,14 @@ class Key:
     created_at: dt.datetime
     expires_at: dt.datetime | None
     revoked_at: dt.datetime | None
-    # By the database's clock, when the key was read.
+    # By the database's clock, at the time of the read.
     is_expired: bool = False
 
 
 def make(environment: str, *, seed: bytes | None = None) -> tuple[str, str]:
-    """Create a key; returns its id and the key itself (190 random bits, CRC-32 at the end).
+    """Create a key; returns its id and its text (190 random bits, with a CRC-32 at the end).
 
-    seed: 64 secret bytes that the key is derived from; the same seed gives the same key.
+    seed: 64 secret bytes from which the key is derived: the same seed gives the same key.
     """
     number = int.from_bytes(seed if seed is not None else secrets.token_bytes(64), "big")
     number, key_id = _base62(number, _ID_LENGTH)
@@ -72,9 +72,9 @@ def make(environment: str, *, seed: bytes | None = None) -> tuple[str, str]:
 
 
 def id_of(text: str) -> str | None:
-    """Return the id in a key; None if the text is not a key or was mistyped.
+    """Return the id in a key's text; None if the text is not a key or was mistyped.
 
-    The checksum refuses texts that were never a key without a read of the database.
+    The checksum refuses other texts without a read of the database.
     """
     match = _KEY.fullmatch(text)
     if match is None or _checksum(text[:-_CHECK_LENGTH]) != match[3]:
@@ -83,12 +83,12 @@ def id_of(text: str) -> str | None:
 
 
 def digest(text: str, *, pepper: str) -> bytes:
-    """Return the digest that is stored for a key."""
+    """Return the digest of a key, as stored."""
     return hmac.digest(pepper.encode(), text.encode(), "sha256")
 
 
 def seed(salt: bytes, *, pepper: str) -> bytes:
-    """Return the seed that a key is derived from."""
+    """Return the seed from which a key is derived."""
     return hmac.digest(pepper.encode(), b"api key\n" + salt, "sha512")
 
 
@@ -97,7 +97,7 @@ def _checksum(text: str) -> str:
 
 
 def _base62(number: int, length: int) -> tuple[int, str]:
-    """Convert the low part of a number into characters; returns the rest, and the characters."""
+    """Convert the low part of a number into base62; returns the rest and the characters."""
     characters = []
     for _ in range(length):
         number, value = divmod(number, len(ALPHABET))
@@ -107,7 +107,7 @@ def _base62(number: int, length: int) -> tuple[int, str]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Made:
-    """A created key with its text. replayed: this request had created it before."""
+    """A created key with its text. replayed: an earlier attempt of this request created it."""
 
     key: Key
     text: str
@@ -116,24 +116,24 @@ class Made:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Revoked:
-    """A revoked key. replayed: this request had revoked it before."""
+    """A revoked key. replayed: an earlier attempt of this request revoked it."""
 
     key: Key
     replayed: bool
 
 
 class KeyStore:
-    """Keys in PostgreSQL. Every method is a transaction of its own, and may raise Unavailable."""
+    """Keys in PostgreSQL. Each method uses its own transactions and may raise Unavailable."""
 
     def __init__(self, database: Database, *, pepper: str, also: str = "") -> None:
-        """pepper: for the digests of keys. also: a second pepper that digests may have."""
+        """pepper: for the digests of keys. also: a second pepper that digests may use."""
         self._database = database
         self._peppers = (pepper, also) if also else (pepper,)
         self._idempotency = Idempotency()
         self._trail = Trail()
 
     async def marketplace(self, name: str, *, environment: str) -> uuid.UUID:
-        """Return a marketplace's id; the first call creates the marketplace."""
+        """Return a marketplace's id. Creates the marketplace if it does not exist."""
         values = {"id": new_id(), "name": name, "environment": environment}
         async with self._database.transaction() as tx:
             await tx.run(_ADD_MARKETPLACE, values)
@@ -143,14 +143,14 @@ class KeyStore:
         return found
 
     async def find_marketplace(self, name: str, *, environment: str) -> uuid.UUID | None:
-        """Return a marketplace's id; None if there is no marketplace of this name."""
+        """Return a marketplace's id; None if no marketplace has this name."""
         values = {"name": name, "environment": environment}
         async with self._database.transaction() as tx:
             found: uuid.UUID | None = await tx.fetchval(_FIND_MARKETPLACE, values)
         return found
 
     async def marketplace_of(self, marketplace_id: uuid.UUID) -> tuple[str, str] | None:
-        """Return the name and the environment of a marketplace; None if there is none."""
+        """Return the name and the environment of a marketplace; None if it does not exist."""
         async with self._database.transaction() as tx:
             row = await tx.fetchrow(_MARKETPLACE_OF, {"id": marketplace_id})
         return None if row is None else (row.name, row.environment)
@@ -165,10 +165,11 @@ class KeyStore:
         expires_at: dt.datetime | None = None,
         asked: RequestKey | None = None,
     ) -> Made:
-        """Create a key and store its digest; its text is not stored.
+        """Create a key and store its digest. The key's text is not stored.
 
-        asked: where it is given and the same was asked within a day, the key that was made then is
-        returned: its text is derived from the pepper and a salt in its row.
+        asked: the request. If the same request has created a key within a day, that key is
+        returned; its text is derived again from the pepper and the salt in its row. None: not
+        repeatable.
         Raises: IdempotencyKeyReused; IdempotencyKeyInProgress.
         """
         salt = secrets.token_bytes(_SALT_LENGTH)
@@ -201,7 +202,7 @@ class KeyStore:
         return Made(key=replace(key, revoked_at=None), text=text, replayed=replayed)
 
     async def find(self, key_id: str) -> Key | None:
-        """Return a key by its id, revoked or not; None if there is no such key."""
+        """Return a key by its id, even if revoked; None if there is no such key."""
         if _ID.fullmatch(key_id) is None:
             return None
         async with self._database.transaction() as tx:
@@ -209,9 +210,9 @@ class KeyStore:
         return None if row is None else _key(row)
 
     async def list(self, *, marketplace_id: uuid.UUID, limit: int, after: str | None) -> list[Key]:
-        """List a marketplace's keys, newest first, from the one after a given key.
+        """List a marketplace's keys, newest first, starting behind the key `after`.
 
-        Raises: InvalidArgument: the marketplace does not have that key.
+        Raises: InvalidArgument: the marketplace has no key `after`.
         """
         values = {"marketplace_id": marketplace_id, "after": after, "limit": limit}
         if after is not None:
@@ -222,7 +223,7 @@ class KeyStore:
             return [_key(row) for row in await tx.fetch(_LIST, values)]
 
     async def all(self, *, marketplace_id: uuid.UUID, size: int) -> AsyncIterator[Key]:
-        """Yield all keys of a marketplace, newest first. size: how many are read at once."""
+        """Yield all keys of a marketplace, newest first. size: how many are read at a time."""
         after: str | None = None
         while True:
             page = await self.list(marketplace_id=marketplace_id, limit=size, after=after)
@@ -235,9 +236,9 @@ class KeyStore:
     async def revoke(
         self, key_id: str, *, marketplace_id: uuid.UUID, asked: RequestKey | None = None
     ) -> Revoked:
-        """Revoke a key; a second revocation changes nothing.
+        """Revoke a key. Revoking it again changes nothing.
 
-        asked: a request that was made before, within a day, gets the same answer.
+        asked: the request; if it was made before, within a day, the stored answer is returned.
         Raises: KeyNotFound; IdempotencyKeyReused; IdempotencyKeyInProgress.
         """
 
@@ -254,9 +255,10 @@ class KeyStore:
         return Revoked(key=await self._found(revoked_id), replayed=replayed)
 
     async def age(self, asked: RequestKey, *, by: dt.timedelta) -> None:
-        """Let the requests of a test marketplace get older, once: its clock was moved.
+        """Make the stored requests of a test marketplace older, once, because its clock was moved.
 
-        Raises: IdempotencyKeyReused; IdempotencyKeyInProgress.
+        asked: the request that moves the clock. Raises: IdempotencyKeyReused;
+        IdempotencyKeyInProgress.
         """
 
         async def work(tx: Transaction) -> bytes:
@@ -266,30 +268,30 @@ class KeyStore:
         await self._idempotency.execute(self._database, asked, work)
 
     async def forget(self) -> None:
-        """Delete expired requests, and the salts that only they needed."""
+        """Delete expired requests, and the salts that only these needed."""
         await self._idempotency.purge(self._database)
         async with self._database.transaction() as tx:
             await tx.run(_FORGET_SALTS, {"kept": _SALT_KEPT})
 
     async def is_ready(self) -> bool:
-        """Tell whether the table can be read now."""
+        """Return whether the table can be read now."""
         return await self._database.is_ready()
 
     async def digest_anew(self, key_id: str, *, old: bytes, new: bytes) -> None:
-        """Replace the digest of a key, unless another process has replaced it meanwhile."""
+        """Replace the digest of a key, unless another process has replaced it already."""
         async with self._database.transaction() as tx:
             await tx.run(_DIGEST_ANEW, {"id": key_id, "old": old, "new": new})
 
     def digest(self, text: str) -> bytes:
-        """Return the digest of a new key."""
+        """Return the digest to store for a new key."""
         return self.digests(text)[0]
 
     def digests(self, text: str) -> tuple[bytes, ...]:
-        """Return the digests that a key may have; first, the one of new keys."""
+        """Return all digests that a key may have; the digest of new keys first."""
         return tuple(digest(text, pepper=pepper) for pepper in self._peppers)
 
     def _text_again(self, environment: str, key_id: str, salt: bytes) -> str:
-        """Derive a key again; its id tells which pepper it was created with."""
+        """Derive a key's text again. Its id shows with which pepper the key was created."""
         for pepper in self._peppers:
             made_id, text = make(environment, seed=seed(salt, pepper=pepper))
             if made_id == key_id:
@@ -315,7 +317,7 @@ class KeyStore:
         key_id: str,
         change: Callable[[Transaction], Awaitable[None]],
     ) -> tuple[str, bool]:
-        """Change a key, once for a request; returns its id, and whether that was done before."""
+        """Change a key once per request; returns its id, and whether the answer is a replay."""
 
         async def work(tx: Transaction) -> bytes:
             await change(tx)
@@ -360,7 +362,7 @@ _SALT = "select salt from api_keys where id = %(id)s"
 _FORGET_SALTS = """
 update api_keys set salt = null where salt is not null and created_at < now() - %(kept)s::interval
 """
-# The columns have the names of Key's fields.
+# The columns have the same names as the fields of Key.
 _KEYS = """
 select k.id, k.marketplace_id, m.name as marketplace, m.environment, k.name, k.scopes, k.digest,
     k.created_at, k.expires_at, k.revoked_at, coalesce(k.expires_at <= now(), false) as is_expired

@@ -1,6 +1,6 @@
-"""Limits: requests a minute of one credential, concurrent requests, open event streams.
+"""Limits: requests per minute of a credential, concurrent requests, open event streams.
 
-Counters are in this process's memory; each gateway counts for itself.
+The counters are in the memory of this process. Each gateway process counts on its own.
 """
 
 import math
@@ -14,7 +14,7 @@ from kernel.errors import ResourceExhausted
 
 WINDOW_SECONDS = 60
 ACCOUNTS_MAX = 10_000
-# Retry-After of a client that has too many open streams.
+# The Retry-After for a client with too many open streams.
 STREAMS_RETRY_SECONDS = 5
 
 
@@ -25,7 +25,7 @@ class TooManyRequests(ResourceExhausted):
 
 
 class Place:
-    """One of a limited number of places; a second call of `free` does nothing."""
+    """One of a limited number of places. A second call of `free` does nothing."""
 
     def __init__(self, free: Callable[[], None]) -> None:
         self._free: Callable[[], None] | None = free
@@ -44,7 +44,7 @@ class Places:
         self._free = maximum
 
     def take(self) -> Place:
-        """Take a place, to be freed. Raises: Overloaded: none is left."""
+        """Take a place; the caller frees it. Raises: Overloaded: no place is left."""
         if self._free <= 0:
             raise Overloaded("Too many requests are being served")
         self._free -= 1
@@ -55,9 +55,9 @@ class Places:
 
 
 class StreamPlaces:
-    """Places for answers that take long, with a limit for each account and one for all.
+    """Places for long answers, with one limit per account and one for all accounts.
 
-    what: the answers, for people.
+    what: the name of the answers in messages.
     """
 
     def __init__(
@@ -69,9 +69,10 @@ class StreamPlaces:
         self._open: Counter[str] = Counter()
 
     def take(self, account: str) -> Place:
-        """Take a place for an account, to be freed.
+        """Take a place for an account; the caller frees it.
 
-        Raises: TooManyRequests: the account is at its limit (`window` 0: at any one time);
+        Raises: TooManyRequests: the account is at its limit (`window` 0: the limit of concurrent
+            answers);
             Overloaded: the gateway is at its limit.
         """
         if self._open[account] >= self._per_account:
@@ -101,7 +102,7 @@ class _Bucket:
 
 
 class RateLimiter:
-    """Token buckets by account: `per_minute` requests, filled evenly."""
+    """Token buckets per account: `per_minute` requests, refilled evenly."""
 
     def __init__(self, *, per_minute: int) -> None:
         self.limit = per_minute
@@ -111,7 +112,7 @@ class RateLimiter:
     def take(self, account: str) -> int:
         """Count one request; returns how many are left.
 
-        Raises: TooManyRequests: details say when to come back (`retryAfter`, seconds).
+        Raises: TooManyRequests: details has the seconds until a retry may succeed (`retryAfter`).
         """
         now = time.monotonic()
         bucket = self._buckets.get(account)
@@ -122,7 +123,7 @@ class RateLimiter:
         bucket.tokens = min(tokens, float(self.limit))
         bucket.filled_at = now
         if bucket.tokens < 1:
-            # Rounded first: a wait of 20.000000001 s is 20 s.
+            # Rounded first, so that a wait of 20.000000001 s becomes 20 s.
             wait = math.ceil(round((1 - bucket.tokens) / self._per_second, 6))
             raise TooManyRequests(
                 "Too many requests",
@@ -133,6 +134,6 @@ class RateLimiter:
 
     def _open(self, account: str, now: float) -> _Bucket:
         if len(self._buckets) >= ACCOUNTS_MAX:
-            # The account that has been quiet for longest; its bucket is full again, or nearly.
+            # Drop the account that has been quiet for longest; its bucket is full or nearly full.
             self._buckets.popitem(last=False)
         return self._buckets.setdefault(account, _Bucket(float(self.limit), now))

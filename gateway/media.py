@@ -1,4 +1,4 @@
-"""Which of two media types a client asks for, by its Accept header. Pure.
+"""Finds the preferred of two media types in an Accept header. Pure.
 
 Source: RFC 9110 §12.5.1.
 """
@@ -10,9 +10,9 @@ _QUALITY = re.compile(r"q=(0(\.[0-9]{0,3})?|1(\.0{0,3})?)", re.ASCII | re.IGNORE
 
 
 def prefers_json(accept: str) -> bool:
-    """Tell whether a client asks for JSON rather than for a stream of events.
+    """Return whether a client prefers JSON to a stream of events.
 
-    It has to name JSON: a client that takes anything gets the stream, as it always did.
+    The client must name JSON. A client that accepts any type gets the stream, as it always did.
     """
     qualities = {JSON: 0, STREAM: 0}
     for part in accept.split(","):
@@ -24,7 +24,7 @@ def prefers_json(accept: str) -> bool:
 
 
 def _thousandths(parameters: list[str]) -> int:
-    """Return the quality that a media type is named with; 1000 unless it has one."""
+    """Return the quality of a media type in thousandths; 1000 if none is given."""
     for text in parameters:
         if (found := _QUALITY.fullmatch(text)) is not None:
             whole, _, rest = found[1].partition(".")

@@ -1,4 +1,4 @@
-"""Reading requests: strict pydantic models, with field names in the view's spelling."""
+"""Reads requests with strict pydantic models, whose fields have the view's spelling."""
 
 import datetime as dt
 import decimal
@@ -23,7 +23,7 @@ PAGE_MAX = 100
 PARAMETERS_MAX = 32
 NO_TEXT = "is not valid text"
 SCORE_MAX = 10
-# Kinds of pydantic errors that have their own code in the API.
+# Types of pydantic errors that have their own code in the API.
 _AMOUNT, _CURRENCY = "invalid_amount", "invalid_currency"
 _REASONS = {
     "missing": "MISSING_REQUIRED_FIELD",
@@ -107,7 +107,7 @@ def _score(value: Any) -> int:
 
 
 def up_to(largest: str) -> str:
-    """Return a pattern of the numbers as long as `largest` that are not larger; two decimals."""
+    """Return a pattern that matches numbers with two decimals that do not exceed `largest`."""
     whole, _, cents = largest.partition(".")
     digits = whole + cents
 
@@ -122,7 +122,7 @@ def up_to(largest: str) -> str:
     return "|".join(found)
 
 
-# What `parse_amount` reads: more than "0.00", and at most what the chain can move at once.
+# The range of `parse_amount`: more than "0.00", and at most what the chain can move at once.
 LARGEST_AMOUNT = to_text(LARGEST // CENT * CENT)
 _POSITIVE = rf"^(0\.(0[1-9]|[1-9][0-9])|[1-9][0-9]{{0,10}}\.[0-9]{{2}}|{up_to(LARGEST_AMOUNT)})$"
 Amount = Annotated[
@@ -143,11 +143,11 @@ Currency = Annotated[
     BeforeValidator(_currency),
     WithJsonSchema({"type": "string", "enum": ["USDC", "USD"], "default": "USDC"}),
 ]
-# In tenths.
+# A score as a whole number of tenths: 87 is 8.7.
 Score = Annotated[
     int,
     BeforeValidator(_score),
-    # No multipleOf: for a validator that computes in binary, 8.7 is no multiple of 0.1.
+    # No multipleOf: in binary floating point, 8.7 is not a multiple of 0.1.
     WithJsonSchema(
         {
             "type": "number",
@@ -168,7 +168,7 @@ Instant = Annotated[
     WithJsonSchema({"type": "string", "format": "date-time", "pattern": f"^{_INSTANT.pattern}$"}),
 ]
 Cursor = Annotated[str, pydantic.StringConstraints(min_length=1, max_length=CURSOR_MAX)]
-# A UUID as `kernel.ids.parse_uuid` reads it, for schemas.
+# The pattern of a UUID as `kernel.ids.parse_uuid` accepts it, for schemas.
 UUID_PATTERN = r"[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}"
 UserName = Annotated[str, pydantic.StringConstraints(pattern=r"^[A-Za-z0-9_-]{1,64}$")]
 Destination = Annotated[
@@ -184,9 +184,9 @@ Memo = Annotated[
 
 
 def validated(model: type[ModelT], value: Any) -> ModelT:
-    """Read a JSON value as a model.
+    """Validate a JSON value as a model.
 
-    Raises: InvalidArgument: lists every wrong field; the reason is the one that all of them have,
+    Raises: InvalidArgument: lists every invalid field. Its reason is the fields' common reason, or
         VALIDATION_ERROR if they differ.
     """
     if not isinstance(value, dict):
@@ -204,7 +204,7 @@ def validated(model: type[ModelT], value: Any) -> ModelT:
 
 
 def validated_query(model: type[ModelT] | None, query: bytes) -> ModelT | None:
-    """Read a query string as a model; without a model, every parameter is refused.
+    """Validate a query string as a model. Without a model, every parameter is refused.
 
     Raises: InvalidArgument: as `validated`; a parameter is given twice or is not UTF-8.
     """
@@ -221,7 +221,7 @@ def validated_query(model: type[ModelT] | None, query: bytes) -> ModelT | None:
 
 
 def _parameters(query: bytes) -> list[tuple[str, str]]:
-    """Split a query string. Raises: InvalidArgument: names the parameter that is not UTF-8."""
+    """Split a query string. Raises: InvalidArgument: a parameter is not UTF-8; names it."""
     parts = query.split(b"&")
     if len(parts) > PARAMETERS_MAX:
         raise InvalidArgument(
@@ -241,12 +241,12 @@ def _parameters(query: bytes) -> list[tuple[str, str]]:
 
 
 def given(*names: str) -> dict[str, Any]:
-    """Describe in a schema fields that are required and not null."""
+    """Return a schema that says that some fields are required and not null."""
     return {"required": list(names), **typed("string", *names)}
 
 
 def typed(kind: str, *names: str) -> dict[str, Any]:
-    """Describe in a schema the type of some fields, and nothing about the others."""
+    """Return a schema that gives the type of some fields and says nothing about the others."""
     return {
         "properties": {name: {"type": kind} for name in names},
         "unevaluatedProperties": True,
@@ -254,23 +254,23 @@ def typed(kind: str, *names: str) -> dict[str, Any]:
 
 
 def agreeing(names: Collection[str], values: Collection[str]) -> dict[str, Any]:
-    """Describe in a schema fields that must not name different values."""
+    """Return a schema that says that some fields may not have different values."""
     kinds = [{name: {"enum": [value, None]} for name in names} for value in values]
     return {"anyOf": [{"properties": kind, "unevaluatedProperties": True} for kind in kinds]}
 
 
 def unfit(kind: str, message: str, *, fields: Collection[str]) -> PydanticCustomError:
-    """Make the error of a rule between fields. kind: "missing" if the fields are missing."""
+    """Return the error of a rule between fields. kind: "missing" if fields are missing."""
     return PydanticCustomError(kind, message, {"fields": [(name,) for name in fields]})
 
 
 def refusal(error: pydantic.ValidationError) -> InvalidArgument:
-    """Turn pydantic's findings into a refusal that names each field."""
+    """Convert pydantic's errors into a refusal that names each field."""
     fields, reasons = [], set()
     for found in error.errors(include_url=False, include_input=False):
         known = _MESSAGES.get(found["type"])
         message = found["msg"] if known is None else known.format(**found.get("ctx", {}))
-        # An error between fields is reported for each of them.
+        # An error of a rule between fields is reported for each of the fields.
         parts = found.get("ctx", {}).get("fields", [()])
         fields += [(_place((*found["loc"], *part)), message) for part in parts]
         reasons.add(_REASONS.get(found["type"], "VALIDATION_ERROR"))

@@ -1,6 +1,6 @@
-"""Pages for a browser: the first page, and each API's reference.
+"""Pages for a browser: the first page, and the reference of each API.
 
-Everything that a page needs comes from the gateway itself, so pages work without the internet.
+The gateway serves everything that a page needs, so the pages work without the internet.
 """
 
 import functools
@@ -33,7 +33,7 @@ LINKS: Mapping[str, str] = {
     "/api/v1/health": "Health: is the gateway alive",
     "/api/v1/health/detailed": "Health: is every part ready",
 }
-# Files of the package offapi, which is not imported: it would read all of them into memory.
+# Files of the package offapi. The package is not imported: it would read all its files into memory.
 ASSETS = ("swagger_bundle.js", "swagger_style.css", "redoc.js")
 _ICON_PATH = f"{ASSETS_PATH}/icon.svg"
 _ICON = (
@@ -73,7 +73,7 @@ _REDOC = Template("""<redoc spec-url="$openapi"></redoc>
 
 
 def index() -> list[BaseRoute]:
-    """Return the route of the first page, which links to all others."""
+    """Return the route of the first page, which links to all other pages."""
     items = "\n".join(
         f'<li><a href="{path}">{html.escape(text)}</a></li>' for path, text in LINKS.items()
     )
@@ -93,9 +93,9 @@ def reference(
     openapi_path: str,
     links: Mapping[str, str],
 ) -> list[BaseRoute]:
-    """Return the routes of an OpenAPI document, and of the two pages that show it.
+    """Return the routes of an OpenAPI document and of the two pages that show it.
 
-    document: makes the document; it is called once. links: name → path of the other views' pages.
+    document: returns the document; called once. links: name → path of the other view's pages.
     """
 
     async def icon(_request: Request) -> Response:
@@ -120,7 +120,7 @@ def reference(
 
 
 def document_route(path: str, document: Callable[[], Any]) -> Route:
-    """Return the route of a JSON document. document: makes it; it is called once."""
+    """Return the route of a JSON document. document: returns the document; called once."""
     content = functools.cache(lambda: orjson.dumps(document()))
 
     async def answer(_request: Request) -> Response:

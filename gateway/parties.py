@@ -1,7 +1,8 @@
 """The buyer and the seller of each order, for the event streams of people.
 
-They never change, so what the orders service answers is cached for all streams of this process.
-An event is not believed about them: it would decide who may read the order's events.
+The parties of an order never change. What the orders service answers is therefore cached for all
+streams of this process. The parties are not taken from events, because events are not trusted, and
+the parties decide who may read an order's events.
 """
 
 import uuid
@@ -22,7 +23,7 @@ _Order = tuple[uuid.UUID, str]
 
 
 class Parties:
-    """Public ids of the buyer and seller of orders, by marketplace and public order id."""
+    """The public ids of orders' buyers and sellers, by marketplace and public order id."""
 
     def __init__(self, services: Backends) -> None:
         self._backends = services
@@ -42,7 +43,7 @@ class Parties:
         return found or NOBODY
 
     async def _ask(self, marketplace_id: uuid.UUID, order_id: uuid.UUID) -> frozenset[str]:
-        # Bound in this task's own context: the answer is for all streams.
+        # Called as the gateway itself, because all streams share the answer.
         who = identity.system(caller=CALLER, marketplace_id=marketplace_id)
         backends.bind(who, request_id="")
         request = orders_pb2.GetOrderRequest(order_id=str(order_id))

@@ -1,4 +1,4 @@
-"""Previews: whether a request asks for one, how a change becomes one, and who refuses it."""
+"""Previews: whether a request asks for a preview, and how a command becomes one."""
 
 import re
 from collections.abc import Mapping
@@ -12,7 +12,7 @@ from kernel.errors import InvalidArgument
 
 PARAMETER, PREFERENCE = "dryRun", "dry-run"
 _VALUES = {"true": True, "false": False}
-# A name that somebody writes who means a preview: carrying the request out would be wrong.
+# A misspelled dry-run. The client wants a preview, so the request must not be carried out.
 _MEANT = re.compile(r"dry[\s_-]?run", re.IGNORECASE)
 
 
@@ -23,7 +23,7 @@ class PreviewNotSupported(InvalidArgument):
 
 
 class Previewed(Exception):
-    """The command is not made: this is what it would do. It ends the handler."""
+    """Ends a handler: the command was not carried out; `preview` is what it would do."""
 
     def __init__(self, preview: orders_pb2.Preview) -> None:
         super().__init__()
@@ -31,9 +31,9 @@ class Previewed(Exception):
 
 
 def wanted(headers: Mapping[str, str], query: bytes) -> tuple[bool, bytes]:
-    """Tell whether a change is to be previewed; returns the query string without that parameter.
+    """Return whether a change must only be previewed, and the query string without that parameter.
 
-    Raises: InvalidArgument: the wish is misspelled, or the header and the parameter differ.
+    Raises: InvalidArgument: the wish is misspelled, or header and parameter contradict each other.
     """
     preferred = _preferred(headers.get("prefer", ""))
     rest, asked = [], None
@@ -53,7 +53,7 @@ def wanted(headers: Mapping[str, str], query: bytes) -> tuple[bool, bytes]:
 
 
 def _preferred(header: str) -> bool:
-    """Tell whether `Prefer` names a preview. Raises: InvalidArgument: it is misspelled."""
+    """Return whether `Prefer` asks for a preview. Raises: InvalidArgument: it is misspelled."""
     found = False
     for part in header.split(","):
         preference = part.strip()
@@ -75,5 +75,5 @@ def preview_of(request: Message) -> orders_pb2.GetPreviewRequest:
 
 
 def not_supported() -> PreviewNotSupported:
-    """Refuse a preview of a route that has none."""
+    """Return the refusal of a preview on a route without previews."""
     return PreviewNotSupported("This route has no preview; nothing was done")

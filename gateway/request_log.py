@@ -1,7 +1,7 @@
-"""The request log: notes each request of a credential, and writes the notes some at a time.
+"""The request log: notes each request of a credential in memory, and writes the notes in batches.
 
-It helps developers to see what their program asked. It is no record: a note waits in memory, and is
-dropped where too many wait. Bodies, query strings and credentials are never noted.
+It helps developers to see the requests of their programs. It is not a record: notes wait in memory,
+and are dropped if too many wait. Bodies, query strings and credentials are never noted.
 """
 
 import asyncio
@@ -22,18 +22,19 @@ from gateway.request_store import LoggedRequest, RequestStore
 from kernel.errors import NotFound, Unavailable
 from kernel.ids import new_id
 
-# Notes are written when so many wait, or after so long; at most so many by one statement.
+# Notes are written when this many wait, or after this time; at most this many per statement.
 ENOUGH, LINGER_SECONDS, AT_ONCE_MAX = 500, 1.0, 500
-# The most notes that wait, in all and of one marketplace.
+# The limits of waiting notes: in all, and per marketplace.
 WAITING_MAX, WAITING_OF_ONE_MAX = 10_000, 5_000
-# After so many new rows of a marketplace, its oldest are deleted.
+# A marketplace's oldest rows are deleted each time this many rows were added.
 TRIMMED_EVERY = 5_000
 END_SECONDS = 2.0
-# The length of the texts that are kept. Secrets are looked for in longer ones, so that none is cut.
+# The limits of stored texts, and of the longer texts that are searched for secrets before they are
+# cut. A secret is therefore masked before it could be cut in two.
 TEXT_MAX, LOOKED_AT_MAX = 255, 600
 MASK = "…"
-# API keys, tokens, secrets of webhooks and of Stellar accounts, and parts of a path that have an @
-# as e-mail addresses do: a client may have put one into a path, a request id or an idempotency key.
+# API keys, tokens, secrets of webhooks and of Stellar accounts, and parts of a path with an @ as in
+# e-mail addresses: a client may have put one into a path, a request id or an idempotency key.
 _SECRET = re.compile(r"ohk_\w+|eyJ[\w.=-]+|whsec_[\w+/=-]+|\bS[A-Z2-7]{55}\b", re.ASCII)
 _PART = re.compile(r"[^\s/]+")
 NOT_LOGGED = CounterMetric(
@@ -49,10 +50,10 @@ class RequestNotFound(NotFound):
 
 
 class RequestLog:
-    """The log of this process's requests. days: how long they are kept; 0: none is noted."""
+    """The log of this process's requests. days: how long rows are kept; 0: logging is off."""
 
     def __init__(self, store: RequestStore, *, days: int, most: int) -> None:
-        """most: rows of one marketplace, beyond which its oldest are deleted."""
+        """most: the limit of rows per marketplace; above it, the oldest rows are deleted."""
         self.store = store
         self._days = days
         self._most = most
@@ -74,14 +75,14 @@ class RequestLog:
         request_id: str,
         idempotency_key: str,
     ) -> None:
-        """Note a request that was just answered. refusal: the body of an answer that refuses."""
+        """Note an answered request. refusal: the answer's body if it is a refusal."""
         if not self._days:
             return
         of_one = self._of[who.marketplace_id]
         if len(self._waiting) >= WAITING_MAX or of_one >= WAITING_OF_ONE_MAX:
             NOT_LOGGED.inc()
             return
-        # The party API's refusals have no envelope.
+        # Refusals of the party API have no envelope.
         error = refusal.get("error", refusal) if refusal is not None else _NO_ERROR
         noted = LoggedRequest(
             who.marketplace_id,
@@ -107,7 +108,7 @@ class RequestLog:
 
     @asynccontextmanager
     async def written(self) -> AsyncIterator[None]:
-        """Write what is noted during the block, and what waits at its end."""
+        """Write notes during the block, and the waiting notes at its end."""
         writing = asyncio.create_task(self.keep_writing())
         try:
             yield
@@ -117,7 +118,7 @@ class RequestLog:
             await self.finish()
 
     async def keep_writing(self) -> None:
-        """Write what was noted, until cancelled. Without notes nothing is done."""
+        """Write notes until cancelled. While there are no notes, do nothing."""
         while True:
             await self._some.wait()
             with suppress(TimeoutError):
@@ -127,16 +128,16 @@ class RequestLog:
                 await asyncio.sleep(LINGER_SECONDS)
 
     async def finish(self) -> None:
-        """Write what waits, if that can be done soon: the process is about to end."""
+        """Write the waiting notes if it can be done soon, because the process will end."""
         with suppress(TimeoutError):
             async with asyncio.timeout(END_SECONDS):
                 while self._waiting and await self.write():
                     pass
 
     async def write(self) -> bool:
-        """Write the oldest notes; returns whether they are off the hands of this process.
+        """Write the oldest notes; returns whether they were written or dropped.
 
-        While the database is unavailable they wait on.
+        While the database is unavailable, the notes keep waiting.
         """
         batch = list(islice(self._waiting, AT_ONCE_MAX))
         try:
@@ -151,7 +152,7 @@ class RequestLog:
         return True
 
     async def forget(self) -> None:
-        """Delete what was kept long enough, and what is beyond the most. Raises: Unavailable."""
+        """Delete expired rows, and rows above the limit. Raises: Unavailable."""
         before = dt.datetime.now(dt.UTC) - dt.timedelta(days=self._days)
         await self.store.forget(before=before, most=self._most)
 
@@ -167,7 +168,7 @@ class RequestLog:
             self._enough.clear()
 
     async def _trim(self, batch: list[LoggedRequest]) -> None:
-        """Delete the oldest rows of the marketplaces that have many new ones."""
+        """Delete the oldest rows of marketplaces to which many rows were added."""
         self._written.update(one.marketplace_id for one in batch)
         for marketplace_id in {one.marketplace_id for one in batch}:
             if self._written[marketplace_id] >= TRIMMED_EVERY:
@@ -182,7 +183,7 @@ _NO_ERROR: Mapping[str, Any] = {"code": "", "message": ""}
 
 
 def _clean(noted: LoggedRequest) -> LoggedRequest:
-    """Mask what may be secret in the texts that a client wrote, and what no text column takes."""
+    """Mask possible secrets in the client's texts, and characters that a text column refuses."""
     return noted._replace(
         path=_masked(noted.path),
         message=_masked(noted.message),
@@ -192,7 +193,7 @@ def _clean(noted: LoggedRequest) -> LoggedRequest:
 
 
 def _masked(text: str) -> str:
-    """Mask a text in a time that grows with its length alone, whatever is in it."""
+    """Mask secrets in a text, in linear time for any content."""
     if not text:
         return text
     if not text.isprintable():

@@ -1,6 +1,6 @@
-"""The request log's rows: added many at once, listed newest first, deleted when there are enough.
+"""The rows of the request log: added in batches, listed newest first, deleted above a limit.
 
-A row has no column for its instant, which its id holds.
+A row has no column for its instant, because its id contains the instant.
 """
 
 import datetime as dt
@@ -14,17 +14,17 @@ from chassis.arrays import Columns
 from chassis.database import Database
 from kernel.ids import first_id
 
-# How many rows a page looks at, whatever its filters let through.
+# The limit of rows that one page reads, however few of them match its filters.
 WALK_MAX = 10_000
-# How many rows one statement deletes.
+# The limit of rows that one statement deletes.
 DELETED_MAX = 5_000
 _FIRST, _END = UUID(int=0), UUID(int=(1 << 128) - 1)
 
 
 class LoggedRequest(NamedTuple):  # one is made for each request: quicker than a frozen dataclass
-    """One request. id: its time. code, message: of a refusal. An empty text: there is none.
+    """One request. id: contains its time. code, message: of a refusal. An empty text: no value.
 
-    actor, role: who asked, as in the audit trail. route: the path with its placeholders.
+    actor, role: who made the request, as in the audit trail. route: the path with placeholders.
     """
 
     marketplace_id: UUID
@@ -44,9 +44,9 @@ class LoggedRequest(NamedTuple):  # one is made for each request: quicker than a
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Filter:
-    """Which requests to list: those older than `before`, and that match everything given.
+    """Which requests to list: older than `before`, and matching all given values.
 
-    statuses: the lowest and the highest. path: how it begins. until is not included.
+    statuses: the lowest and the highest status. path: a prefix. until: exclusive.
     """
 
     marketplace_id: UUID
@@ -61,7 +61,7 @@ class Filter:
     until: dt.datetime | None = None
 
     def values(self) -> dict[str, Any]:
-        """Return the parameters of a page."""
+        """Return the parameters of the page's statement."""
         ends = [self.before, None if self.until is None else first_id(self.until)]
         lowest, highest = self.statuses or (0, 0)
         return {
@@ -75,37 +75,40 @@ class Filter:
         }
 
     def walked(self) -> str:
-        """Return the filter whose index the list is walked along; empty: the requests' own."""
+        """Return the filter whose index the list reads; empty: the index of all requests."""
         return next((name for name in _LOOKED_UP if getattr(self, name)), "")
 
     def tried(self) -> tuple[str, ...]:
-        """Return the filters that are tried on each row of the walk."""
+        """Return the other filters, which are checked on each row that is read."""
         return tuple(one for one in _CONDITIONS if getattr(self, one) and one != self.walked())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FoundPage:
-    """A page. next_before: where the next page begins; None at the end."""
+    """A page. next_before: where the next page begins; None: there is no next page."""
 
     rows: Sequence[LoggedRequest]
     next_before: UUID | None
 
 
 class RequestStore:
-    """The requests of every marketplace. Each method may raise Unavailable."""
+    """The requests of all marketplaces. Each method may raise Unavailable."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
     async def add(self, rows: Iterable[LoggedRequest]) -> None:
-        """Add rows; those that are there already are left as they are."""
+        """Insert rows; existing rows stay unchanged."""
         async with self._database.transaction() as tx:
-            # Nobody waits for these rows, and a crash may lose the last of them.
+            # Do not wait for the disk: a crash may lose the last rows.
             await tx.run("set local synchronous_commit = off")
             await tx.run(_ADD, _ROWS.values(rows))
 
     async def page(self, chosen: Filter, *, limit: int) -> FoundPage:
-        """List requests, newest first. A page that looked at many has few, and a next one."""
+        """List requests, newest first.
+
+        A page ends after WALK_MAX rows read, so it may have few rows although a next page exists.
+        """
         walked, tried = chosen.walked(), chosen.tried()
         values = chosen.values()
         async with self._database.statement() as connection:
@@ -118,14 +121,14 @@ class RequestStore:
         return FoundPage(rows=rows, next_before=last)
 
     async def find(self, *, marketplace_id: UUID, id_: UUID) -> LoggedRequest | None:
-        """Return a request of a marketplace; None if it has no such request."""
+        """Return a request of a marketplace; None if the marketplace has no such request."""
         values = {"marketplace_id": marketplace_id, "id": id_}
         async with self._database.statement() as connection:
             row = await connection.fetchrow(_FIND, values)
         return None if row is None else LoggedRequest(*row)
 
     async def forget(self, *, before: dt.datetime, most: int) -> None:
-        """Delete the requests from before an instant, and those beyond the most of each."""
+        """Delete requests older than `before`, and those above `most` per marketplace."""
         await self._delete(_OLD, {"before": first_id(before)})
         async with self._database.statement() as connection:
             known = await connection.fetch(_MARKETPLACES)
@@ -133,7 +136,7 @@ class RequestStore:
             await self.trim(row.id, most=most)
 
     async def trim(self, marketplace_id: UUID, *, most: int) -> None:
-        """Delete the oldest requests of a marketplace beyond the most."""
+        """Delete a marketplace's oldest requests, so that at most `most` remain."""
         await self._delete(_BEYOND, {"marketplace_id": marketplace_id, "most": most})
 
     async def _delete(self, statement: str, values: Mapping[str, object]) -> None:
@@ -143,7 +146,7 @@ class RequestStore:
                 deleted = await connection.run(statement, {**values, "at_once": DELETED_MAX})
 
 
-# Filters with an index of their own, the rarer values first.
+# Filters with their own index, the more selective filter first.
 _LOOKED_UP = ("request_id", "actor")
 _CONDITIONS = {
     "request_id": "request_id = %(request_id)s",
@@ -196,7 +199,7 @@ delete from requests where ctid = any(array(
 
 @functools.cache
 def _page(walked: str, tried: tuple[str, ...]) -> str:
-    """Return the statement of a page: a walk along one index, and the filters of its rows."""
+    """Return the statement of a page: it reads along one index, and filters the rows."""
     where = f"where {' and '.join(_CONDITIONS[name] for name in tried)}" if tried else ""
     return f"""
 select {_COLUMNS} from ({_walk(walked, _COLUMNS)} limit %(walk)s) as walked {where}
@@ -206,7 +209,7 @@ order by id desc limit %(limit)s
 
 @functools.cache
 def _last(walked: str) -> str:
-    """Return the statement of the last row that a page has looked at, if there are more."""
+    """Return the statement that finds the last row read by a full page, if there is one."""
     return f"{_walk(walked, 'id')} offset %(walk)s - 1 limit 1"
 
 

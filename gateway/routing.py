@@ -1,7 +1,7 @@
-"""Routes: each declared once, for serving requests and for the OpenAPI document.
+"""Routes: each is declared once, for serving requests and for the OpenAPI document.
 
-A handler's signature is part of its route: what it takes beside the call is the body's model, or
-for GET the query string's; what it returns is the answer's model.
+A handler's signature is part of its route. Its second parameter is the model of the body or, for
+GET, of the query string. Its return type is the model of the answer.
 """
 
 from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
@@ -19,7 +19,7 @@ from gateway.call import Call
 Handler = Callable[..., Awaitable[Answer[Any] | CsvFile | EventStream]]
 HandlerT = TypeVar("HandlerT", bound=Handler)
 Examples = Mapping[str, Mapping[str, Any]]
-# The scope of a route that any credential may call, and of one that needs none.
+# The scopes of a route for any credential, and of a route that needs no credential.
 ANY, OPEN = "", "open"
 GET = "GET"
 _LONG = (CsvFile, EventStream)
@@ -29,13 +29,13 @@ _LONG = (CsvFile, EventStream)
 class Operation:
     """One method of one path.
 
-    path: below /api/v1, placeholders in braces. taken: model of the body, or of a read's query
-    string. answer: model of the answer; None: a stream of events, or a file. is_file: it answers a
-    file. refusals: reasons, for the document. waits: honours Prefer, and answers 202 while its
-    operation is in progress. previews: can be tried without being carried out. support: people of
-    support may call it. name: in the document; its handler's where it has none. examples: bodies
-    that succeed, by name. listing: answers instead of a stream where the client asks for JSON.
-    is_logged: its requests are in the request log.
+    path: below /api/v1, with placeholders in braces. taken: the model of the body or, for reads, of
+    the query string. answer: the model of the answer; None: a stream of events, or a file. is_file:
+    the answer is a file. refusals: reasons, for the document. waits: the route honours Prefer, and
+    answers 202 while its operation is in progress. previews: the change can be previewed. support:
+    people of support may call it. name: in the document; by default the handler's name. examples:
+    bodies that succeed, by name. listing: the operation that answers instead of the stream if the
+    client asks for JSON. is_logged: its requests are in the request log.
     """
 
     method: str
@@ -58,12 +58,12 @@ class Operation:
 
     @property
     def id(self) -> str:
-        """The operation's name in the document, which clients are generated from."""
+        """The operation's name in the document; generated clients use it."""
         return to_camel(self.name or self.handler.__name__)
 
     @property
     def changes(self) -> bool:
-        """Whether the route changes something, and so honours Idempotency-Key."""
+        """Whether the route makes changes, and therefore honours Idempotency-Key."""
         return self.method != GET
 
     @property
@@ -73,11 +73,11 @@ class Operation:
 
     @property
     def is_long(self) -> bool:
-        """Whether the answer is sent as it is made, for as long as that takes."""
+        """Whether the answer is sent while it is generated, however long that takes."""
         return self.answer is None
 
     def negotiated(self, headers: Iterable[tuple[bytes, bytes]]) -> "Operation":
-        """Return what answers a request with these headers: this, or the listing beside it."""
+        """Return the operation for a request with these headers: this one, or its listing."""
         if self.listing is None:
             return self
         given = [value.decode("latin-1") for name, value in headers if name == b"accept"]
@@ -85,24 +85,24 @@ class Operation:
 
     @property
     def body(self) -> type[pydantic.BaseModel] | None:
-        """Model of the body."""
+        """The model of the body."""
         return self.taken if self.changes else None
 
     @property
     def query(self) -> type[pydantic.BaseModel] | None:
-        """Model of the query string."""
+        """The model of the query string."""
         return None if self.changes else self.taken
 
     @property
     def is_body_optional(self) -> bool:
-        """Whether the body may be left out: none of its fields is required."""
+        """Whether the body may be left out, because none of its fields is required."""
         body = self.body
         return body is None or not any(one.is_required() for one in body.model_fields.values())
 
 
 @dataclass(slots=True)
 class Routes:
-    """The routes of one resource; each file of a view has one."""
+    """The routes of one resource. Each file of a view has one `Routes`."""
 
     tag: str
     is_logged: bool = True
@@ -121,7 +121,7 @@ class Routes:
         return self._add(GET, path, scope=scope, support=support, refusals=refusals, name=name)
 
     def listing(self, path: str, *, refusals: tuple[str, ...] = ()) -> Callable[..., HandlerT]:
-        """Register a handler that answers the path of a stream where the client asks for JSON."""
+        """Register a handler that answers on a stream's path if the client asks for JSON."""
         [place] = [n for n, one in enumerate(self.operations) if one.path == path and one.streams]
 
         def register(handler: HandlerT) -> HandlerT:
@@ -194,14 +194,14 @@ class Routes:
 
 
 class Paths:
-    """The paths of a view, and the operations of each by method."""
+    """The paths of a view, with the operations of each path by method."""
 
     def __init__(self, operations: Collection[Operation]) -> None:
         found: dict[str, dict[str, Operation]] = {}
         for operation in operations:
             methods = found.setdefault(operation.path.rstrip("/"), {})
             methods[operation.method] = operation
-            # Probes ask with HEAD as well: reads that need no credential answer that too.
+            # Probes also use HEAD, so reads without a credential answer HEAD too.
             if operation.scope == OPEN and not operation.changes:
                 methods["HEAD"] = operation
         self._paths = [
@@ -209,9 +209,9 @@ class Paths:
         ]
 
     def find(self, path: str) -> tuple[Mapping[str, Operation], Mapping[str, str]]:
-        """Return the operations of a concrete path, and the values of its placeholders.
+        """Return the operations of a concrete path by method, and the values of its placeholders.
 
-        path: without a slash at its end. There are no operations where the path is unknown.
+        path: without a trailing slash. If the path is unknown, the operations are empty.
         """
         for pattern, methods in self._paths:
             if (match := pattern.match(path)) is not None:

@@ -1,4 +1,4 @@
-"""The gateway's web server: Uvicorn with our connections, its port, its files, its stop."""
+"""The gateway's web server: Uvicorn with our own connections, port, file limit and stop."""
 
 import asyncio
 import contextlib
@@ -18,38 +18,38 @@ from gateway.connections import STALLED_SECONDS, Connection
 from gateway.dispatcher import Dispatcher
 from gateway.settings import GatewaySettings
 
-# Connections that wait to be accepted in a burst.
+# The limit of connections that wait to be accepted during a burst.
 BACKLOG = 2048
 UNREAD_BYTES_MAX = 128 * 1024
-# Files that the process needs in addition to its connections.
+# Files that the process needs besides its connections.
 FILES_ELSE = 256
-# How often the date of answers is kept.
+# The pause between updates of the Date header.
 TICK_SECONDS = 0.5
-# The signals that ask the process to end.
+# The signals that stop the process.
 ENDING = (signal.SIGTERM, signal.SIGINT)
 log = logger()
 
 
 class Server(uvicorn.Server):
-    """Uvicorn, but a signal ends it with exit code 0: Uvicorn itself would raise it once more.
+    """Uvicorn, but a signal stops it with exit code 0; Uvicorn itself would raise the signal again.
 
-    Event streams are ended first, and requests that wait for an operation are answered.
+    First, event streams end, and requests that wait for an operation are answered.
     """
 
     def __init__(self, app: Dispatcher, settings: GatewaySettings) -> None:
         super().__init__(_config(app, settings))
         self._app = app
-        # Set when it is time to look: a moment has passed, or the process is to end.
+        # Set when the main loop must check: time has passed, or the process must stop.
         self._tick = asyncio.Event()
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-        """Begin to stop."""
+        """Begin the stop."""
         self._app.stop_waiting()
         super().handle_exit(sig, frame)
         self._tick.set()
 
     async def main_loop(self) -> None:
-        """Keep the date of answers until the end; Uvicorn itself wakes up more often."""
+        """Update the Date header until the end. Uvicorn's own loop wakes up more often."""
         loop = asyncio.get_running_loop()
         while not await self.on_tick(0):
             self._tick.clear()
@@ -59,25 +59,25 @@ class Server(uvicorn.Server):
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
-        """Stop gracefully at SIGTERM and SIGINT, at once at the second of them."""
+        """Handle SIGTERM and SIGINT: the first stops gracefully, the second stops at once."""
         loop = asyncio.get_running_loop()
         for number in ENDING:
             loop.add_signal_handler(number, self.handle_exit, number, None)
         try:
             yield
         finally:
-            # A signal that comes now is ignored: the process is about to end.
+            # Ignore further signals: the process is about to end.
             for number in ENDING:
                 loop.remove_signal_handler(number)
                 signal.signal(number, signal.SIG_IGN)
 
 
 def listening(host: str, port: int) -> socket.socket:
-    """Take the port. Raises: OSError: it is in use, or there is no such host.
+    """Listen on the port. Raises: OSError: it is in use, or the host is unknown.
 
-    host: a name or an address, IPv6 without brackets; `::` takes IPv4 too.
+    host: a name or an address, IPv6 without brackets. `::` listens on IPv4 too.
     """
-    # By IPv4, unless the host has only IPv6.
+    # Listen on IPv4, unless the host has only IPv6 addresses.
     found = {family for family, *_ in socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)}
     listener = socket.create_server(
         (host, port),
@@ -85,17 +85,17 @@ def listening(host: str, port: int) -> socket.socket:
         backlog=BACKLOG,
         dualstack_ipv6=host == "::" and socket.has_dualstack_ipv6(),
     )
-    # Connections inherit both options. The kernel keeps so many unread bytes for each.
+    # Connections inherit both options. The kernel buffers this many unread bytes per connection.
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, UNREAD_BYTES_MAX)
     if hasattr(socket, "TCP_USER_TIMEOUT"):
-        # A client that vanished acknowledges nothing.
+        # A client that has vanished acknowledges nothing.
         milliseconds = int(STALLED_SECONDS * 1000)
         listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, milliseconds)
     return listener
 
 
 def allow_files(connections: int) -> int:
-    """Raise the limit on open files; returns how many connections it allows."""
+    """Raise the limit of open files; returns how many connections the limit allows."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     wanted = connections + FILES_ELSE
     if hard != resource.RLIM_INFINITY:

@@ -1,4 +1,4 @@
-"""Serves one request in one pass: credential, rate, scope, body, handler, answer."""
+"""Serves one request from start to end: credential, rate, scope, body, handler, answer."""
 
 import asyncio
 import contextlib
@@ -25,40 +25,40 @@ from gateway.routing import OPEN, Operation
 from gateway.stream import end
 from kernel.errors import DomainError, Unauthenticated
 
-# How long a stream may take to end, and the end may take to be sent.
+# The time limit for a stream to end, and for sending its end.
 END_SECONDS = 5.0
-# How long a file may take to be sent.
+# The time limit for sending a file.
 FILE_SECONDS = 900.0
-# The key in a request's scope of its place among concurrent requests.
+# The key, in a request's ASGI scope, of the request's place among concurrent requests.
 PLACE = "gateway.place"
 OK, ACCEPTED, INTERNAL = 200, 202, 500
 API = "/api/v1"
 NO_HEADERS: Mapping[str, str] = {}
-# RFC 7240 §3.
+# Source: RFC 7240 §3.
 APPLIED = {"preference-applied": previews.PREFERENCE}
 log = logger()
 
 
 class View(Protocol):
-    """How one of the two APIs admits, reads and refuses."""
+    """How one of the two APIs authenticates, parses and refuses."""
 
     async def admit(self, one: Call, operation: Operation) -> Credential:
-        """Return the credential of a request, and note it as soon as it is known.
+        """Authenticate a request. Sets `one.credential` as soon as the credential is known.
 
         Raises: Unauthenticated; PermissionDenied.
         """
         ...
 
     def parse(self, raw: bytes) -> Any:
-        """Read a JSON body. Raises: InvalidArgument."""
+        """Parse a JSON body. Raises: InvalidArgument."""
         ...
 
     def refuse(self, error: DomainError, *, request_id: str) -> Refusal:
-        """Print a refusal."""
+        """Return the view's form of a refusal."""
         ...
 
     def preview(self, message: orders_pb2.Preview) -> Any:
-        """Print a preview."""
+        """Return the view's form of a preview."""
         ...
 
 
@@ -78,9 +78,9 @@ class Server:
         receive: Receive,
         send: Send,
     ) -> None:
-        """Answer one request. What a handler raises leaves as the view's refusal.
+        """Answer one request. An exception of the handler becomes the view's refusal.
 
-        params: the values of the path's placeholders. Each request starts its own trace; trace
+        params: the values of the path's placeholders. Each request starts a new trace. Trace
         headers of the client are ignored.
         """
         one = Call(
@@ -120,7 +120,7 @@ class Server:
         except DomainError as error:
             refused = error
             if isinstance(error, Unauthenticated):
-                # Requests without a valid credential are counted by the client's address.
+                # Requests without a valid credential are counted per client address.
                 try:
                     self.parts.strangers.count(scope)
                 except TooManyRequests as more:
@@ -140,7 +140,8 @@ class Server:
                 status = ACCEPTED if answer.is_accepted else operation.status
                 await send_json(send, status, answer.body, one)
             else:
-                # A stream can last for days. Long answers have a limit of their own.
+                # A stream can last for days, so it gives its place back. Long answers have their
+                # own limit.
                 scope[PLACE].free()
                 self._log(operation, one, OK, None, seconds=time.monotonic() - started)
                 await send_long(receive, send, answer, one)
@@ -159,8 +160,8 @@ class Server:
         *,
         seconds: float,
     ) -> None:
-        """Count a request that has ended, and note it in the log."""
-        # How long a stream or a file lasts is not a response time.
+        """Count a finished request in the metrics, and note it in the request log."""
+        # The duration of a stream or a file is not a response time.
         if not operation.is_long:
             metrics.http_seconds(operation.method, operation.path, status).observe(seconds)
         if refusal is not None or not operation.is_long:
@@ -175,7 +176,7 @@ class Server:
         *,
         seconds: float,
     ) -> None:
-        """Note the request in the log of its marketplace, if its credential says which that is.
+        """Note the request in its marketplace's log, if the credential is known.
 
         A stream or a file is noted when it begins.
         """
@@ -207,7 +208,7 @@ class Server:
             places = self.parts.exports if operation.is_file else self.parts.streams
             one.place = places.take(one.caller.account)
         if operation.changes:
-            one.write_key()  # refuses a key that is not valid, even if the handler does not use it
+            one.write_key()  # refuses an invalid key, even if the handler does not use the key
             one.is_preview, one.query_string = previews.wanted(one.headers, one.query_string)
             if one.is_preview and not operation.previews:
                 raise previews.not_supported()
@@ -225,14 +226,14 @@ class Server:
 
 
 async def send_refusal(send: Send, refusal: Refusal, one: Call) -> None:
-    """Send a refusal, with its own headers."""
+    """Send a refusal with its own headers."""
     await send_json(send, refusal.status, refusal.body, one, refusal.headers)
 
 
 async def send_json(
     send: Send, status: int, body: Any, one: Call, own: Mapping[str, str] = NO_HEADERS
 ) -> None:
-    """Send a JSON document. own: its headers beside those that every answer has."""
+    """Send a JSON document. own: headers in addition to those that every answer has."""
     content = orjson.dumps(body)
     headers = _headers(one)
     headers += [(name.encode(), text.encode("latin-1")) for name, text in own.items()]
@@ -253,7 +254,7 @@ def _headers(one: Call) -> list[tuple[bytes, bytes]]:
 
 
 async def send_long(receive: Receive, send: Send, answer: CsvFile | EventStream, one: Call) -> None:
-    """Send an answer as it is made."""
+    """Send an answer while it is generated."""
     if isinstance(answer, EventStream):
         await send_stream(receive, send, answer, one)
     else:
@@ -261,12 +262,12 @@ async def send_long(receive: Receive, send: Send, answer: CsvFile | EventStream,
 
 
 async def send_stream(receive: Receive, send: Send, stream: EventStream, one: Call) -> None:
-    """Send events until there are no more, the credential ends, or the client disconnects."""
+    """Send events until the stream ends, the credential ends, or the client disconnects."""
     headers = [
         *_headers(one),
         (b"content-type", b"text/event-stream; charset=utf-8"),
         (b"cache-control", b"no-store"),
-        # A proxy that buffers would delay events.
+        # Turn off buffering in proxies: it would delay events.
         (b"x-accel-buffering", b"no"),
     ]
     await send({"type": "http.response.start", "status": 200, "headers": headers})
@@ -279,17 +280,17 @@ async def send_stream(receive: Receive, send: Send, stream: EventStream, one: Ca
     finally:
         await end(*tasks, again_seconds=END_SECONDS)
         await stream.chunks.aclose()
-    # A client that does not read is not waited for.
+    # Do not wait long for a client that does not read.
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(END_SECONDS):
             await send({"type": "http.response.body", "body": b""})
 
 
 async def send_file(receive: Receive, send: Send, file: CsvFile, one: Call) -> None:
-    """Send a file as it is made.
+    """Send a file while it is generated.
 
-    One that cannot be made to its end is left without an end: the connection is closed before the
-    last chunk, which every client of HTTP/1.1 notices.
+    If it cannot be completed, the connection is closed before the last chunk. Every HTTP/1.1 client
+    notices this.
     """
     headers = [
         *_headers(one),

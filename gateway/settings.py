@@ -1,4 +1,4 @@
-"""Settings of the gateway and of its key tool. The only file here that reads the environment."""
+"""Settings of the gateway and its key tool. Only this file of the gateway reads the environment."""
 
 import json
 import re
@@ -30,18 +30,18 @@ from chassis.settings import (
     TraceSettings,
 )
 
-# An issuer's shared secret must be at least as long as an HS256 hash. Source: RFC 7518 §3.2.
+# The least length of a secret shared with an issuer: that of an HS256 hash. Source: RFC 7518 §3.2.
 KEY_BYTES_MIN = 32
-# How many audiences, or names in the path of a claim, one issuer may have.
+# The limit of audiences, and of names in the path of a claim, per issuer.
 CHOICES_MAX = 20
 _NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
 _LOOPBACK = re.compile(r"http://(127\.0\.0\.1|localhost|\[::1\])(:\d+)?(/|\Z)", re.ASCII)
 
 
 def is_safe_url(url: str) -> bool:
-    """Tell whether an issuer's keys may be fetched from a URL.
+    """Return whether an issuer's keys may be fetched from a URL.
 
-    Those keys decide which tokens are valid, so plain http is allowed on this machine only.
+    The keys decide which tokens are valid, so plain http is allowed only for this machine.
     """
     return url.startswith("https://") or _LOOPBACK.match(url) is not None
 
@@ -58,18 +58,19 @@ Marketplace = Annotated[str, AfterValidator(_marketplace)]
 
 
 class Issuer(BaseModel):
-    """An issuer of trusted tokens: how they are checked, and which marketplace they are for.
+    """An issuer of trusted tokens: how its tokens are checked, and which marketplace they are for.
 
-    issuer: what `iss` says; an https URL where the keys are found by OpenID discovery.
-    marketplace: its name or UUID; environment belongs to a name. Or marketplace_claim: the claim
-    whose value marketplaces translates to one. audience: the accepted values of audience_claim.
-    role_claim, admin_role, support_role: the claim and its value for an admin, and for a person of
-    support. subject_claim: the id of a person; name_claim: what support is called.
-    key: the secret shared with the issuer, for HS256; otherwise the issuer's public keys as a JWK
-    set, in a file, behind a URL, or where the issuer's own discovery document says.
+    issuer: the value of `iss`; an https URL if the keys are found by OpenID discovery. marketplace:
+    the marketplace's name or UUID; environment: given together with a name. Instead of both,
+    marketplace_claim: the claim whose value `marketplaces` translates to a marketplace. audience:
+    the accepted values of audience_claim. role_claim, admin_role, support_role: the claim with the
+    role, and its values for an admin and for a person of support. subject_claim: has the id of a
+    person. name_claim: has the name of a person of support. key: the secret shared with the issuer,
+    for HS256; otherwise the issuer's public keys as a JWK set: in a file, at a URL, or where the
+    issuer's discovery document says.
 
-    A claim is a name, with dots for claims inside of claims unless it is a URL or has a colon; or
-    the list of those names.
+    A claim is given by a name or a list of names. Dots in a name separate claims inside of claims,
+    unless the name is a URL or has a colon. A list gives these names one by one.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -125,7 +126,7 @@ class Issuer(BaseModel):
 
     @property
     def is_discovered(self) -> bool:
-        """Whether the issuer's own document says where its keys are."""
+        """Whether the keys are found through the issuer's discovery document."""
         return self.key is None and self.jwks_file is None and self.jwks_url is None
 
     @property
@@ -135,7 +136,7 @@ class Issuer(BaseModel):
 
 
 def _issuers(value: Any) -> Any:
-    """Read the JSON list. Its errors do not quote it: there are keys in it."""
+    """Parse the JSON list. Errors do not quote it, because it may contain keys."""
     if not isinstance(value, str):
         return value
     try:
@@ -152,30 +153,30 @@ Issuers = Annotated[list[Issuer], NoDecode, BeforeValidator(_issuers)]
 
 
 class KeySettings(BaseSettings):
-    """What the key tool needs: the database, and the pepper that keys are hashed with."""
+    """Settings of the key tool: the database, and the pepper with which keys are hashed."""
 
     model_config = SettingsConfigDict(frozen=True, extra="ignore")
 
     database_url: PostgresUrl
     api_key_pepper: Secret
-    # Keys may also be hashed with this one: the previous pepper, or the next one.
+    # A second pepper that keys may be hashed with: the previous one, or the next one.
     api_key_pepper_also: Secret | None = None
 
     def peppers(self) -> tuple[str, str]:
-        """Return the pepper that keys are hashed with, and the other one or ""."""
+        """Return the pepper with which keys are hashed, and the second pepper or ""."""
         also = self.api_key_pepper_also
         return self.api_key_pepper.get_secret_value(), also.get_secret_value() if also else ""
 
 
 class GatewaySettings(KeySettings, CallerSettings, TraceSettings, TlsSettings):
-    """What the gateway needs to start."""
+    """Settings of the gateway."""
 
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     gateway_host: Host = "127.0.0.1"
     gateway_port: Port = 8080
     database_pool_size: Annotated[int, Field(ge=2, le=100)] = 4
     silence_seconds: SilenceSeconds = 10
-    # Where Prometheus reads the metrics; port 0: nowhere.
+    # Where Prometheus scrapes; port 0: nowhere.
     metrics_host: Host = "127.0.0.1"
     metrics_port: MetricsPort = 0
     orders_address: Address
@@ -183,35 +184,35 @@ class GatewaySettings(KeySettings, CallerSettings, TraceSettings, TlsSettings):
     escrow_address: Address
     disputes_address: Address
     webhooks_address: Address
-    # How long to wait for an action if the request does not say (`Prefer: wait=N`).
+    # The seconds to wait for an action if the request does not say (`Prefer: wait=N`).
     wait_seconds: Annotated[int, Field(ge=0, le=60)] = 30
-    # Requests of one API key; the bucket fills evenly over the minute.
+    # The limit of requests per credential; the bucket refills evenly over the minute.
     rate_limit_per_minute: Annotated[int, Field(ge=1)] = 60_000
-    # Requests of one client address without a valid credential.
+    # The limit of requests without a valid credential, per client address.
     stranger_requests_per_minute: Annotated[int, Field(ge=1)] = 6_000
-    # Proxies in front that add to X-Forwarded-For; 0: the client connects directly.
+    # The number of proxies in front that append to X-Forwarded-For; 0: clients connect directly.
     trusted_proxies: Annotated[int, Field(ge=0, le=10)] = 0
     # The issuers of people's and businesses' tokens.
     jwt_issuers: Issuers = []
-    # Where the console links to: below it are tx/, contract/ and account/; empty: no links.
+    # The block explorer that the console links to (tx/, contract/, account/); empty: no links.
     explorer_url: Annotated[str, Field(pattern=r"^(https://[^\s\"'<>]+)?$", max_length=255)] = ""
-    # Open connections, in all and from one address. At a limit, the connection that has been idle
-    # for longest is closed.
+    # The limits of open connections: in all, and per address. At a limit, the connection that has
+    # been idle for longest is closed.
     connections_max: Annotated[int, Field(ge=1, le=100_000)] = 5_000
     connections_per_address_max: Annotated[int, Field(ge=1, le=100_000)] = 2_500
-    # Concurrent requests; more are refused with 503, so that the others end in time.
+    # The limit of concurrent requests. More are refused with 503, so that the others end in time.
     concurrent_requests_max: Annotated[int, Field(ge=1)] = 1_000
-    # Open event streams, of one API key or person and in all. They do not count as concurrent
-    # requests. More are refused, with 429 and with 503.
+    # The limits of open event streams: per API key or person, and in all. Streams do not count as
+    # concurrent requests. More streams are refused, with 429 or 503.
     event_streams_per_account_max: Annotated[int, Field(ge=1)] = 50
     event_streams_max: Annotated[int, Field(ge=1)] = 1_000
-    # A stream without events sends a ping so often.
+    # A stream sends a ping after this time without events.
     ping_seconds: Annotated[int, Field(ge=1, le=60)] = 15
-    # How many days a request stays in the request log (0: none is logged), and how many of one
-    # marketplace, roughly: beyond that, its oldest are deleted.
+    # How many days a request stays in the request log (0: logging is off), and the approximate
+    # limit of rows per marketplace, above which its oldest rows are deleted.
     request_log_days: Annotated[int, Field(ge=0, le=90)] = 7
     request_log_max: Annotated[int, Field(ge=1_000, le=10_000_000)] = 100_000
-    # The longest a graceful stop may take before requests in flight are cut.
+    # The time limit of a graceful stop. After it, requests in flight are cut.
     stop_grace_seconds: Annotated[int, Field(ge=0, le=300)] = 20
 
     @model_validator(mode="after")

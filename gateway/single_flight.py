@@ -1,4 +1,4 @@
-"""A cache whose concurrent callers share one lookup of the same key."""
+"""A cache in which concurrent callers share one lookup of a key."""
 
 import asyncio
 import math
@@ -12,9 +12,9 @@ ValueT = TypeVar("ValueT")
 
 
 class SingleFlight(Generic[KeyT, ValueT]):
-    """Values by key; the ones that were used least recently are dropped beyond a maximum.
+    """A cache of values by key. Above its maximum, the least recently used values are dropped.
 
-    A lookup goes on if its caller is cancelled: others may wait for it.
+    A lookup continues if its caller is cancelled, because others may wait for it.
     """
 
     def __init__(self, *, maximum: int) -> None:
@@ -29,9 +29,9 @@ class SingleFlight(Generic[KeyT, ValueT]):
         *,
         seconds: float = math.inf,
     ) -> ValueT | None:
-        """Return a value that is at most so old, looked up if necessary; None is not cached.
+        """Return a value that is at most `seconds` old; looked up if necessary. None is not cached.
 
-        Raises: as `look_up`, to every caller that waits for it.
+        Raises: as `look_up`; every caller that waits for the lookup gets the error.
         """
         known = self.recent(key, seconds=seconds)
         if known is not None:
@@ -44,7 +44,7 @@ class SingleFlight(Generic[KeyT, ValueT]):
         return await asyncio.shield(running)
 
     def recent(self, key: KeyT, *, seconds: float = math.inf) -> ValueT | None:
-        """Return the cached value if it is at most so old."""
+        """Return the cached value if it is at most `seconds` old."""
         known = self._known.get(key)
         if known is None or known[0] + seconds <= time.monotonic():
             return None
@@ -52,7 +52,7 @@ class SingleFlight(Generic[KeyT, ValueT]):
         return known[1]
 
     def put(self, key: KeyT, value: ValueT) -> None:
-        """Cache a value that was learned in another way."""
+        """Cache a value that was obtained in another way."""
         self._known[key] = (time.monotonic(), value)
         self._known.move_to_end(key)
         if len(self._known) > self._maximum:
@@ -63,12 +63,12 @@ class SingleFlight(Generic[KeyT, ValueT]):
         self._known.pop(key, None)
 
     def drop_all(self, is_dropped: Callable[[ValueT], bool]) -> None:
-        """Drop the values that a function names."""
+        """Drop all values for which a function returns True."""
         for key in [key for key, (_, value) in self._known.items() if is_dropped(value)]:
             del self._known[key]
 
     def disown(self) -> None:
-        """Let no running lookup be cached or shared: what it reads may be out of date."""
+        """Neither cache nor share the running lookups, because they may have read old data."""
         self._running.clear()
 
     def _finish(self, key: KeyT, task: asyncio.Task[ValueT | None]) -> None:

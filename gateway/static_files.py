@@ -1,6 +1,6 @@
-"""Files for a browser: each by a path of its own, with a strict content policy and an ETag.
+"""Files for a browser: each at its own path, with a strict content policy and an ETag.
 
-No path of a request reaches the file system: what is not declared is not found.
+The path of a request is never used in the file system: only declared files are found.
 """
 
 import hashlib
@@ -18,7 +18,7 @@ TYPES: Mapping[str, str] = {
     ".png": "image/png",
     ".json": "application/json",
 }
-# A page may load and call this origin alone, and nothing may frame it.
+# A page may load and call only this origin, and no page may embed it in a frame.
 POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self'; "
     "form-action 'none'; frame-ancestors 'none'; base-uri 'none'"
@@ -29,7 +29,8 @@ HEADERS: Mapping[str, str] = {
     "cross-origin-resource-policy": "same-origin",
     "referrer-policy": "no-referrer",
     "x-content-type-options": "nosniff",
-    # A browser keeps a file and asks whether it is still the same, so a release is seen at once.
+    # A browser keeps a file but asks each time whether it has changed, so a release is seen at
+    # once.
     "cache-control": "no-cache",
 }
 NOT_MODIFIED = 304
@@ -45,7 +46,7 @@ def file_route(path: str, content: bytes, *, media_type: str) -> Route:
 
 
 def answer(request: Request, content: bytes, *, media_type: str) -> Response:
-    """Answer with a file, or that the browser has it already."""
+    """Answer with a file, or with 304 if the browser already has it."""
     tag = f'"{hashlib.sha256(content).hexdigest()[:32]}"'
     headers = {**HEADERS, "etag": tag}
     known = request.headers.get("if-none-match", "")

@@ -1,8 +1,8 @@
 """The stream of events in this process: one reader of JetStream for all listeners.
 
-Every message is parsed once. Each listener has a buffer of limited size; events that do not fit,
-and earlier ones, are read again from JetStream, a few messages at a time. Messages are not trusted:
-one that is not an event is skipped and logged once.
+Every message is parsed once. Each listener has a buffer of limited size. Events that do not fit,
+and earlier events, are read again from JetStream, a few messages at a time. Messages are not
+trusted: a message that is not an event is skipped and logged once.
 """
 
 import asyncio
@@ -30,23 +30,23 @@ from chassis.waiting import end_if_cancelled
 # A reader without messages for this long checks that its consumer still exists.
 SILENCE_SECONDS = 5.0
 RETRY_SECONDS = 0.5
-# How long the server keeps a consumer whose reader is gone.
+# The server deletes a consumer this long after its reader is gone.
 ABANDONED_SECONDS = 30.0
 READER_PENDING_MAX, READER_BYTES_MAX = 4096, 8 * 1024 * 1024
-# The buffer of one listener. Parsed JSON takes about so many times its bytes.
+# The limit of a listener's buffer. Parsed JSON takes about BYTES_PER_BYTE times its size in memory.
 BUFFER_BYTES_MAX, BYTES_PER_BYTE = 256 * 1024, 4
-# Earlier events are read in batches of so many messages, by so many listeners at once.
+# Earlier events are read in batches of this many messages, by at most this many listeners at once.
 REPLAY_BATCH, REPLAYS_AT_ONCE = 32, 4
 REPLAY_SECONDS = 5.0
-# A cancelled task that has not ended is cancelled again after this long.
+# A cancelled task that has not ended is cancelled again after this time.
 CANCEL_SECONDS = 1.0
-# How many skipped messages are remembered, so that each is logged once.
+# The number of skipped messages that are remembered, so that each is logged once.
 REPORTED_MAX = 1000
 log = logger()
 
 
 class Live:
-    """A listener's buffer of one marketplace's events, from the sequence `first` on."""
+    """A listener's buffer of one marketplace's events, starting at the sequence `first`."""
 
     def __init__(self, *, marketplace_id: str, first: int) -> None:
         self.marketplace_id = marketplace_id
@@ -57,7 +57,7 @@ class Live:
         self._changed = asyncio.Event()
 
     def offer(self, event: Event) -> None:
-        """Add an event; the first one that does not fit ends the buffer."""
+        """Add an event. The first event that does not fit ends the buffer."""
         size = BYTES_PER_BYTE * len(event.data)
         if self._is_over or (self._waiting and self._bytes + size > BUFFER_BYTES_MAX):
             self.end()
@@ -67,7 +67,7 @@ class Live:
         self._changed.set()
 
     def end(self) -> None:
-        """Take no more events."""
+        """Accept no more events."""
         self._is_over = True
         self._changed.set()
 
@@ -85,7 +85,7 @@ class Live:
 
 
 class Stream:
-    """The reader, which runs while there are listeners. made: when the stream was created."""
+    """The shared reader. It runs while there are listeners. made: when the stream was created."""
 
     def __init__(self, bus: Bus) -> None:
         self._bus = bus
@@ -99,7 +99,7 @@ class Stream:
         self._reported: OrderedDict[int, None] = OrderedDict()
 
     async def join(self, stack: contextlib.AsyncExitStack) -> None:
-        """Listen until a stack is left; a second call for the same stack does nothing.
+        """Listen until a stack is exited. A second call for the same stack does nothing.
 
         Raises: NatsError, OSError, TimeoutError: NATS is unavailable.
         """
@@ -114,20 +114,20 @@ class Stream:
         stack.push_async_callback(self._leave, stack)
 
     async def _leave(self, stack: contextlib.AsyncExitStack) -> None:
-        """Stop listening; the last listener ends the reader."""
+        """Stop listening. The reader stops with the last listener."""
         self._listeners.discard(stack)
         if not self._listeners and self._reader is not None:
             reader, self._reader = self._reader, None
             await end(reader)
 
     def attach(self, marketplace_id: str) -> Live:
-        """Buffer a marketplace's new events, until `detach`."""
+        """Buffer a marketplace's new events until `detach`."""
         live = Live(marketplace_id=marketplace_id, first=self._position + 1)
         self._live.setdefault(marketplace_id, set()).add(live)
         return live
 
     def detach(self, live: Live) -> None:
-        """Stop a buffer."""
+        """Remove a buffer."""
         others = self._live.get(live.marketplace_id, set())
         others.discard(live)
         if not others:
@@ -136,7 +136,7 @@ class Stream:
     async def replay(
         self, *, marketplace_id: str, subjects: Collection[str], first: int, end: int
     ) -> AsyncGenerator[Event]:
-        """Yield a marketplace's events from the sequence `first` up to `end`, which is left out.
+        """Yield a marketplace's events from the sequence `first` up to, but not including, `end`.
 
         Raises: NatsError, OSError, TimeoutError: not all events were read.
         """
@@ -172,21 +172,21 @@ class Stream:
             await _end(context.delete_consumer(STREAM, consumer.name))
 
     async def _read(self) -> None:
-        """Read in order, across reconnections, until cancelled."""
+        """Read messages in order, across reconnections, until cancelled."""
         while True:
             try:
                 context = await self._bus.stream()
                 made, last = await newest(self._bus)
                 if made != self.made:
-                    # The stream was rebuilt: all listeners start over.
+                    # The stream was rebuilt, so all listeners start again.
                     self.made, self._position = made, last
                     for others in self._live.values():
                         for live in others:
                             live.end()
                 subscription = await _subscribe(context, self._position + 1)
                 try:
-                    # Waiting for NATS may swallow a cancellation. Beside its successor, this
-                    # reader would tell everything twice.
+                    # A wait for NATS can lose a cancellation. This reader would then run beside its
+                    # successor and offer every event twice.
                     end_if_cancelled()
                     async for message in _gapless(subscription):
                         end_if_cancelled()
@@ -214,7 +214,7 @@ class Stream:
         event = event_of(message.subject, message.data, sequence=sequence)
         named = (message.headers or {}).get("marketplace-id")
         if event is not None and named not in {None, event.marketplace_id}:
-            # Header and body disagree: readers that filter by the header would not get it either.
+            # Header and body disagree. Readers that filter by the header would not get the event.
             event = None
         if event is None and sequence not in self._reported:
             log.warning("events.not_an_event", sequence=sequence, subject=message.subject)
@@ -234,7 +234,10 @@ async def newest(bus: Bus) -> tuple[dt.datetime | None, int]:
 
 
 async def event_at(bus: Bus, sequence: int) -> Event | None:
-    """Return the event at a sequence, or None. Raises: NatsError, OSError, TimeoutError."""
+    """Return the event at a sequence; None: there is none.
+
+    Raises: NatsError, OSError, TimeoutError.
+    """
     try:
         known = await (await bus.stream()).get_msg(STREAM, sequence)
     except NotFoundError:
@@ -243,11 +246,11 @@ async def event_at(bus: Bus, sequence: int) -> Event | None:
 
 
 async def end(*tasks: asyncio.Future[Any], again_seconds: float = CANCEL_SECONDS) -> None:
-    """Cancel tasks and wait until they have ended, with any result.
+    """Cancel tasks and wait until they have ended, whatever their results.
 
-    A task that does not end is cancelled again: `asyncio.wait_for` swallows a cancellation that
-    arrives together with its result, and a stream would then run without a client.
-    again_seconds: the time before that, in which a task can end tasks of its own.
+    A task that does not end is cancelled again: `asyncio.wait_for` can lose a cancellation that
+    arrives together with its result, and a stream would then run without a client. again_seconds:
+    the time before a task is cancelled again, in which it can stop tasks of its own.
     Raises: asyncio.CancelledError: the caller was cancelled meanwhile; the tasks ended first.
     Source: https://github.com/python/cpython/issues/86296.
     """
@@ -266,7 +269,7 @@ async def end(*tasks: asyncio.Future[Any], again_seconds: float = CANCEL_SECONDS
 
 
 def _place(message: Msg) -> Msg.Metadata | None:
-    """Return a message's position in the stream; None: it was sent to us outside the stream."""
+    """Return a message's position in the stream; None: the stream did not send it."""
     try:
         return message.metadata
     except (NotJSMessageError, ValueError, LookupError):
@@ -275,7 +278,7 @@ def _place(message: Msg) -> Msg.Metadata | None:
 
 
 def _config(first: int) -> ConsumerConfig:
-    # Without a filter: for one, NATS does not count messages whose subject has the byte 127, and a
+    # No filter: with a filter, NATS does not count messages whose subject has the byte 127, and a
     # replay would end before its last event.
     return ConsumerConfig(
         deliver_policy=DeliverPolicy.BY_START_SEQUENCE,
@@ -287,7 +290,7 @@ def _config(first: int) -> ConsumerConfig:
 
 
 async def _subscribe(context: JetStreamContext, first: int) -> JetStreamContext.PushSubscription:
-    # Messages beyond the limits are dropped here, noticed as a gap, and read again.
+    # Messages above the limits are dropped here, noticed as a gap, and read again.
     return await context.subscribe(
         "",
         stream=STREAM,
@@ -299,7 +302,7 @@ async def _subscribe(context: JetStreamContext, first: int) -> JetStreamContext.
 
 
 async def _gapless(subscription: JetStreamContext.PushSubscription) -> AsyncIterator[Msg]:
-    """Yield a consumer's messages until one is missing or the consumer is gone."""
+    """Yield a consumer's messages until a message is missing or the consumer is gone."""
     expected = 1
     while True:
         try:
@@ -317,7 +320,7 @@ async def _gapless(subscription: JetStreamContext.PushSubscription) -> AsyncIter
 
 
 async def _end(ending: Any) -> None:
-    """Delete something at the server, which may have deleted it already."""
+    """Await a deletion at the server; ignore errors, because the object may be gone already."""
     try:
         await ending
     except (NatsError, OSError, TimeoutError):

@@ -1,1 +1,1 @@
-"""The console: a page for people, made of static files that use only the public API."""
+"""The console: a web page for people. It consists of static files and uses only the public API."""

@@ -1,6 +1,6 @@
-"""The console's files: each by its own path. The files are read once.
+"""Serves the console's files, each at its own path. The files are read once.
 
-The pages of the APIs are in `gateway.pages`, the guides in `gateway.guides`.
+Pages of the APIs are served by `gateway.pages`, the guides by `gateway.guides`.
 """
 
 from pathlib import Path
@@ -16,10 +16,10 @@ INDEX, SETTINGS = "index.html", "settings.json"
 
 
 def routes(*, explorer_url: str = "") -> list[BaseRoute]:
-    """Return a route for each file, and one for what the console is told.
+    """Return a route for each file, and one for the console's configuration.
 
-    The first page has the path of the console itself. explorer_url: where the network is shown;
-    empty: nowhere.
+    The console's first page has the path of the console itself. explorer_url: the block explorer to
+    link to; empty: no links.
     """
     files = sorted(file for file in FOLDER.rglob("*") if file.suffix in TYPES)
     told = orjson.dumps({"explorerUrl": explorer_url.rstrip("/")})

@@ -1,1 +1,1 @@
-"""The guides: the pages of `docs/` for a browser, with search, without the internet."""
+"""The guides: the pages of `docs/` for a browser, with search. They work without the internet."""

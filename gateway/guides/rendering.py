@@ -1,4 +1,4 @@
-"""A page of `docs/` as HTML, and what the search knows of it. Nothing here is about HTTP."""
+"""Renders a page of `docs/` as HTML, with its sections for the search. It knows nothing of HTTP."""
 
 import html
 import itertools
@@ -11,14 +11,14 @@ from typing import Any
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
-# Of one section, in the index of the search.
+# The limit of a section's text in the search index.
 TEXT_CHARACTERS = 1500
 _NOT_IN_A_NAME = re.compile(r"[^\w\- ]")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Section:
-    """A heading and the text below it. anchor: empty for the page's own heading."""
+    """A heading and the text below it. anchor: empty for the page's first heading."""
 
     anchor: str
     heading: str
@@ -27,7 +27,7 @@ class Section:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rendered:
-    """A page. title: its first heading."""
+    """A rendered page. title: its first heading."""
 
     title: str
     body: str
@@ -35,10 +35,10 @@ class Rendered:
 
 
 def rendered(text: str, *, base: str, pages: frozenset[str]) -> Rendered:
-    """Render Markdown. HTML in it is shown as text; headings get the anchors that GitHub gives.
+    """Render Markdown. HTML in it is shown as text. Headings get the same anchors as on GitHub.
 
-    base: the path below which the pages and their images are. pages: names without `.md`; a link to
-    anything else of the repository becomes text.
+    base: the path of the pages and their images. pages: their names without `.md`; a link to
+    another file of the repository becomes plain text.
     """
     markdown = MarkdownIt("commonmark", {"html": False}).enable("table")
     tokens = markdown.parse(_without_comments(text))
@@ -53,7 +53,7 @@ def rendered(text: str, *, base: str, pages: frozenset[str]) -> Rendered:
 
 
 def slug(heading: str) -> str:
-    """Return the anchor of a heading, as GitHub makes it."""
+    """Return the anchor that GitHub gives a heading."""
     return _NOT_IN_A_NAME.sub("", heading.strip().lower()).replace(" ", "-")
 
 
@@ -72,7 +72,7 @@ def _name_headings(tokens: list[Token]) -> None:
 
 
 def _point(token: Token, *, base: str, pages: frozenset[str]) -> None:
-    """Let a link or an image of a page point to where it is served."""
+    """Change the target of a link or an image to the path where it is served."""
     if token.type == "link_open":
         path, _, anchor = str(token.attrGet("href") or "").partition("#")
         name = posixpath.basename(path).removesuffix(".md").lower()

@@ -1,7 +1,7 @@
-"""Serves the guides: a page for each file of `docs/`, their pictures, and the index of the search.
+"""Serves the guides: one page per file of `docs/`, their pictures, and the search index.
 
-A page is made when it is asked for the first time. Where the program has no `docs/` beside it,
-there are no guides. The references of the APIs are in `gateway.pages`.
+A page is rendered at its first request. If the program has no `docs/` beside it, there are no
+guides. The references of the APIs are served by `gateway.pages`.
 """
 
 import asyncio
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 PATH = "/docs/guides"
 ROOT = Path(__file__).parents[2]
 STATIC = Path(__file__).with_name("static")
-# The order of the pages. A page that is not named here comes last.
+# The order of the pages. Pages that are not listed come last.
 GROUPS: Mapping[str, Sequence[str]] = {
     "Start": ("marketplace", "party", "client", "cli", "testing", "mainnet"),
     "Build": ("webhooks", "events", "support", "exports", "grpc"),
@@ -68,23 +68,23 @@ $body
 
 @dataclass(slots=True)
 class Guides:
-    """The pages of a folder. files: name → file of Markdown."""
+    """The pages of a folder. files: name → Markdown file."""
 
     files: Mapping[str, Path]
     _made: dict[str, "Rendered"] = field(default_factory=dict)
 
     def page(self, name: str) -> bytes:
-        """Make a page."""
+        """Return the HTML of a page."""
         made = self._rendered(name)
         return self._framed(made.title, made.body)
 
     def index(self) -> bytes:
-        """Make the first page."""
+        """Return the HTML of the first page."""
         body = f"<h1>Guides</h1>\n{self._links('h2')}"
         return self._framed("Guides", body)
 
     def search(self) -> bytes:
-        """Make the index of the search: a list of sections."""
+        """Return the search index: a JSON list of sections."""
         return orjson.dumps(
             [
                 {
@@ -99,7 +99,7 @@ class Guides:
         )
 
     def _rendered(self, name: str) -> "Rendered":
-        # A gateway whose guides nobody reads has no use for the library.
+        # Imported at the first use: a gateway whose guides are not read does not load the library.
         from gateway.guides.rendering import rendered  # noqa: PLC0415
 
         if name not in self._made:
@@ -133,7 +133,7 @@ class Guides:
 
 
 def routes(root: Path = ROOT) -> list[BaseRoute]:
-    """Return the routes of the guides. root: the folder that has `docs/`."""
+    """Return the routes of the guides. root: the folder that contains `docs/`."""
     folder = root / "docs"
     files = {file.stem: file for file in sorted(folder.glob("*.md"))}
     if not files:
@@ -168,5 +168,5 @@ def _file(file: Path, name: Path) -> Route:
 
 
 async def _made(request: Request, make: Callable[[], bytes], *, kind: str) -> Response:
-    """Answer with a page. It is made in a thread: others are not kept waiting."""
+    """Answer with a page that is rendered in a thread, so that other requests do not wait."""
     return answer(request, await asyncio.to_thread(make), media_type=TYPES[kind])

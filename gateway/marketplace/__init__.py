@@ -1,1 +1,1 @@
-"""The marketplace API: camelCase in one envelope, for a marketplace's backend."""
+"""The marketplace API: camelCase fields in one envelope, for the backend of a marketplace."""

@@ -43,7 +43,7 @@ _ASKERS = ("requestedBy", "canceledBy")
 _OPENERS = ("openedBy", *_ASKERS)
 _STATE = ("ORDER_NOT_FOUND", "INVALID_STATE", "RESERVE_MISMATCH_AMOUNT")
 _CHAIN = ("PROVIDER_ERROR",)
-# For an action that needs no more than its path.
+# The examples of an action that needs no more than its path.
 _EXAMPLES = {"amount": {"amount": "80.00"}}
 routes = Routes("Orders")
 
@@ -69,7 +69,7 @@ class OrderAction(Request):
         return self
 
     def fields(self, call: Call) -> dict[str, Any]:
-        """Return the fields that the request of every action has."""
+        """Return the request fields that all actions have."""
         return {
             **call.awaited(),
             "order_id": order_id(call.params["id"]),
@@ -79,7 +79,7 @@ class OrderAction(Request):
 
     @property
     def by(self) -> Any:
-        """Who asks, as the contracts number it."""
+        """The side that asks, as the contract's enum value."""
         return PARTIES.value(self.requested_by or self.canceled_by)
 
 
@@ -135,7 +135,7 @@ async def create_escrow(call: Call, body: OrderAction) -> Answer[Success[Escrowe
     order = await call.change(call.backends.orders.CreateEscrow, request)
     if not order.escrow.contract_id:
         return success(moving(order, EscrowedOrder), is_accepted=True)
-    # The documented answer: the address is known, the deployment is still in progress.
+    # The documented answer has the address and this status, although the deployment still runs.
     escrow: CreatingEscrow = {
         "id": public("esc", order.escrow.id),
         "trustlessContractId": order.escrow.contract_id,

@@ -56,7 +56,7 @@ class NewApiKey(ApiKey):
 
 
 def api_key(key: Key) -> ApiKey:
-    """Print a key without its secret."""
+    """Return a key as the API shows it, without its secret."""
     return {
         "id": key.id,
         "name": key.name,
@@ -173,7 +173,7 @@ async def get_me(call: Call) -> Answer[Success[Me]]:
 
 @contextlib.contextmanager
 def _telling_replays(call: Call) -> Iterator[None]:
-    """Note on the call whether a refusal is a replayed one."""
+    """Record on the call whether a refusal raised in the block is a replayed one."""
     try:
         yield
     except DomainError as error:

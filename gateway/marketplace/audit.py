@@ -68,7 +68,7 @@ async def list_audit(call: Call, query: ListAudit) -> Answer[Page[AuditLine]]:
 
 
 def printed(line: Line) -> AuditLine:
-    """Print a line of the trail."""
+    """Return an audit line as the API shows it."""
     return {
         "id": to_public("aud", line.id),
         "at": to_milliseconds_text(instant_of(line.id)),

@@ -50,7 +50,7 @@ class Balance(Output):
 
 
 def balance(account: ledger_pb2.Account, *, user_id: str) -> Balance:
-    """Print what a user can spend, and what is held."""
+    """Return a balance as the API shows it: what a user can spend, and what is held."""
     return {
         "userId": user_id,
         "available": amount(account.available),
@@ -102,8 +102,11 @@ class Entry(Output):
 
 
 def entry(postings: Sequence[ledger_pb2.Entry]) -> Entry:
-    """Print a payment: its kind by its first posting, the balance after its last."""
-    # As the ledger lists them: newest first.
+    """Return a payment as the API shows it.
+
+    The kind is that of the first posting; the balance is the one after the last posting.
+    """
+    # The ledger lists postings newest first.
     last, first = postings[0], postings[-1]
     return {
         "transferId": first.transfer_id,

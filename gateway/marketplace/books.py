@@ -1,7 +1,7 @@
 """The books of the marketplace: its money, whether they are right, and what is stuck.
 
-Three services say each its part: the ledger its last check, orders the comparison with the chain,
-escrow what waits for an operator. Nothing is computed here but counts.
+Three services each contribute a part: the ledger its last check, orders the comparison with the
+chain, escrow the work that waits for an operator. This module only counts.
 """
 
 import asyncio
@@ -30,7 +30,7 @@ from gateway.marketplace.shapes import (
 from gateway.routing import Routes
 from kernel.money import to_text
 
-# So many of each kind are shown; all are counted, up to 200.
+# At most this many of each kind are shown. All are counted, up to 200.
 SHOWN_MAX = 20
 ESCROW, USER = "escrow:", "user:"
 QUARANTINED = escrow_pb2.COMMAND_STATE_QUARANTINED
@@ -154,10 +154,10 @@ def books(
     compared: orders_pb2.Reconciliation,
     concerns: escrow_pb2.ListConcernsResponse,
 ) -> Books:
-    """Print the books."""
+    """Return the books as the API shows them."""
     needing = [one for one in concerns.commands if one.state == QUARANTINED]
     resting = [one for one in concerns.commands if one.state != QUARANTINED]
-    # An operation whose command is listed is said once.
+    # An operation whose command is listed already is not listed again.
     said = {one.account for one in concerns.commands}
     slow = [one for one in compared.slow if f"{ESCROW}{one.order_id}" not in said]
     waits = [_command(one) for one in resting] + [_operation(one) for one in slow]

@@ -49,7 +49,7 @@ from kernel.ids import from_public
 from kernel.money import to_text
 
 _AMOUNTS = ("releaseAmount", "refundAmount")
-# What a person of support may be refused, too: a case in which they are a side themselves.
+# Further refusals for a person of support: a dispute in which they are a side themselves.
 _OWN = ("DISPUTE_NOT_FOUND", "DISPUTE_IS_OWN")
 routes = Routes("Disputes")
 
@@ -108,7 +108,7 @@ class ResolvedDispute(Output):
 
 
 def dispute(message: disputes_pb2.Dispute) -> Dispute:
-    """Print a case."""
+    """Return a dispute as the API shows it."""
     return {
         "id": public("dsp", message.id),
         "orderId": public("ord", message.order_id),
@@ -144,7 +144,7 @@ class ListDisputes(Paging):
     overdue: only those that support is late with, the longest overdue first.
     """
 
-    # A text that is not an order's id is refused by the handler, which also reads short spellings.
+    # The handler refuses a text that is not an order's id; it also accepts the other spelling.
     order_id: (
         Annotated[
             str,
@@ -316,7 +316,7 @@ async def resolve_dispute(call: Call, body: ResolveDispute) -> Answer[Success[Re
         note=body.note or "",
     )
     message = await call.change(call.backends.orders.ResolveDispute, request)
-    # The decision, before fees. What each side received after fees is in the order.
+    # The amounts of the decision, before fees. The order has what each side received after fees.
     released, is_paid = message.released_share.minor_units, message.HasField("closed_at")
     data: ResolvedDispute = {
         "id": public("dsp", message.dispute.id),

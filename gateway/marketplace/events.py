@@ -87,7 +87,7 @@ class Event(TypedDict):
 
 
 def event(message: webhooks_pb2.Event) -> Event:
-    """Print an event as it was published."""
+    """Return an event as it was published."""
     stored: Any = orjson.Fragment(message.event_json)
     return stored  # type: ignore[no-any-return] # of this shape, and not parsed again
 
@@ -137,6 +137,6 @@ async def get_event(call: Call) -> Answer[Success[Event]]:
 
 
 def _require_in_order(first: dt.datetime | None, last: dt.datetime | None) -> None:
-    """Raises: InvalidArgument: the time between two moments is not one."""
+    """Check that a period does not end before it begins. Raises: InvalidArgument."""
     if first is not None and last is not None and first >= last:
         raise invalid("to", "must be after from")

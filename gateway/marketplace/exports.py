@@ -1,4 +1,4 @@
-"""Exports: lists of the API as CSV files, sent as they are made."""
+"""Exports: lists of the API as CSV files, which are generated while they are sent."""
 
 from collections.abc import Sequence
 

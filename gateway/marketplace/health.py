@@ -10,7 +10,7 @@ from kernel.errors import Unavailable
 from kernel.version import VERSION
 
 UP, DOWN = "up", "down"
-# Without them only the streams of events wait, and what is sent to webhooks.
+# If this part is down, requests still work: only event streams and webhooks wait.
 EVENTS = "events"
 DISPENSABLE = {EVENTS, "webhooks"}
 routes = Routes("Health")

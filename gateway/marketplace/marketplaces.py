@@ -84,7 +84,7 @@ class Marketplace(Output):
 
 
 def marketplace(call: Call, message: orders_pb2.Marketplace) -> Marketplace:
-    """Print the settings of the caller's marketplace."""
+    """Return the settings of the caller's marketplace as the API shows them."""
     key = own(call)
     return {
         "id": str(key.marketplace_id),
@@ -116,7 +116,7 @@ def marketplace(call: Call, message: orders_pb2.Marketplace) -> Marketplace:
 
 
 def withdrawal_rules(message: withdrawals_pb2.WithdrawalRules) -> WithdrawalRules:
-    """Print the rules for withdrawals."""
+    """Return the rules for withdrawals as the API shows them."""
     waits = message.HasField("new_destination_hours")
     return {
         "least": amount_or_none(message, "least"),
@@ -160,7 +160,8 @@ async def advance_clock(call: Call, body: AdvanceClock) -> Answer[Success[Market
     written = call.written()
     request = orders_pb2.AdvanceClockRequest(**written, seconds=seconds)
     message = await call.change(call.backends.orders.AdvanceClock, request)
-    # Each of the three does it once for the key: a repeat completes what a failure interrupted.
+    # Each of the three parts happens once per key. A repetition completes what a failure
+    # interrupted.
     own_key = {**written, "request_id": f"clock:{written['request_id']}"}
     aging = disputes_pb2.AgeAnswersRequest(
         **own_key, seconds=seconds, clock_offset_seconds=message.clock_offset_seconds

@@ -56,7 +56,7 @@ class Offer(Output):
 
 
 def offer(message: offers_pb2.Offer) -> Offer:
-    """Print an offer."""
+    """Return an offer as the API shows it."""
     return {
         "id": public("off", message.id),
         "orderId": public("ord", message.order_id),

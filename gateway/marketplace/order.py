@@ -1,4 +1,4 @@
-"""An order's shapes in the marketplace API: how it is created, and how it is printed."""
+"""The shapes of an order in the marketplace API: to create an order, and to show it."""
 
 from typing import Annotated, Any, Literal, NotRequired, TypeVar, cast
 
@@ -164,8 +164,8 @@ class Order(Output):
 
 
 def order(message: orders_pb2.Order) -> Order:
-    """Print one order, whole."""
-    # Once the order is closed, the fee is what was charged.
+    """Return an order with all its fields, as the API shows it."""
+    # After the order has ended, the fee is the one that was charged.
     fee = message.charged_fee if message.HasField("charged_fee") else message.platform_fee
     return {
         "id": public("ord", message.id),
@@ -201,7 +201,7 @@ def order(message: orders_pb2.Order) -> Order:
 
 
 def operation(message: orders_pb2.Operation) -> Operation:
-    """Print work in progress."""
+    """Return an operation that is in progress, as the API shows it."""
     return {
         "id": message.id,
         "kind": message.kind,
@@ -213,7 +213,7 @@ def operation(message: orders_pb2.Operation) -> Operation:
 
 
 def milestone(message: orders_pb2.Milestone) -> Milestone:
-    """Print a part of the work."""
+    """Return a milestone as the API shows it."""
     return {
         "ref": message.ref,
         "title": message.title,
@@ -225,7 +225,7 @@ def milestone(message: orders_pb2.Milestone) -> Milestone:
 
 
 def order_escrow(message: orders_pb2.OrderEscrow) -> OrderEscrow:
-    """Print the escrow as the order knows it."""
+    """Return the escrow with the fields that the order stores."""
     return {
         "id": public("esc", message.id),
         "trustlessContractId": message.contract_id or None,
@@ -236,7 +236,7 @@ def order_escrow(message: orders_pb2.OrderEscrow) -> OrderEscrow:
 
 
 def delivery(message: orders_pb2.Delivery) -> Delivery:
-    """Print what the seller delivered."""
+    """Return the seller's delivery as the API shows it."""
     return {
         "notes": message.notes or None,
         "url": message.url or None,
@@ -245,7 +245,7 @@ def delivery(message: orders_pb2.Delivery) -> Delivery:
 
 
 def order_dispute(message: orders_pb2.OrderDispute) -> OrderDispute:
-    """Print the dispute as the order knows it."""
+    """Return the dispute with the fields that the order stores."""
     return {
         **opened_dispute(message),
         "decision": DECISIONS.find(message.decision),
@@ -255,7 +255,7 @@ def order_dispute(message: orders_pb2.OrderDispute) -> OrderDispute:
 
 
 def opened_dispute(message: orders_pb2.OrderDispute) -> OpenedDispute:
-    """Print a dispute as opening it answers."""
+    """Return a dispute in the answer to opening it."""
     return {
         "id": public("dsp", message.id),
         "status": cast("DisputeStatus", message.status),
@@ -265,9 +265,9 @@ def opened_dispute(message: orders_pb2.OrderDispute) -> OpenedDispute:
 
 
 def moving(message: orders_pb2.Order, kind: type[MovingT]) -> MovingT:
-    """Print what every action answers of its order; `operation` while it is in progress.
+    """Return an order in the answer to an action; `operation` is set while it is in progress.
 
-    kind: the action's own answer, whose other fields are still to be set.
+    kind: the type of the action's answer. The caller sets the type's other fields.
     """
     data = kind(id=public("ord", message.id), status=STATES[message.state])
     if is_in_progress(message):
@@ -276,7 +276,7 @@ def moving(message: orders_pb2.Order, kind: type[MovingT]) -> MovingT:
 
 
 def closed(message: orders_pb2.Order, *, with_time: bool = True) -> ClosedOrder:
-    """Print an order that an action has closed, or is about to."""
+    """Return an order that an action has closed or is closing."""
     data = moving(message, ClosedOrder)
     if message.final_status:
         data["finalStatus"] = FINALS[message.final_status]
@@ -286,7 +286,7 @@ def closed(message: orders_pb2.Order, *, with_time: bool = True) -> ClosedOrder:
 
 
 def is_in_progress(message: orders_pb2.Order) -> bool:
-    """Tell whether an operation on the order is still in progress."""
+    """Return whether an operation on the order is still in progress."""
     return message.HasField("operation") and message.operation.state == RUNNING
 
 
@@ -321,7 +321,7 @@ class CreateOrder(Request):
     metadata: dict[str, Any] | None = None
 
     def fields(self) -> dict[str, Any]:
-        """Return the fields of the service's request. Raises: InvalidArgument: see `metadata`."""
+        """Return the fields of the service's request. Raises: InvalidArgument: bad `metadata`."""
         metadata = "" if self.metadata is None else to_json(self.metadata)
         if len(metadata.encode()) > METADATA_BYTES_MAX:
             raise invalid("metadata", "is larger than 16 KiB")
@@ -364,7 +364,7 @@ class CreatedOrder(Output):
 
 
 def created(message: orders_pb2.Order, body: CreateOrder) -> CreatedOrder:
-    """Print a new order: the documented fields, and the optional ones that were given."""
+    """Return a new order: the documented fields, and the optional fields that were given."""
     data: CreatedOrder = {
         "id": public("ord", message.id),
         "status": STATES[message.state],

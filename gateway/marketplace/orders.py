@@ -1,4 +1,4 @@
-"""Orders: create, list, read, and the timeline."""
+"""Orders: create an order, list orders, read an order and its timeline."""
 
 from collections.abc import Sequence
 from typing import Annotated, Literal
@@ -43,7 +43,7 @@ from gateway.models import Amount, Instant, UserName
 from gateway.routing import Routes
 from kernel.errors import DeadlineExceeded, Unavailable
 
-# How long a read of an order waits for the disputes service.
+# How long reading an order waits for the disputes service.
 CASE_SECONDS = 2.0
 OrderSort = Literal["NEWEST", "OLDEST", "SMALLEST", "LARGEST"]
 SORTS: Names[OrderSort] = Names(orders_pb2.OrderSort, "ORDER_SORT_")
@@ -125,7 +125,7 @@ async def list_orders(call: Call, query: ListOrders) -> Answer[Page[Order]]:
         amount_from=money(query.amount_from),
         amount_to=money(query.amount_to),
         text=query.text or "",
-        # The usual one is left out: its cursors are as those of older versions.
+        # The default sort is left out, so that its cursors are the same as in older versions.
         sort=SORTS.value(None if query.sort == "NEWEST" else query.sort),
     )
     found = await call.read(call.backends.orders.ListOrders, request)
@@ -141,11 +141,11 @@ async def get_order(call: Call) -> Answer[Success[Order]]:
 
 
 async def whole(call: Call, messages: Sequence[orders_pb2.Order]) -> list[Order]:
-    """Print orders with their disputes' progress, which only the disputes service knows.
+    """Return orders as the API shows them, with their disputes' progress.
 
-    It is asked once for all of them, or again for those that its answer had no room for. While a
-    case is being opened, or that service is unavailable, an order is printed with what orders knows
-    of its dispute.
+    Only the disputes service knows this progress. It is asked once for all orders; if its answer
+    has no room for all disputes, it is asked again for the rest. While a dispute is being opened,
+    or that service is unavailable, an order shows what the orders service knows of the dispute.
     """
     printed = [order(message) for message in messages]
     waiting = {

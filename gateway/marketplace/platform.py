@@ -110,7 +110,7 @@ class PlatformEntry(Output):
 
 
 def platform_entry(message: ledger_pb2.PlatformEntry) -> PlatformEntry:
-    """Print a change of the platform's own money."""
+    """Return a change of the platform's own money as the API shows it."""
     transfer = message.transfer
     return {
         "transferId": transfer.id,

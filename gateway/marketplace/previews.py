@@ -1,4 +1,4 @@
-"""What a preview looks like in the marketplace API. Declared once, for every route that has one."""
+"""The shape of a preview in the marketplace API, declared once for all routes with previews."""
 
 from typing import Literal
 
@@ -101,7 +101,7 @@ class Preview(Output):
 
 
 def preview(message: orders_pb2.Preview) -> Success[Preview]:
-    """Print a preview."""
+    """Return a preview as the API shows it."""
     data: Preview = {
         "dryRun": True,
         "order": _order(message.order) if message.HasField("order") else None,

@@ -1,4 +1,4 @@
-"""Redirections: a party of an order is paid at another address, where their own cannot receive."""
+"""Redirections: a party of an order is paid at another address, because theirs cannot receive."""
 
 from typing import Annotated, Literal
 

@@ -1,4 +1,4 @@
-"""The request log of the marketplace: what was asked with its keys and tokens, for developers."""
+"""The request log of the marketplace: requests with its keys and tokens, for developers."""
 
 from typing import Annotated, Literal
 
@@ -18,7 +18,7 @@ from gateway.routing import Routes
 from kernel.clock import to_milliseconds_text
 from kernel.ids import from_public, instant_of, to_public
 
-# Who reads the log does not want to read that they have read it.
+# Reading the log is not logged: it would fill the log with its own requests.
 routes = Routes("Requests", is_logged=False)
 Status = Annotated[
     str,
@@ -104,7 +104,7 @@ async def get_request(call: Call) -> Answer[Success[LoggedRequest]]:
 
 
 def printed(one: request_store.LoggedRequest) -> LoggedRequest:
-    """Print a request of the log."""
+    """Return a logged request as the API shows it."""
     return {
         "id": to_public("req", one.id),
         "at": to_milliseconds_text(instant_of(one.id)),
@@ -123,7 +123,7 @@ def printed(one: request_store.LoggedRequest) -> LoggedRequest:
 
 
 def _statuses(text: str | None) -> tuple[int, int] | None:
-    """Read a status or a class of them as the lowest and the highest."""
+    """Parse a status or a class of statuses (4xx) into the lowest and the highest status."""
     if text is None:
         return None
     return int(text.replace("x", "0")), int(text.replace("x", "9"))

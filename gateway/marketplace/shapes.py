@@ -1,8 +1,8 @@
-"""What the shapes of the marketplace API are made of: envelopes, fields, printed values.
+"""The building blocks of the marketplace API's shapes: envelopes, fields, printed values.
 
-A shape is declared once: the dictionary of its type is what is printed and what the OpenAPI
-document describes. Functions here and in the resources' files only look at the messages they are
-given, so a replayed answer is printed in the same bytes.
+Each shape is declared once, as a typed dictionary. Answers have this type, and the OpenAPI document
+describes it. The functions here and in the resources' files use only the messages that they are
+given. A replayed answer therefore has the same bytes as the first one.
 """
 
 from typing import Annotated, Any, Generic, Literal, NotRequired, TypeVar
@@ -27,7 +27,7 @@ NameT = TypeVar("NameT", bound=str)
 
 # Fields of answers.
 Time = Annotated[str, StringConstraints(pattern=r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$")]
-# Orders are in whole cents; amounts that the chain moved may not be.
+# Orders have whole cents. Amounts that the chain moved may have more decimals.
 Decimal = Annotated[
     str,
     StringConstraints(pattern=r"^-?\d+\.\d{2,7}$"),
@@ -40,13 +40,13 @@ OrderId = Annotated[str, StringConstraints(pattern=r"^ord_[0-9A-Za-z]{22}$")]
 EscrowId = Annotated[str, StringConstraints(pattern=r"^esc_[0-9A-Za-z]{22}$")]
 DisputeId = Annotated[str, StringConstraints(pattern=r"^dsp_[0-9A-Za-z]{22}$")]
 Uuid = Annotated[str, Field(json_schema_extra={"format": "uuid"})]
-# A stored JSON object, printed as it was stored.
+# A stored JSON object, sent exactly as it was stored.
 StoredObject = Annotated[orjson.Fragment, GetPydanticSchema(lambda _, make: make(dict[str, Any]))]
 Actor = Literal["BUYER", "SELLER", "SUPPORT", "SYSTEM"]
 
 # Fields of requests.
 Text = Annotated[str, StringConstraints(min_length=1, max_length=255)]
-# The services decide what a link is; the schema says what they decide by.
+# The services decide which links are valid. The schema has the same rules, for clients.
 Url = Annotated[
     str,
     StringConstraints(min_length=1, max_length=urls.LONGEST),
@@ -114,21 +114,21 @@ class Paging(Request):
     cursor: Cursor | None = None
 
     def message(self) -> common_pb2.PageRequest:
-        """Put the page's size and cursor into a message."""
+        """Return the page's size and cursor as a message."""
         return common_pb2.PageRequest(page_size=self.limit, page_token=self.cursor or "")
 
 
 class Names(Generic[NameT]):
-    """The names of an enum's values, without the enum's own name."""
+    """Maps the values of an enum to their names in the API, without the enum's own name."""
 
     def __init__(self, enum: EnumTypeWrapper, prefix: str) -> None:
         names = {value: name.removeprefix(prefix) for name, value in enum.items()}
         self._by_name: dict[str, Any] = {name: value for value, name in names.items()}
-        # UNSPECIFIED is printed as null, even where a service should have sent a name.
+        # UNSPECIFIED is shown as null, even if a service should always set the value.
         self._by_value: dict[int, Any] = {**names, 0: None}
 
     def __getitem__(self, value: int) -> NameT:
-        """Return the name of a value that services always set. Raises: KeyError: it is unknown."""
+        """Return the name of a value that is always set. Raises: KeyError: it is unknown."""
         name: NameT = self._by_value[value]
         return name
 
@@ -137,7 +137,7 @@ class Names(Generic[NameT]):
         return self[value]
 
     def value(self, name: NameT | None) -> Any:
-        """Return the value of a name; UNSPECIFIED for None."""
+        """Return the value for a name; UNSPECIFIED for None."""
         return self._by_name[name] if name else 0
 
 
@@ -145,7 +145,7 @@ PARTIES: Names[Actor] = Names(common_pb2.Party, "PARTY_")
 
 
 def success(data: DataT, *, is_accepted: bool = False) -> Answer[Success[DataT]]:
-    """Put an answer into its envelope. is_accepted: its operation is still in progress."""
+    """Put data into the envelope. is_accepted: the operation is still in progress (202)."""
     return Answer(body={"success": True, "data": data}, is_accepted=is_accepted)
 
 
@@ -162,27 +162,27 @@ def page(items: list[DataT], *, next_token: str) -> Answer[Page[DataT]]:
 
 
 def time(at: timestamp_pb2.Timestamp) -> str:
-    """Print an instant."""
+    """Format an instant with milliseconds."""
     return milliseconds_text(at)
 
 
 def time_or_none(message: Message, name: str) -> str | None:
-    """Print a message's instant, or None where it is not set."""
+    """Format a message's instant; None if it is not set."""
     return time(getattr(message, name)) if message.HasField(name) else None
 
 
 def amount(money: common_pb2.Money) -> str:
-    """Print an amount."""
+    """Format an amount."""
     return to_text(money.minor_units)
 
 
 def amount_or_none(message: Message, name: str) -> str | None:
-    """Print a message's amount, or None where it is not set."""
+    """Format a message's amount; None if it is not set."""
     return amount(getattr(message, name)) if message.HasField(name) else None
 
 
 def public(prefix: str, text: str) -> str:
-    """Print a service's UUID as prefix_ and base62."""
+    """Return the public id for a service's UUID: the prefix and base62."""
     value = parse_uuid(text)
     if value is None:
         raise ValueError(f"a service answered an id that is not a UUID: {text!r}")
@@ -190,12 +190,12 @@ def public(prefix: str, text: str) -> str:
 
 
 def stored_object(text: str) -> orjson.Fragment | None:
-    """Print a stored JSON object as it is; None where there is none."""
+    """Return a stored JSON object unchanged, for the answer; None if there is none."""
     return orjson.Fragment(text) if text else None
 
 
 def money(minor_units: int | None) -> common_pb2.Money | None:
-    """Put an amount into a message; None stays unset. Every order is settled in USDC."""
+    """Return an amount as a message; None stays unset. Every order is settled in USDC."""
     if minor_units is None:
         return None
     return common_pb2.Money(asset=USDC, minor_units=minor_units)

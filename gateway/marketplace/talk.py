@@ -1,4 +1,4 @@
-"""Messages about a dispute, which both sides read, and notes, which they never see."""
+"""Messages about a dispute, which both sides read, and notes, which only support reads."""
 
 from typing import Annotated, Literal
 
@@ -58,7 +58,7 @@ class Note(Output):
 
 
 def message(found: disputes_pb2.DisputeMessage) -> Message:
-    """Print a message."""
+    """Return a message as the API shows it."""
     return {
         "id": public("msg", found.id),
         "disputeId": public("dsp", found.dispute_id),
@@ -71,7 +71,7 @@ def message(found: disputes_pb2.DisputeMessage) -> Message:
 
 
 def note(found: disputes_pb2.DisputeNote) -> Note:
-    """Print a note."""
+    """Return a note as the API shows it."""
     return {
         "id": public("note", found.id),
         "disputeId": public("dsp", found.dispute_id),

@@ -34,7 +34,7 @@ NAME_LENGTH_MAX = 64
 _TYPES: Names[Literal["BUYER", "SELLER", "BOTH"]] = Names(orders_pb2.UserType, "USER_TYPE_")
 _WALLET_STATES: Names[str] = Names(escrow_pb2.WalletState, "WALLET_STATE_")
 _LABEL = r"[a-zA-Z0-9]([a-zA-Z0-9-]{0,61}[a-zA-Z0-9])?"
-# The services decide what a mail address is; the schema says what they decide by.
+# The services decide which e-mail addresses are valid. The schema has the same rules, for clients.
 Email = Annotated[
     str,
     StringConstraints(min_length=3, max_length=254),
@@ -77,7 +77,7 @@ class User(Output):
 
 
 def user(message: orders_pb2.User) -> User:
-    """Print a user."""
+    """Return a user as the API shows them."""
     return {
         "id": message.public_id,
         "uuid": message.id,
@@ -164,7 +164,7 @@ async def get_wallet(call: Call) -> Answer[Success[Wallet]]:
     owner = await known_user(call)
     request = escrow_pb2.GetWalletRequest(user_id=str(owner.id), with_balances=True)
     wallet = await call.read(call.backends.escrow.GetWallet, request)
-    # With all seven decimals, as the chain has them.
+    # All seven decimals, as on chain.
     balances: list[WalletBalance] = [
         {"asset": held.asset, "balance": to_chain_text(held.minor_units)}
         for held in wallet.balances
@@ -197,7 +197,7 @@ async def get_deposit(call: Call) -> Answer[Success[Deposit]]:
 
 
 def user_name(call: Call) -> str:
-    """Return the user that the path names. Raises: UserNotFound: no user can have this name."""
+    """Return the user's name in the path. Raises: UserNotFound: no user can have this name."""
     text = call.params["id"]
     plain = text.replace("_", "").replace("-", "")
     if len(text) > NAME_LENGTH_MAX or not (text.isascii() and (plain.isalnum() or not plain)):
@@ -206,5 +206,5 @@ def user_name(call: Call) -> str:
 
 
 async def known_user(call: Call) -> KnownUser:
-    """Return both ids of the user that the path names. Raises: NotFound: USER_NOT_FOUND."""
+    """Return both ids of the user in the path. Raises: NotFound: USER_NOT_FOUND."""
     return await call.backends.user(user_name(call))

@@ -1,4 +1,4 @@
-"""The marketplace API: its routes, its document, and how it admits, reads and refuses."""
+"""The marketplace API: its routes, its document, and how it authenticates, parses and refuses."""
 
 from typing import Any
 
@@ -114,7 +114,7 @@ DOCS_PATH, REDOC_PATH, OPENAPI_PATH = "/docs", "/redoc", "/openapi.json"
 
 
 class MarketplaceView:
-    """API keys and tokens of support, envelopes, and 400 for a request that is not valid."""
+    """Accepts API keys and tokens of support. Answers in envelopes; 400 for an invalid request."""
 
     def __init__(self, *, keys: KeyAuthenticator, staff: Staff, limiter: RateLimiter) -> None:
         self._keys = keys
@@ -122,7 +122,7 @@ class MarketplaceView:
         self._limiter = limiter
 
     async def admit(self, one: Call, operation: Operation) -> Credential:
-        """Check a request's credential, its rate limit, and its scope.
+        """Check a request's credential, rate limit and scope.
 
         Raises: HeaderNotValid; CredentialMissing; CredentialNotValid; Unauthenticated;
             TooManyRequests; ScopeMissing; Unavailable.
@@ -149,7 +149,7 @@ class MarketplaceView:
         return credential
 
     async def _admit_support(self, one: Call, token: str, operation: Operation) -> Credential:
-        """Check the token of a person of support; they may call the routes that say so.
+        """Check a support token. It is valid only for routes that admit people of support.
 
         Raises: Unauthenticated; TooManyRequests; ScopeMissing; Unavailable.
         """
@@ -163,25 +163,25 @@ class MarketplaceView:
         return credential
 
     def parse(self, raw: bytes) -> Any:
-        """Read a JSON body, numbers as they are written. Raises: BodyNotValid."""
+        """Parse a JSON body; numbers stay as they were written. Raises: BodyNotValid."""
         return body.parse(raw, is_exact=True)
 
     def refuse(self, error: DomainError, *, request_id: str) -> Refusal:
-        """Print a refusal in the envelope."""
+        """Return a refusal in the envelope."""
         return errors.marketplace_refusal(error, request_id=request_id)
 
     def preview(self, message: orders_pb2.Preview) -> Any:
-        """Print a preview."""
+        """Return a preview as this API shows it."""
         return previews.preview(message)
 
 
 def document() -> dict[str, Any]:
-    """Make the OpenAPI document of this view."""
+    """Return the OpenAPI document of this view."""
     return documentation.document(ABOUT, OPERATIONS)
 
 
 def page_routes() -> list[BaseRoute]:
-    """Return the routes of the documents and of the pages that show them."""
+    """Return the routes of the documents, and of the pages that show them."""
     return [pages.document_route(asyncapi.PATH, asyncapi.document), *_reference()]
 
 

@@ -135,7 +135,7 @@ class Resent(Output):
 
 
 def webhook(message: webhooks_pb2.Webhook) -> Webhook:
-    """Print a webhook without its secret."""
+    """Return a webhook as the API shows it, without its secret."""
     reason: Any = message.disabled_reason or None
     return {
         "id": public("wh", message.id),
@@ -152,7 +152,7 @@ def webhook(message: webhooks_pb2.Webhook) -> Webhook:
 
 
 def delivery(message: webhooks_pb2.Delivery) -> WebhookDelivery:
-    """Print a delivery."""
+    """Return a delivery as the API shows it."""
     last, has_last = message.last_attempt, message.HasField("last_attempt")
     attempt: DeliveryAttempt = {
         "at": time(last.at),

@@ -1,4 +1,4 @@
-"""Withdrawals: a user's money leaves for an account outside."""
+"""Withdrawals: a user's money is paid to an account outside."""
 
 from typing import Annotated, Literal
 
@@ -43,7 +43,7 @@ NOT_PAYABLE = (
     "WITHDRAWAL_DESTINATION_TOO_NEW",
     "WITHDRAWAL_DAILY_LIMIT_EXCEEDED",
 )
-# For an action that needs no more than its path.
+# The example of an action without a body.
 EXAMPLES = {"nothing": {}}  # type: dict[str, dict[str, object]]
 routes = Routes("Withdrawals")
 
@@ -101,13 +101,13 @@ class Withdrawal(PaidOut):
 
 
 def withdrawal(message: withdrawals_pb2.Withdrawal) -> Withdrawal:
-    """Print a withdrawal of a user."""
+    """Return a user's withdrawal as the API shows it."""
     found = paid_out(message)
     return {"id": found["id"], "userId": message.user.public_id, **found}
 
 
 def paid_out(message: withdrawals_pb2.Withdrawal) -> PaidOut:
-    """Print a withdrawal of a user or of the platform."""
+    """Return a withdrawal of a user or of the platform as the API shows it."""
     has_failed = message.state == withdrawals_pb2.WITHDRAWAL_STATE_FAILED
     return {
         "id": public("wd", message.id),
@@ -271,13 +271,13 @@ async def cancel_withdrawal(call: Call, _body: Nothing) -> Answer[Success[Withdr
 
 
 async def _payer(call: Call, known: str) -> str:
-    """Return the UUID of the user whose money a withdrawal is."""
+    """Return the UUID of the user whose money a withdrawal pays."""
     request = withdrawals_pb2.GetWithdrawalRequest(withdrawal_id=known)
     return (await call.read(call.backends.orders.GetWithdrawal, request)).user.id
 
 
 def _key_id(principal: str) -> str | None:
-    """Return the id of the key that acted; None: a user did, or nobody."""
+    """Return the id of the key that acted; None: a user acted, or nobody."""
     kind, _, name = principal.partition(":")
     return name if kind == "key" else None
 

@@ -1,4 +1,4 @@
-"""Marketplaces and their API keys. Keys are kept as HMAC-SHA-256 only."""
+"""Marketplaces and their API keys. Of a key only its HMAC-SHA-256 is stored."""
 
 from alembic import op
 
@@ -9,7 +9,7 @@ depends_on = None
 
 
 def upgrade() -> None:
-    """Make the tables; the gateway's role may read, add, and revoke."""
+    """Create the tables. The gateway's role may read and insert rows, and revoke keys."""
     op.execute(
         """
         create table gateway.marketplaces (

@@ -1,4 +1,4 @@
-"""Requests that may be repeated, of every kind: their answers in a table of their own."""
+"""A table of its own for the stored answers of all repeatable requests."""
 
 from alembic import op
 
@@ -9,14 +9,14 @@ down_revision = "gateway_0001"
 branch_labels = None
 depends_on = None
 
-# Answers are ids of keys: a key's text is nowhere kept, and is derived from its salt.
+# An answer is the id of a key. A key's text is not stored: it is derived from the key's salt.
 KNOWN = """
 insert into gateway.idempotency
     (marketplace_id, scope, key, fingerprint, state, body, created_at)
 select marketplace_id, '', request_key, fingerprint, 'done', convert_to(id, 'UTF8'), created_at
 from gateway.api_keys where request_key is not null;
 """
-# The constraints on these columns go with them.
+# The constraints of these columns are dropped together with the columns.
 MOVED = "alter table gateway.api_keys drop column request_key, drop column fingerprint;"
 GRANTS = "grant select, insert, update, delete on gateway.idempotency to gateway;"
 BACK = """
@@ -38,11 +38,11 @@ drop table gateway.idempotency;
 
 
 def upgrade() -> None:
-    """Make the table, and take over the requests for keys that may still be repeated."""
+    """Create the table, and copy the requests for keys that can still be repeated."""
     for statements in (idempotency.DDL.format(schema="gateway"), KNOWN, MOVED, GRANTS):
         op.execute(statements)
 
 
 def downgrade() -> None:
-    """Keep the requests for keys with the keys again, and forget the others."""
+    """Move the requests for keys back into the table of keys, and delete all others."""
     op.execute(BACK)

@@ -1,4 +1,4 @@
-"""What operators asked of the database itself, and not of a service: who, when, what."""
+"""The trail of operators' commands that act on the database itself, not on a service."""
 
 from alembic import op
 
@@ -19,11 +19,11 @@ create table gateway.operator_trail (
 
 
 def upgrade() -> None:
-    """Make the table. Its rows are only ever added to, by grants too."""
+    """Create the table. The grants allow only inserting and reading rows."""
     op.execute(TRAIL)
     op.execute("grant select, insert on gateway.operator_trail to gateway")
 
 
 def downgrade() -> None:
-    """Refuse: a trail is never dropped by a tool."""
+    """Refuse: no tool may drop a trail."""
     raise RuntimeError("migrations go forward only")

@@ -1,4 +1,4 @@
-"""The digest of a key may be replaced, as its pepper is."""
+"""The digest of a key can be replaced, because its pepper can be replaced."""
 
 from alembic import op
 
@@ -9,10 +9,10 @@ depends_on = None
 
 
 def upgrade() -> None:
-    """Let the gateway write digests."""
+    """Allow the gateway to update digests."""
     op.execute("grant update (digest) on gateway.api_keys to gateway")
 
 
 def downgrade() -> None:
-    """Refuse: a schema goes forward only."""
+    """Refuse: a schema only goes forward."""
     raise RuntimeError("migrations go forward only")

@@ -1,4 +1,4 @@
-"""The audit trail. Its lines are only ever added, by grants and by a trigger."""
+"""The audit trail. Grants and a trigger ensure that lines are only added."""
 
 from alembic import op
 
@@ -11,10 +11,10 @@ depends_on = None
 
 
 def upgrade() -> None:
-    """Make the table, and what keeps its lines."""
+    """Create the table, and the trigger that protects its lines."""
     op.execute(audit.DDL.format(schema="gateway"))
 
 
 def downgrade() -> None:
-    """Refuse: a trail is never dropped by a tool."""
+    """Refuse: no tool may drop a trail."""
     raise RuntimeError("migrations go forward only")

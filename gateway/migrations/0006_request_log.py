@@ -1,4 +1,4 @@
-"""The request log: what was asked with each credential, and how it was answered; kept for days."""
+"""The request log: the requests of each credential with their statuses, kept for some days."""
 
 from alembic import op
 
@@ -7,7 +7,7 @@ down_revision = "gateway_0005"
 branch_labels = None
 depends_on = None
 
-# The instant of a request is in its id.
+# A request's id contains its instant.
 LOG = """
 create table gateway.requests (
     marketplace_id uuid not null,
@@ -32,10 +32,10 @@ grant select, insert, delete on gateway.requests to gateway;
 
 
 def upgrade() -> None:
-    """Make the table. The gateway adds rows, and deletes old ones."""
+    """Create the table. The gateway inserts rows and deletes old rows."""
     op.execute(LOG)
 
 
 def downgrade() -> None:
-    """Refuse: a schema goes forward only."""
+    """Refuse: a schema only goes forward."""
     raise RuntimeError("migrations go forward only")

@@ -1,1 +1,1 @@
-"""The party API: orders as the people and businesses in them see them, one resource a file."""
+"""The party API: orders as the people and businesses in them see them. One resource per file."""

@@ -18,9 +18,9 @@ from gateway.party.people import PersonCredential
 from gateway.party.shapes import Id, Output, Request
 from gateway.routing import ANY, Routes
 
-# Types of aggregates that belong to one user; all others belong to an order.
+# Aggregates that belong to one user. All other aggregates belong to an order.
 _PERSONAL = frozenset({"Balance", "User", "Wallet", "Withdrawal"})
-# Fields with the id of a key or agent of the marketplace; the parties see SUPPORT.
+# Fields that name a key or an agent of the marketplace. Parties see SUPPORT instead.
 _DECIDERS = frozenset({"resolvedBy", "reviewedBy"})
 SUPPORT = "SUPPORT"
 routes = Routes("Account")
@@ -54,7 +54,7 @@ class StreamEvents(Request):
     """Comma-separated: `types=order.created,balance.*`, `resourceTypes=Order,Balance`."""
 
     types: Annotated[str, StringConstraints(max_length=1000)] | None = None
-    # Both APIs have the same event stream, with the same spelling of its parameters.
+    # Both APIs have the same event stream, with the same parameter names.
     resource_types: Annotated[str, StringConstraints(max_length=200)] | None = Field(
         default=None, alias="resourceTypes"
     )
@@ -84,7 +84,7 @@ async def stream_events(call: Call, query: StreamEvents) -> EventStream:
 
 
 class Concern:
-    """Decides whether a user gets an event, and which parts of it."""
+    """Decides whether a user gets an event, and which parts of the event."""
 
     def __init__(self, parties: Parties, marketplace_id: uuid.UUID, *, public_id: str) -> None:
         self._parties = parties
@@ -92,7 +92,7 @@ class Concern:
         self._public_id = public_id
 
     async def __call__(self, event: Mapping[str, Any]) -> bool:
-        """Tell whether the user gets an event. Raises: Unavailable: it is unknown."""
+        """Return whether the user gets an event. Raises: Unavailable: this cannot be determined."""
         payload = event.get("payload") or {}
         kind, name = event.get("aggregateType"), str(event.get("aggregateId"))
         if kind in _PERSONAL:
@@ -101,10 +101,10 @@ class Concern:
         return self._public_id in await self._parties.of(self._marketplace_id, order)
 
     def shown(self, event: Mapping[str, Any]) -> Mapping[str, Any]:
-        """Return the part of an event that the user may see; usually all of it.
+        """Return the part of an event that the user may see: usually all of it.
 
         Only the buyer sees how much of the buyer's balance is reserved. Keys and agents of the
-        marketplace are shown as SUPPORT.
+        marketplace are replaced by SUPPORT.
         """
         payload, metadata = event.get("payload") or {}, event.get("metadata") or {}
         is_buyer = self._public_id in (payload.get("buyerId"), payload.get("userId"))
@@ -113,7 +113,7 @@ class Concern:
             for name, value in payload.items()
             if name != "reservedBalance" or is_buyer
         }
-        # An API key as a principal is `key:` and its id.
+        # The principal of an API key is `key:` and the key's id.
         known = {
             name: "" if isinstance(value, str) and value.startswith("key:") else value
             for name, value in metadata.items()
@@ -124,7 +124,7 @@ class Concern:
 
 
 async def _until(chunks: AsyncGenerator[bytes], expires_at: float) -> AsyncGenerator[bytes]:
-    """Yield chunks until an instant, in seconds since 1970."""
+    """Yield chunks until an instant (seconds since 1970)."""
     try:
         while (left := expires_at - time.time()) > 0:
             try:

@@ -16,7 +16,7 @@ from gateway.routing import ANY, Routes
 from kernel.errors import DomainError, FailedPrecondition
 
 _STATE = ("ORDER_NOT_FOUND", "INVALID_STATE")
-# For an action that needs no more than its path.
+# The example of an action without a body.
 _EXAMPLES = {"nothing": {}}  # type: dict[str, dict[str, object]]
 routes = Routes("Orders")
 
@@ -38,7 +38,7 @@ async def pay_order(call: Call, _body: Nothing) -> Answer[Order]:
             return moved(await call.change(call.backends.orders.PayOrder, request))
     except FailedPrecondition as error:
         if error.reason == "INSUFFICIENT_FUNDS":
-            # Accounts are kept in the asset that settles; the order is priced in its currency.
+            # The balance is in the settlement asset; the refusal names the order's currency.
             with contextlib.suppress(DomainError):
                 order = await read_own_order(call)
                 error.details = {**error.details, "currency": currency(order)}

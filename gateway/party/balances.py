@@ -1,4 +1,4 @@
-"""The caller's money: what they can spend, their statement, and where they pay in."""
+"""The caller's money: what they can spend, their statement, and where they pay money in."""
 
 from collections.abc import Sequence
 from typing import Annotated, Literal
@@ -19,7 +19,7 @@ from gateway.routing import ANY, Routes
 from kernel.ids import from_public
 from kernel.money import USDC
 
-# The address is one user's: a memo is neither needed nor in the way; see docs/money.md.
+# The address belongs to one user, so a memo is not needed but does no harm; see docs/money.md.
 NO_MEMO: Literal["none"] = "none"
 routes = Routes("Balance")
 
@@ -74,8 +74,11 @@ class Entries(Output):
 
 
 def entry(postings: Sequence[ledger_pb2.Entry]) -> Entry:
-    """Print a payment: its kind by its first posting, the balance after its last."""
-    # As the ledger lists them: newest first.
+    """Return a payment as the API shows it.
+
+    The kind is that of the first posting; the balance is the one after the last posting.
+    """
+    # The ledger lists postings newest first.
     last, first = postings[0], postings[-1]
     is_withdrawal = first.code == ledger_pb2.TRANSFER_CODE_WITHDRAWAL
     withdrawn = from_public("wd", first.reason) if is_withdrawal else None

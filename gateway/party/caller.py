@@ -1,4 +1,4 @@
-"""The caller of the party API: who they are, and the order of a path that they may see."""
+"""The caller of the party API: their user id, and the order in the path if they may see it."""
 
 import uuid
 from contextlib import AbstractAsyncContextManager
@@ -17,7 +17,7 @@ class NotParty(PermissionDenied):
 
 
 def user_id(call: Call) -> uuid.UUID:
-    """Return the caller's id."""
+    """Return the caller's user id."""
     found = call.caller.identity.user_id
     if found is None:
         raise RuntimeError("a route of the party view was reached without a person")
@@ -25,7 +25,7 @@ def user_id(call: Call) -> uuid.UUID:
 
 
 def saying_where_to_pay_in(call: Call) -> AbstractAsyncContextManager[None]:
-    """Add to INSUFFICIENT_FUNDS where the caller, who is the payer, pays in."""
+    """Add the caller's deposit address to INSUFFICIENT_FUNDS; the caller is the payer."""
 
     async def payer() -> str:
         return str(user_id(call))
@@ -34,7 +34,7 @@ def saying_where_to_pay_in(call: Call) -> AbstractAsyncContextManager[None]:
 
 
 async def read_order(call: Call) -> orders_pb2.Order:
-    """Read the path's order, for its two parties and for an admin.
+    """Read the order in the path, for its two parties and for an admin.
 
     Raises: NotFound: ORDER_NOT_FOUND; PermissionDenied: NOT_PARTY.
     """
@@ -43,7 +43,7 @@ async def read_order(call: Call) -> orders_pb2.Order:
 
 
 async def read_own_order(call: Call) -> orders_pb2.Order:
-    """Read the path's order for its two parties only; an admin is refused.
+    """Read the order in the path, for its two parties only; an admin is refused.
 
     Raises: as `read_order`.
     """

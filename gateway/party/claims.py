@@ -1,7 +1,7 @@
-"""The claims of a token, found by the names in an issuer's settings. Pure.
+"""Reads the claims of a token, by the names in an issuer's settings. Pure.
 
-Providers name claims differently: a role is in `role`, in `realm_access.roles`, or in a claim whose
-name is a URL. All other claims are ignored. Source: RFC 7519 §4.
+Providers use different claims: a role may be in `role`, in `realm_access.roles`, or in a claim
+whose name is a URL. Claims that the settings do not name are ignored. Source: RFC 7519 §4.
 """
 
 import uuid
@@ -14,7 +14,8 @@ from kernel.errors import Unauthenticated
 from kernel.ids import hashed_id, is_hashed, parse_uuid
 
 SUBJECT_MAX = 255
-# The id of a person of support is shown, and assigned to: with its prefix, as long as an agent's.
+# The id of a person of support is shown, and disputes are assigned to it. With its prefix it may be
+# as long as an agent's id.
 SUPPORT_SUBJECT_MAX = 200
 NAME_MAX = 100
 AUDIENCE = "aud"
@@ -28,9 +29,9 @@ class TokenNotValid(Unauthenticated):
 
 
 def require_audience(issuer: Issuer, claims: Claims) -> None:
-    """Check the audience of a token; `aud` too, if it is there and another claim is configured.
+    """Check the audience of a token. If another claim than `aud` is configured, check `aud` too.
 
-    Raises: TokenNotValid.
+    `aud` may then be missing. Raises: TokenNotValid.
     """
     named = [_found(claims, issuer.audience_claim)]
     if AUDIENCE in claims:
@@ -42,9 +43,8 @@ def require_audience(issuer: Issuer, claims: Claims) -> None:
 def subject(issuer: Issuer, claims: Claims) -> uuid.UUID:
     """Return the user's UUID: the subject itself, or a hash of issuer and subject.
 
-    Hashed ids have their own UUID variant, and a subject of that variant is hashed again, so no
-    issuer can name a hashed id.
-    Raises: TokenNotValid: there is no subject.
+    Hashed ids have their own UUID variant. A subject of that variant is hashed again, so no issuer
+    can choose a hashed id. Raises: TokenNotValid: there is no subject.
     """
     said = _found(claims, issuer.subject_claim)
     if not isinstance(said, str) or not 0 < len(said) <= SUBJECT_MAX:
@@ -56,9 +56,9 @@ def subject(issuer: Issuer, claims: Claims) -> uuid.UUID:
 
 
 def role(issuer: Issuer, claims: Claims) -> str:
-    """Return the role of a token: admin or support if it has that role, otherwise user.
+    """Return the role of a token: admin, support or, without either role, user.
 
-    A token with both is an admin's.
+    A token with both roles counts as an admin's.
     """
     roles = _texts(_found(claims, issuer.role_claim))
     if issuer.admin_role in roles:
@@ -80,9 +80,9 @@ def support_id(issuer: Issuer, claims: Claims) -> str:
 
 
 def name(issuer: Issuer, claims: Claims) -> str:
-    """Return what a person is called, up to a length; empty if the token does not say it.
+    """Return a person's name, cut to a limit; empty if the token has none.
 
-    What cannot be printed is left out, such as marks that turn the direction of a text.
+    Characters that cannot be printed are removed, such as marks that change the text direction.
     """
     said = _found(claims, issuer.name_claim)
     if not isinstance(said, str):
@@ -103,9 +103,9 @@ def marketplace(issuer: Issuer, claims: Claims) -> str:
 
 
 def _found(claims: Claims, claim: str | list[str]) -> Any:
-    """Return the value of a claim, or None."""
+    """Return the value of a claim; None: the claim is missing."""
     if isinstance(claim, str):
-        # A URL, or a name with a colon, has dots of its own.
+        # The dots of a URL, or of a name with a colon, do not separate claims.
         claim = [claim] if set(":/") & set(claim) else claim.split(".")
     value: Any = claims
     for name in claim:

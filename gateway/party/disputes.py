@@ -1,4 +1,4 @@
-"""The dispute of an order, for both its parties, and for an admin to read."""
+"""The dispute of an order: for both parties, and for an admin to read."""
 
 from typing import Annotated
 
@@ -55,7 +55,7 @@ class Dispute(Output):
 def opened_dispute(
     order: orders_pb2.Order, *, by: str, reason: str, evidence: list[str]
 ) -> Dispute:
-    """Print a new dispute, from the order that it froze."""
+    """Return a new dispute as the API shows it, made from the order that it froze."""
     opened = time(order.dispute.opened_at)
     return {
         "id": order.dispute.id,
@@ -73,12 +73,12 @@ def opened_dispute(
 
 
 def dispute(case: disputes_pb2.Dispute, *, of: orders_pb2.Order) -> Dispute:
-    """Print a dispute. of: its order, which has the time of its opening."""
+    """Return a dispute as the API shows it. of: its order, which has the time of its opening."""
     opened = time(of.dispute.opened_at)
     is_fresh = case.updated_at == case.created_at
-    # A marketplace opens a dispute on behalf of one side.
+    # A marketplace can open a dispute on behalf of one side.
     side = of.seller.id if case.opened_by == common_pb2.PARTY_SELLER else of.buyer.id
-    # The decision is the resolution once it has been paid out.
+    # The decision is shown as the resolution after it has been paid out.
     is_resolved = case.status == disputes_pb2.DISPUTE_STATUS_RESOLVED
     return {
         "id": case.id,
@@ -142,7 +142,7 @@ async def open_dispute(call: Call, body: OpenDispute) -> Answer[Dispute]:
     request = orders_pb2.OpenDisputeRequest(
         **call.written(),
         order_id=order_id(call.params["order_id"]),
-        # Ignored for a person: the service knows which side the caller is on.
+        # Ignored for a person, because the service knows the caller's side.
         opened_by=common_pb2.PARTY_BUYER,
         reason=orders_pb2.DISPUTE_REASON_OTHER,
         description=body.reason,

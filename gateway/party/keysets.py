@@ -1,8 +1,8 @@
-"""The keys of an issuer: one shared secret, or a JWK set in a file or behind a URL.
+"""The keys of an issuer: one shared secret, or a JWK set in a file or at a URL.
 
-The settings fix the source and the one algorithm. Of a token only its `kid` is used, to choose
-among known keys. Without a source in the settings, the issuer's discovery document names the JWK
-set; it is fetched below the issuer's URL and used for that issuer only.
+The settings fix the source and the only algorithm. A token's `kid` only chooses among known keys.
+If the settings have no source, the issuer's discovery document names the URL of the JWK set. The
+document is fetched from below the issuer's URL, and the keys are used for that issuer only.
 """
 
 import asyncio
@@ -19,7 +19,7 @@ from gateway import body
 from gateway.settings import Issuer, is_safe_url
 from kernel.errors import InvalidArgument, Unavailable
 
-# The parameters that a key of an algorithm must have. Source: RFC 7518 §6, RFC 8037 §2.
+# The parameters that a key for an algorithm must have. Source: RFC 7518 §6, RFC 8037 §2.
 _KINDS: Mapping[str, Mapping[str, str]] = {
     "RS256": {"kty": "RSA"},
     "ES256": {"kty": "EC", "crv": "P-256"},
@@ -30,7 +30,7 @@ DEPTH_MAX = 32
 FETCH_SECONDS = 5.0
 # Source: OpenID Connect Discovery 1.0 §4.
 WELL_KNOWN = "/.well-known/openid-configuration"
-# How old a fetched set may be, and how soon after a fetch an unknown kid may cause another.
+# A fetched set is fetched again after this time; for an unknown kid, after the shorter time.
 FRESH_SECONDS = 300.0
 AGAIN_SECONDS = 10.0
 log = logger()
@@ -44,12 +44,15 @@ class KeySet(Protocol):
     """The keys of one issuer."""
 
     async def find(self, kid: str | None) -> Any | None:
-        """Return the key of a token, or None. Raises: Unavailable."""
+        """Return the key that verifies a token with this kid; None: unknown.
+
+        Raises: Unavailable.
+        """
         ...
 
 
 def open_key_set(issuer: Issuer) -> KeySet:
-    """Return the keys of an issuer; a file is read at once.
+    """Return the keys of an issuer. A file is read at once.
 
     Raises: KeySetNotUsableError; OSError: the file cannot be read.
     """
@@ -62,10 +65,10 @@ def open_key_set(issuer: Issuer) -> KeySet:
 
 
 def read_keys(raw: bytes, *, algorithm: str) -> dict[str | None, Any]:
-    """Read a JWK set: kid → key, for the keys that verify signatures of the algorithm.
+    """Parse a JWK set; returns kid → key for the keys that verify signatures of the algorithm.
 
     Other entries are ignored. Source: RFC 7517 §5.
-    Raises: KeySetNotUsableError: it is not a JWK set, or has no such key, or one kid twice.
+    Raises: KeySetNotUsableError: it is not a JWK set, has no such key, or has a kid twice.
     """
     try:
         document = body.parse(raw, is_exact=True, depth_max=DEPTH_MAX)
@@ -80,7 +83,7 @@ def read_keys(raw: bytes, *, algorithm: str) -> dict[str | None, Any]:
 
 
 class Shared:
-    """One secret, shared with the issuer."""
+    """One secret that is shared with the issuer."""
 
     def __init__(self, secret: bytes) -> None:
         self._secret = secret
@@ -92,22 +95,25 @@ class Shared:
 
 
 class Fixed:
-    """Keys that do not change while the process runs. A token without a kid uses the only key."""
+    """Keys that do not change while the process runs.
+
+    If there is only one key, it is used for tokens without a kid.
+    """
 
     def __init__(self, keys: Mapping[str | None, Any]) -> None:
         self._keys = keys
 
     async def find(self, kid: str | None) -> Any | None:
-        """Return the key of a kid."""
+        """Return the key with this kid; None: there is none."""
         if kid is None and len(self._keys) == 1:
             return next(iter(self._keys.values()))
         return self._keys.get(kid)
 
 
 class Fetched:
-    """Keys behind a URL, fetched when needed; while it is unavailable, known keys stay valid.
+    """Keys at a URL, fetched when needed. While the URL is unavailable, known keys stay valid.
 
-    url: of the JWK set; None: the issuer's discovery document names it.
+    url: of the JWK set; None: the issuer's discovery document names the URL.
     """
 
     def __init__(self, issuer: str, *, url: str | None, algorithm: str) -> None:
@@ -119,7 +125,7 @@ class Fetched:
         self._fetching = asyncio.Lock()
 
     async def find(self, kid: str | None) -> Any | None:
-        """Return the key of a kid. Raises: Unavailable: no key could be fetched yet."""
+        """Return the key with this kid. Raises: Unavailable: no keys could be fetched yet."""
         found = None if self._keys is None else await self._keys.find(kid)
         wait = FRESH_SECONDS if found is not None else AGAIN_SECONDS
         if self._is_older_than(wait):
@@ -162,7 +168,7 @@ async def _discovered(client: httpx.AsyncClient, issuer: str) -> str:
         is_own = document["issuer"] == issuer
     except (InvalidArgument, KeyError, TypeError):
         raise KeySetNotUsableError("not an OpenID configuration") from None
-    # An https issuer must not name a plain http URL, not even on this machine.
+    # An https issuer may not name a plain http URL, not even on this machine.
     is_safe = isinstance(url, str) and is_safe_url(url)
     if not is_own or not is_safe or (issuer.startswith("https:") and url.startswith("http:")):
         raise KeySetNotUsableError(
@@ -172,9 +178,9 @@ async def _discovered(client: httpx.AsyncClient, issuer: str) -> str:
 
 
 async def _fetched(client: httpx.AsyncClient, url: str) -> bytes:
-    """Read an answer up to the size limit; one that is cut off is not valid JSON."""
+    """Read an answer up to the size limit. A longer answer is cut and fails as JSON later."""
     raw = b""
-    # Uncompressed: a compressed answer could have any size.
+    # Compression is refused: a compressed answer could expand to any size.
     async with client.stream("GET", url, headers={"accept-encoding": "identity"}) as answer:
         answer.raise_for_status()
         if answer.status_code != httpx.codes.OK:
@@ -187,7 +193,7 @@ async def _fetched(client: httpx.AsyncClient, url: str) -> bytes:
 
 
 def _key(one: Any, algorithm: str) -> Any | None:
-    """Return the key of a JWK; None: it is for another use, too weak, or not a key."""
+    """Return the key of a JWK; None: it has another use, is too weak, or is not a key."""
     try:
         is_usable = (
             isinstance(one, dict)

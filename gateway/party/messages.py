@@ -1,4 +1,4 @@
-"""Messages about the dispute of an order: of both its parties, and of support without a name."""
+"""Messages about the dispute of an order, written by its parties or by support (without names)."""
 
 from typing import Annotated, Literal
 
@@ -42,7 +42,7 @@ class Messages(Output):
 
 
 def message(found: disputes_pb2.DisputeMessage) -> Message:
-    """Print a message."""
+    """Return a message as the API shows it."""
     return {
         "id": found.id,
         "written_by": _AUTHORS[found.author],

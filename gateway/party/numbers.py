@@ -1,4 +1,4 @@
-"""Numbers of the party API: decimal digits in and out, no binary float.
+"""Numbers of the party API: parsed and printed as decimal digits, never as binary floats.
 
 Amounts are printed as numbers with two decimals.
 """
@@ -12,14 +12,14 @@ from kernel.money import CENT, LARGEST, UNIT, to_text
 
 BASIS_POINTS = 10_000
 _AMOUNT = re.compile(r"([0-9]{1,12})(?:\.([0-9]{1,2}))?", re.ASCII)
-# JSON has no plus sign, so the only sign is a minus.
+# JSON allows no plus sign, so a sign is always a minus.
 _ZERO = re.compile(r"-?0+(?:\.0+)?", re.ASCII)
 
 
 def amount(value: object) -> int:
-    """Read a JSON number as minor units; greater than zero, at most two decimals.
+    """Parse a JSON number as minor units; greater than zero, at most two decimals.
 
-    Raises: ValueError: its text is the problem of the field.
+    Raises: ValueError: its text describes the problem of the field.
     """
     if isinstance(value, bool) or not isinstance(value, int | Number):
         raise ValueError("must be a number")  # noqa: TRY004 - a finding about a request
@@ -36,18 +36,18 @@ def amount(value: object) -> int:
 
 
 def printed(minor_units: int) -> orjson.Fragment:
-    """Print minor units as a JSON number: 150.00."""
+    """Format minor units as a JSON number: 150.00."""
     return orjson.Fragment(to_text(minor_units))
 
 
 def rate(basis_points: int) -> orjson.Fragment:
-    """Print a rate as a JSON number: 1000 basis points are 0.10."""
+    """Format a rate as a JSON number: 1000 basis points are 0.10."""
     whole, parts = divmod(basis_points, BASIS_POINTS)
     decimals = f"{parts:04d}"
     return orjson.Fragment(f"{whole}.{decimals[:2]}{decimals[2:].rstrip('0')}")
 
 
 def tenths(count: int) -> orjson.Fragment:
-    """Print a count of tenths as a JSON number: 87 is 8.7."""
+    """Format a number of tenths as a JSON number: 87 is 8.7."""
     whole, part = divmod(count, 10)
     return orjson.Fragment(f"{whole}.{part}")

@@ -25,7 +25,7 @@ from gateway.routing import ANY, Routes
 from kernel.money import USDC
 
 MESSAGE_MAX = 1000
-# For an action that needs no more than its path.
+# The example of an action without a body.
 _EXAMPLES = {"nothing": {}}  # type: dict[str, dict[str, object]]
 _SIDES = {common_pb2.PARTY_BUYER: "personal", common_pb2.PARTY_SELLER: "business"}
 _READ = ("NOT_PARTY", "ORDER_NOT_FOUND", "OFFER_NOT_FOUND")
@@ -56,7 +56,7 @@ class Offers(Output):
 
 
 def offer(message: offers_pb2.Offer) -> Offer:
-    """Print an offer."""
+    """Return an offer as the API shows it."""
     return {
         "id": message.id,
         "order_id": message.order_id,

@@ -1,4 +1,4 @@
-"""An order's shapes in the party API: how it is created, and how it is printed."""
+"""The shapes of an order in the party API: to create an order, and to show it."""
 
 import uuid
 from typing import Annotated, Any, Literal
@@ -31,7 +31,8 @@ Status = Literal[
 ]
 RUNNING = "RUNNING"
 CURRENCIES = ("USD", "USDC")
-# Reference §3: one order, two vocabularies. An order that is paid may be delivered.
+# Reference §3: the two views name the states of an order differently. `paid` orders can be
+# delivered.
 STATES: dict[int, Status] = {
     orders_pb2.ORDER_STATE_ORDER_CREATED: "pending_payment",
     orders_pb2.ORDER_STATE_FUNDS_RESERVED: "pending_payment",
@@ -86,7 +87,7 @@ class Order(Output):
 
 
 def order(message: orders_pb2.Order) -> Order:
-    """Print one order."""
+    """Return an order as the API shows it."""
     milestones: list[Milestone] = [
         {
             "ref": part.ref,
@@ -120,7 +121,7 @@ def order(message: orders_pb2.Order) -> Order:
 
 
 def status(message: orders_pb2.Order) -> Status:
-    """Return where an order stands, in the parties' words."""
+    """Return the status of an order, in the party API's words."""
     if message.state == orders_pb2.ORDER_STATE_CLOSED:
         return ENDS[message.final_status]
     found = STATES[message.state]
@@ -128,17 +129,17 @@ def status(message: orders_pb2.Order) -> Status:
 
 
 def currency(message: orders_pb2.Order) -> str:
-    """Return what an order is priced in."""
+    """Return the currency of an order's price."""
     return message.currency or message.amount.asset
 
 
 def is_in_progress(message: orders_pb2.Order) -> bool:
-    """Tell whether an operation on the order is still in progress."""
+    """Return whether an operation on the order is still in progress."""
     return message.HasField("operation") and message.operation.state == RUNNING
 
 
 def moved(message: orders_pb2.Order) -> Answer[Order]:
-    """Answer an action with its order."""
+    """Return the answer to an action: the order."""
     return Answer(body=order(message), is_accepted=is_in_progress(message))
 
 
@@ -170,7 +171,7 @@ Amount = Annotated[
             "type": "number",
             "exclusiveMinimum": 0,
             "maximum": float(to_text(LARGEST // CENT * CENT)),
-            # No multipleOf: for a validator that computes in binary, 19.99 is no multiple of 0.01.
+            # No multipleOf: in binary floating point, 19.99 is not a multiple of 0.01.
             "examples": [150.00],
             "description": "At most 2 decimals, no exponent.",
         }

@@ -1,4 +1,4 @@
-"""Orders: create, list, read."""
+"""Orders: create an order, list orders, read an order."""
 
 import re
 from typing import Annotated, Literal
@@ -17,7 +17,7 @@ from gateway.party.shapes import Output, Request
 from gateway.routing import ANY, Routes
 
 OFFSET_MAX = 1_000_000
-# The document has no title for an order; the marketplace's view prints one.
+# The document gives an order no title, but the marketplace view shows one.
 TITLE = "Order"
 _SIDES = {"personal": common_pb2.PARTY_BUYER, "business": common_pb2.PARTY_SELLER}
 _DIGITS = re.compile(r"[0-9]{1,7}", re.ASCII)

@@ -1,6 +1,6 @@
-"""The people behind tokens: their marketplace, and their user there.
+"""The people behind tokens: their marketplace, and their user in it.
 
-A person who is not a user yet is registered with their first request.
+A person who is not yet a user is registered at their first request.
 """
 
 import uuid
@@ -19,7 +19,7 @@ from gateway.single_flight import SingleFlight
 from kernel.errors import AlreadyExists, DeadlineExceeded, NotFound, Unavailable
 from kernel.ids import parse_uuid
 
-# Registration waits for the wallet on chain; the user exists before, so a timeout is not a failure.
+# Registration waits for the wallet on chain. The user exists before it, so a timeout is no failure.
 REGISTER_SECONDS = 10.0
 KNOWN_MAX = 50_000
 log = logger()
@@ -27,7 +27,7 @@ log = logger()
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PersonCredential(Credential):
-    """The credential of a person. expires_at: when the token does, in seconds since 1970."""
+    """A person's credential. expires_at: when the token expires, in seconds since 1970."""
 
     expires_at: float
 
@@ -39,20 +39,20 @@ class _Person:
 
 
 class People:
-    """Finds users by their tokens' subjects; a user's id never changes, so it is cached."""
+    """Finds users by their tokens' subjects. A user's id never changes, so it is cached."""
 
     def __init__(self, backends: Backends, store: KeyStore) -> None:
         self._backends = backends
         self._store = store
-        # By name and environment.
+        # Marketplaces by name and environment.
         self._marketplaces: dict[tuple[str, str], uuid.UUID] = {}
         self._known: SingleFlight[_Person, uuid.UUID] = SingleFlight(maximum=KNOWN_MAX)
 
     async def credential(self, bearer: Bearer, *, request_id: str) -> PersonCredential:
-        """Return the credential of a bearer; a new person is registered.
+        """Return the credential of a bearer. A new person is registered.
 
         The subject is looked up as a user's UUID (see `claims.subject`), then as an
-        `externalUserId`. If there is no such user, a new one gets it as UUID.
+        `externalUserId`. If neither exists, a new user is registered with the subject as UUID.
 
         Raises: ScopeMissing: the bearer is not a party; Unavailable; DeadlineExceeded.
         """
@@ -60,7 +60,7 @@ class People:
             raise ScopeMissing("A token of support is not for the party API")
         marketplace_id = await self._marketplace(bearer)
         person = _Person(marketplace_id, bearer.subject)
-        # Found or registered once for all concurrent requests of the person.
+        # Concurrent requests of one person share one lookup or registration.
         user_id = await self._known.get(person, lambda: self._find_or_register(person, request_id))
         if user_id is None:
             raise RuntimeError("a person was neither found nor registered")
@@ -74,10 +74,10 @@ class People:
     async def support(self, bearer: Bearer) -> PersonCredential:
         """Return the credential of a person of support.
 
-        They act as no user. The user with their subject, if there is one, is named in their
-        identity: the services refuse them the disputes of that user.
+        It has no user of its own. If a user with the same subject exists, the identity names this
+        user, and the services refuse the person the disputes of this user.
 
-        Raises: Unavailable; DeadlineExceeded: it is not known whether there is such a user.
+        Raises: Unavailable; DeadlineExceeded: it is unknown whether such a user exists.
         """
         if bearer.role != ROLE_SUPPORT:
             raise RuntimeError("a token of another role was taken for one of support")
@@ -105,14 +105,14 @@ class People:
             elif await self._store.marketplace_of(marketplace_id) is not None:
                 known = marketplace_id
             if known is None:
-                # A mistyped id is refused like a mistyped name: no API key could see its users.
+                # Refused like a mistyped name, because no API key could see the users of this id.
                 log.error("tokens.marketplace_unknown", marketplace=bearer.marketplace)
                 raise Unavailable("The issuer's marketplace does not exist yet")
             self._marketplaces[name] = known
         return known
 
     async def _find_or_register(self, person: _Person, request_id: str) -> uuid.UUID:
-        # Bound in this task's own context: the requests that wait for it have their own.
+        # Bound in this lookup's own task; the waiting requests keep their own identities.
         who = _identity(person, user_id=person.subject, role="user")
         backends.bind(who, request_id=request_id, address=current_address())
         try:
@@ -131,11 +131,11 @@ class People:
             )
             return uuid.UUID(made.id)
         except (AlreadyExists, DeadlineExceeded):
-            # Another gateway registered the same person, or the wallet takes longer.
+            # Another gateway has registered the same person, or the wallet takes longer.
             return await self._find(person)
 
     async def _find_or_none(self, person: _Person) -> uuid.UUID | None:
-        """Return the user with a subject. None is asked for again: they may register later."""
+        """Return the user with a subject. None is not cached: the user may be registered later."""
         backends.bind(_identity(person, user_id=person.subject, role="user"), request_id="")
         try:
             return await self._find(person)

@@ -1,4 +1,4 @@
-"""What a preview looks like in the party API. Declared once, for every route that has one."""
+"""The shape of a preview in the party API, declared once for all routes with previews."""
 
 from typing import Annotated, Literal
 
@@ -71,7 +71,7 @@ class Preview(Output):
 
 
 def preview(message: orders_pb2.Preview) -> Preview:
-    """Print a preview."""
+    """Return a preview as the API shows it."""
     return {
         "dry_run": True,
         "order": _order(message.order) if message.HasField("order") else None,

@@ -59,7 +59,7 @@ class Receipt(Output):
 
 
 def receipt(message: orders_pb2.Receipt) -> Receipt:
-    """Print a receipt. Its amount is the released part of the order's amount."""
+    """Return a receipt as the API shows it. Its amount is the released part of the order."""
     released = numbers.printed(message.released_share.minor_units)
     fee = numbers.printed(message.platform_fee.minor_units)
     income = numbers.printed(message.seller_income.minor_units)

@@ -1,8 +1,8 @@
-"""What the shapes of the party API are made of: fields, and how values are printed.
+"""The building blocks of the party API's shapes: fields, and how values are printed.
 
-A shape is declared once: the dictionary of its type is what is printed and what the OpenAPI
-document describes. Functions here and in the resources' files only look at the messages they are
-given, so a replayed answer is printed in the same bytes.
+Each shape is declared once, as a typed dictionary. Answers have this type, and the OpenAPI document
+describes it. The functions here and in the resources' files use only the messages that they are
+given. A replayed answer therefore has the same bytes as the first one.
 """
 
 import datetime as dt
@@ -33,13 +33,13 @@ from kernel.urls import LONGEST, InvalidUrl, require_url
 EVIDENCE_MAX = 20
 Time = Annotated[str, StringConstraints(pattern=r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ$")]
 Id = Annotated[str, WithJsonSchema({"type": "string", "format": "uuid"})]
-# A number that is printed from its decimal digits.
+# A JSON number that is printed from decimal digits.
 Number = Annotated[
     orjson.Fragment,
     GetPydanticSchema(lambda _, make: make(float)),
     WithJsonSchema({"type": "number", "examples": [150.00]}),
 ]
-# A stored JSON object, printed as it was stored.
+# A stored JSON object, sent exactly as it was stored.
 StoredObject = Annotated[orjson.Fragment, GetPydanticSchema(lambda _, make: make(dict[str, Any]))]
 
 
@@ -65,7 +65,7 @@ class Paging(Request):
     cursor: Cursor | None = None
 
     def message(self) -> common_pb2.PageRequest:
-        """Put the page's size and cursor into a message."""
+        """Return the page's size and cursor as a message."""
         return common_pb2.PageRequest(page_size=self.limit, page_token=self.cursor or "")
 
 
@@ -102,17 +102,17 @@ Url = Annotated[
 
 
 def time(at: timestamp_pb2.Timestamp) -> str:
-    """Print an instant, cut to seconds: 2026-02-27T10:30:00Z."""
+    """Format an instant, cut to seconds: 2026-02-27T10:30:00Z."""
     return instant_from_proto(at).astimezone(dt.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def time_or_none(message: Message, name: str) -> str | None:
-    """Print a message's instant, or None where it is not set."""
+    """Format a message's instant; None if it is not set."""
     return time(getattr(message, name)) if message.HasField(name) else None
 
 
 def stored_object(text: str) -> orjson.Fragment:
-    """Print a stored JSON object as it is; where there is none, an empty one."""
+    """Return a stored JSON object unchanged, for the answer; an empty object if there is none."""
     return orjson.Fragment(text or "{}")
 
 

@@ -1,4 +1,4 @@
-"""The people of support: their credentials, from tokens of the issuers that people have, too."""
+"""The credentials of people of support. Their tokens come from the same issuers as the parties'."""
 
 from gateway.auth import Credential
 from gateway.party.people import People
@@ -6,16 +6,16 @@ from gateway.party.tokens import Tokens
 
 
 class SupportStaff:
-    """Admits people of support to the marketplace API. The room of the tokens is the parties'."""
+    """Admits people of support to the marketplace API, with the token code of the party API."""
 
     def __init__(self, *, tokens: Tokens, people: People) -> None:
         self._tokens = tokens
         self._people = people
 
     def seems_support(self, token: str) -> bool:
-        """Tell whether a token says that it is of support. It is not verified."""
+        """Return whether a token claims to be of support. The token is not verified."""
         return self._tokens.seems_support(token)
 
     async def credential(self, token: str) -> Credential:
-        """Verify a token of support. Raises: TokenNotValid; Unavailable."""
+        """Verify a person of support's token. Raises: TokenNotValid; Unavailable."""
         return await self._people.support(await self._tokens.verify(token))

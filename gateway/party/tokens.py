@@ -1,8 +1,8 @@
-"""Access tokens: verifying a JWT, and reading the caller from it.
+"""Access tokens: verifies a JWT and reads the caller from it.
 
-Key, algorithm and marketplace of an issuer are settings. A token's header only chooses among the
-issuer's known keys; its other fields, and unknown claims, are ignored as RFC 7515 §4 and RFC 7519
-§4 say. A header with `crit` is refused.
+The settings give an issuer's keys, algorithm and marketplace. A token's header only chooses among
+the issuer's known keys. Other header fields and unknown claims are ignored, as RFC 7515 §4 and RFC
+7519 §4 say. A header with `crit` is refused.
 """
 
 import base64
@@ -26,14 +26,14 @@ from kernel.errors import InvalidArgument
 LEEWAY_SECONDS = 60
 TOKEN_BYTES_MAX = 8 * 1024
 KID_MAX = 255
-# In addition to the subject and the audience, whose claims the settings name.
+# Required besides the subject and the audience, whose claims are named in the settings.
 REQUIRED = ("iss", "exp", "iat")
-# A token with another `typ` is not an access token. Without a slash, `application/` is implied.
+# A token with another `typ` is not an access token. If it has no slash, `application/` is implied.
 # Source: RFC 8725 §3.11, RFC 9068 §2.1, RFC 7515 §4.1.9.
 _TYPES = frozenset({"jwt", "application/jwt", "at+jwt", "application/at+jwt"})
-# How deep claims may be nested; issuers add claims of their own.
+# The greatest depth of nested claims. Issuers add claims of their own.
 DEPTH_MAX = 32
-# The latest instant, in seconds since 1970; also keeps infinities out.
+# The latest accepted instant, in seconds since 1970. It also excludes infinities.
 _INSTANT_MAX = 2**40
 _DOTS = 2
 _TOKEN = re.compile(r"([A-Za-z0-9_-]+)\.([A-Za-z0-9_-]+)\.([A-Za-z0-9_-]+)", re.ASCII)
@@ -43,8 +43,8 @@ _TOKEN = re.compile(r"([A-Za-z0-9_-]+)\.([A-Za-z0-9_-]+)\.([A-Za-z0-9_-]+)", re.
 class Bearer:
     """The caller of a verified token.
 
-    issuer: of the token. marketplace: its name or UUID. expires_at: seconds since 1970.
-    support_id, name: of a person of support, for whom alone they are read.
+    issuer: of the token. marketplace: its name or UUID. expires_at: seconds since 1970. support_id,
+    name: set only for a person of support.
     """
 
     issuer: Issuer
@@ -60,12 +60,13 @@ class Tokens:
     """Verifies access tokens of the configured issuers."""
 
     def __init__(self, issuers: Collection[Issuer]) -> None:
-        """Open every issuer's keys. Raises: KeySetNotUsableError; OSError."""
+        """Load every issuer's keys. Raises: KeySetNotUsableError; OSError."""
         self._issuers = {one.issuer: (one, open_key_set(one)) for one in issuers}
 
     def seems_support(self, token: str) -> bool:
-        """Tell whether a token says that it is of support. It is not verified: `verify` does."""
-        # Every request with an API key is asked about, and a refusal costs more than this.
+        """Return whether a token claims to be of support. Nothing is verified; see `verify`."""
+        # Called for every request with an API key; parsing such a key and refusing it would cost
+        # more.
         if token.count(".") != _DOTS:
             return False
         try:
@@ -116,7 +117,7 @@ class Tokens:
 
 
 def _parts(token: str) -> tuple[Mapping[str, Any], Mapping[str, Any]]:
-    """Read header and claims, before the signature is checked."""
+    """Parse header and claims, before the signature is verified."""
     match = _TOKEN.fullmatch(token) if len(token) <= TOKEN_BYTES_MAX else None
     if match is None:
         raise TokenNotValid("The access token is not a JWT")
@@ -130,7 +131,7 @@ def _parts(token: str) -> tuple[Mapping[str, Any], Mapping[str, Any]]:
 def _object(part: str) -> Mapping[str, Any]:
     try:
         raw = base64.urlsafe_b64decode(part + "=" * (-len(part) % 4))
-        # Exact: an unknown claim may hold a larger number than ours.
+        # Parsed exactly: an unknown claim may have a number that our documents would refuse.
         value = body.parse(raw, is_exact=True, depth_max=DEPTH_MAX)
     except (binascii.Error, InvalidArgument):
         raise TokenNotValid("The access token is not a JWT") from None

@@ -1,4 +1,4 @@
-"""The party API: its routes, its document, and how it admits, reads and refuses."""
+"""The party API: its routes, its document, and how it authenticates, parses and refuses."""
 
 from dataclasses import replace
 from typing import Any
@@ -65,7 +65,7 @@ DOCS_PATH, REDOC_PATH, OPENAPI_PATH = "/docs/party", "/redoc/party", "/party/ope
 
 
 class PartyView:
-    """Access tokens, bare objects, and 422 for a request that is not valid."""
+    """Accepts access tokens. Answers without an envelope; 422 for an invalid request."""
 
     def __init__(self, *, tokens: Tokens, people: People, limiter: RateLimiter) -> None:
         self._tokens = tokens
@@ -73,7 +73,7 @@ class PartyView:
         self._limiter = limiter
 
     async def admit(self, one: Call, operation: Operation) -> Credential:
-        """Check a request's token and its rate limit; a new person is registered.
+        """Check a request's token and rate limit. A new person is registered.
 
         Raises: CredentialMissing; TokenNotValid; TooManyRequests; ScopeMissing; Unavailable.
         """
@@ -90,21 +90,21 @@ class PartyView:
         return await self._people.credential(bearer, request_id=one.request_id)
 
     def parse(self, raw: bytes) -> Any:
-        """Read a JSON body, numbers as they are written. Raises: BodyNotValid."""
+        """Parse a JSON body; numbers stay as they were written. Raises: BodyNotValid."""
         return body.parse(raw, is_exact=True)
 
     def refuse(self, error: DomainError, *, request_id: str) -> Refusal:
-        """Print a refusal in the parties' words."""
+        """Return a refusal in the party API's words."""
         refusal = errors.party_refusal(words.for_parties(error), request_id=request_id)
         return replace(refusal, headers=errors.headers(error))
 
     def preview(self, message: orders_pb2.Preview) -> Any:
-        """Print a preview."""
+        """Return a preview as this API shows it."""
         return previews.preview(message)
 
 
 def document() -> dict[str, Any]:
-    """Make the OpenAPI document of this view."""
+    """Return the OpenAPI document of this view."""
     return documentation.document(ABOUT, OPERATIONS)
 
 

@@ -1,4 +1,4 @@
-"""Withdrawals of the caller: their money leaves for an account outside."""
+"""Withdrawals of the caller: their money is paid to an account outside."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -55,7 +55,7 @@ _NOT_PAYABLE = (
     "WITHDRAWAL_DESTINATION_TOO_NEW",
     "WITHDRAWAL_DAILY_LIMIT_EXCEEDED",
 )
-# For an action that needs no more than its path.
+# The example of an action without a body.
 _EXAMPLES = {"nothing": {}}  # type: dict[str, dict[str, object]]
 routes = Routes("Withdrawals")
 
@@ -109,7 +109,7 @@ class Withdrawals(Output):
 
 
 def withdrawal(message: withdrawals_pb2.Withdrawal) -> Withdrawal:
-    """Print a withdrawal."""
+    """Return a withdrawal as the API shows it."""
     has_failed = message.state == withdrawals_pb2.WITHDRAWAL_STATE_FAILED
     return {
         "id": message.id,
@@ -246,7 +246,7 @@ async def cancel_withdrawal(call: Call, _body: Nothing) -> Answer[Withdrawal]:
 
 @contextmanager
 def _hiding_others() -> Iterator[None]:
-    """Refuse the withdrawals of others as ones that do not exist. Raises: WithdrawalNotFound."""
+    """Turn a refusal about another person's withdrawal into WithdrawalNotFound, and raise it."""
     try:
         yield
     except PermissionDenied:

@@ -8,7 +8,7 @@ from kernel.errors import DomainError
 from kernel.ids import from_public
 
 IN_PROGRESS = "Another operation is in progress on this order; retry when it has finished"
-# The document's own description of a code, where the service's message is for marketplaces.
+# The document's own descriptions of codes whose service messages are written for marketplaces.
 _MESSAGES: Mapping[str, str] = {
     "INVALID_STATE": "The order's status does not allow this",
     "COMMAND_IN_MOTION": IN_PROGRESS,
@@ -23,7 +23,7 @@ _MESSAGES: Mapping[str, str] = {
     "NOT_PERSONAL": "Only the personal user may do this",
     "INSUFFICIENT_FUNDS": "Your available balance is less than the amount",
 }
-# Details that mean something to a person; the others are about the other view's states and ids.
+# Details that are useful to a person. Other details have states and ids of the other view.
 _FACTS: Mapping[str, str] = {
     "available": "available",
     "requested": "requested",
@@ -44,18 +44,18 @@ _FACTS: Mapping[str, str] = {
 
 
 def for_parties(error: DomainError) -> DomainError:
-    """Return a refusal with its message and facts in the parties' words."""
+    """Return a refusal with the message and the details that parties may see."""
     printed = copy.copy(error)
     printed.message = _MESSAGES.get(error.reason, error.message)
     printed.details = {
         name: error.details[key] for key, name in _FACTS.items() if key in error.details
     }
     if "withdrawalId" in error.details:
-        # The other view's spelling of the id.
+        # The id is in the other view's spelling.
         named = from_public("wd", str(error.details["withdrawalId"]))
         printed.details["withdrawal_id"] = str(named)
     if has_running_operation(error):
-        # The status may allow it when the operation has ended.
+        # The status may allow the action after the operation has ended.
         printed.message = IN_PROGRESS
         printed.details["operation"] = str(error.details["operation"]).lower()
     return printed
