@@ -1,1 +1,1 @@
-"""What runs a deployment: the embedded stack, and the operator's tools for any."""
+"""Programs that run deployments: the embedded stack, and the operator's tools for any of them."""

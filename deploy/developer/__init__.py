@@ -1,4 +1,4 @@
-"""Commands of `orchestrator` for developers: they call the public API with an API key.
+"""Developers' commands of `orchestrator`. They call the public API with an API key.
 
-Operators' commands are in `deploy/operator`, where both become one program.
+Operators' commands are in `deploy/operator`, which combines both into one program.
 """

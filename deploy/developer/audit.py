@@ -22,7 +22,7 @@ def command(
     target: str | None,
     since: str | None,
 ) -> Answer:
-    """List them. Raises: as the API refuses."""
+    """List the changes that match the filters. Raises: as the API refuses."""
     found = session.api.list_audit(
         limit=page_size(count), actor=actor, action=action, targetId=target, since=since
     )

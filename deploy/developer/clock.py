@@ -11,14 +11,14 @@ from deploy.operator.answers import Answer
 
 @calling("show", about="Show the marketplace's time.")
 def show(session: Session) -> Answer:
-    """Show it. Raises: as the API refuses."""
+    """Show the clock. Raises: as the API refuses."""
     return _answer(session.api.get_marketplace())
 
 
 @calling("advance", about="Move the time of a test marketplace on: 90s, 30m, 12h or 8d.")
 @click.argument("by")
 def advance(session: Session, *, by: str) -> Answer:
-    """Move it. Raises: as the API refuses."""
+    """Move the clock forward. Raises: as the API refuses."""
     return _answer(session.api.advance_clock(advance=by))
 
 

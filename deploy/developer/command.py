@@ -1,4 +1,4 @@
-"""What developers' commands share: the connection, how they print, and how they end."""
+"""What developers' commands share: the connection, how they print, and their exit codes."""
 
 import functools
 import json
@@ -15,12 +15,12 @@ from deploy.developer.settings import NoPlaceError, Place
 from deploy.operator.answers import AWAY, REFUSED, WRONG, Answer, tell, tell_failure, warn
 
 Do = Callable[..., Answer]
-# The answer of a command that has shown all of it.
+# The answer of a command that has already printed all of its output.
 SHOWN = Answer(lines=[], document={})
 
 
 class RefusedError(Exception):
-    """The command cannot be done here. reason: a code for programs."""
+    """The command cannot be carried out in this place. reason: a code for programs."""
 
     def __init__(self, reason: str, message: str) -> None:
         super().__init__(message)
@@ -28,31 +28,31 @@ class RefusedError(Exception):
 
 
 class LateError(Exception):
-    """Something did not happen in time; the text names it."""
+    """An expected change did not happen in time; the text names it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Session:
-    """The API with the caller's key. place: where it is."""
+    """The API with the caller's key. place: the gateway and the key."""
 
     api: Marketplace
     place: Place
     as_json: bool
 
     def show(self, line: str, document: Mapping[str, Any]) -> None:
-        """Print one line of an answer that has no end."""
+        """Print one line of an answer that is printed continuously."""
         sys.stdout.write(f"{json.dumps(document) if self.as_json else line}\n")
         sys.stdout.flush()
 
     def progress(self, line: str) -> None:
-        """Print what happens; it is not part of the answer."""
+        """Print progress, which is not part of the answer."""
         warn(line)
 
 
 def calling(name: str, *, about: str) -> Callable[[Do], click.Command]:
-    """Make a command of a function that calls the API: (session, **options) → Answer.
+    """Make a command from a function that calls the API: (session, **options) → Answer.
 
-    about: the text of its help.
+    about: the command's help text.
     """
 
     def made(do: Do) -> click.Command:
@@ -67,7 +67,7 @@ def calling(name: str, *, about: str) -> Callable[[Do], click.Command]:
 
 
 def answering(name: str, *, about: str) -> Callable[[Do], click.Command]:
-    """Make a command of a function that connects by itself: (**options) → Answer."""
+    """Make a command from a function that connects by itself: (**options) → Answer."""
 
     def made(do: Do) -> click.Command:
         def alone(*, as_json: bool, **given: Any) -> Answer:  # noqa: ARG001 - the answer knows both
@@ -112,7 +112,7 @@ def _failed(error: Exception, *, as_json: bool) -> int:
 
 
 def _message(error: errors.APIError) -> str:
-    """Say what the API said, with the fields that are wrong, and its id of the request."""
+    """Return the API's message, with the invalid fields and the request id."""
     fields = [f"{one.get('field')}: {one.get('message')}" for one in error.fields]
     named = [f"[{error.request_id}]"] if error.request_id else []
     return " ".join([error.message, *(f"({one})" for one in fields), *named])

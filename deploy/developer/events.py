@@ -20,7 +20,7 @@ from deploy.operator.answers import Answer
 @click.option("--after", help="Begin after this event: its place, as --json prints it.")
 @click.option("--count", type=click.IntRange(1), help="End after so many events.")
 def tail(session: Session, *, types: str | None, after: str | None, count: int | None) -> Answer:
-    """Print them. Raises: as the API refuses."""
+    """Print events as they happen. Raises: as the API refuses."""
     opened = partial(session.progress, "Listening.")
     with Marketplace(session.place.api_key, base_url=session.place.url, retries=RETRIES) as api:
         for event in islice(api.events(types=types, after=after, opened=opened), count):
@@ -33,7 +33,7 @@ def tail(session: Session, *, types: str | None, after: str | None, count: int |
 @click.option("--about", "aggregate", help="Only those of an order, a withdrawal … by its id.")
 @count
 def listing(session: Session, *, count: int, types: str | None, aggregate: str | None) -> Answer:
-    """List them. Raises: as the API refuses."""
+    """List the events of the last days. Raises: as the API refuses."""
     found = session.api.list_events(limit=page_size(count), types=types, aggregateId=aggregate)
     return listed("events", found, most=count, show="occurredAt eventType aggregateId eventId")
 

@@ -24,7 +24,7 @@ LISTS = ("orders", "withdrawals", "platform", "fees", "fee-withdrawals", "audit"
 def command(
     session: Session, *, what: str, user: str, first: str | None, end: str | None
 ) -> Answer:
-    """Print a file. Raises: as the API refuses; ConnectionFailed: it has no end."""
+    """Print a CSV file. Raises: as the API refuses; ConnectionFailed: the file is incomplete."""
     if (what == STATEMENT) is not bool(user):
         raise click.UsageError("--user is required for a statement, and for no other list")
     api = session.api

@@ -26,14 +26,14 @@ from deploy.developer.command import SHOWN, Session, calling
 from deploy.operator.answers import Answer
 
 SECONDS = 10.0
-# So often in a row a connection may fail before it is given up: about a quarter of an hour.
+# The number of consecutive failed connections before giving up: about a quarter of an hour.
 RETRIES = 100
 _OK, _REDIRECTS, _ERRORS = 200, 300, 400
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
-    """What the receiver answered. status: 0 without an answer. error: "" after a success."""
+    """What the receiver answered. status: 0: no answer. error: "" after a success."""
 
     status: int
     error: str
@@ -63,13 +63,13 @@ def command(session: Session, *, url: str, types: str | None, count: int | None)
 
 
 def signing_secret(api_key: str) -> str:
-    """Return the secret of a key's listeners; the key does not follow from it."""
+    """Return the secret of a key's listeners. The key cannot be derived from the secret."""
     derived = hmac.new(api_key.encode(), b"orchestrator listen", hashlib.sha256).digest()
     return f"whsec_{base64.b64encode(derived).decode()}"
 
 
 def forward(http: httpx.Client, url: str, event: Event, *, secret: str) -> Outcome:
-    """Send one event as a webhook is sent; whatever happens is an outcome."""
+    """Send one event as a webhook is sent. Every failure is returned as an outcome."""
     body = json.dumps(event.data, ensure_ascii=False, separators=(",", ":"))
     identity, at = str(event.data["eventId"]), dt.datetime.now(dt.UTC)
     headers = {
@@ -81,7 +81,7 @@ def forward(http: httpx.Client, url: str, event: Event, *, secret: str) -> Outco
     }
     began, status, error = time.monotonic(), 0, ""
     try:
-        # The answer's body is not read: it can be of any size.
+        # The body of the answer is not read, because it can have any size.
         with http.stream("POST", url, content=body.encode(), headers=headers) as answer:
             status = answer.status_code
     except httpx.TimeoutException:

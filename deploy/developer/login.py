@@ -19,7 +19,7 @@ from deploy.operator.answers import Answer
 @click.option("--url", required=True, help="Of the gateway, such as http://127.0.0.1:8080.")
 @click.option("--faucet-url", default="", help="Pays on a test network; make run prints it.")
 def command(*, url: str, faucet_url: str) -> Answer:
-    """Check a key, and keep it. Raises: NoPlaceError; as the API refuses."""
+    """Check a key, and store it. Raises: NoPlaceError; as the API refuses."""
     key = _key()
     found = Place(
         url=settings.base(url), api_key=key, faucet_url=faucet_url and settings.http(faucet_url)
@@ -40,7 +40,7 @@ def command(*, url: str, faucet_url: str) -> Answer:
 
 
 def _key() -> str:
-    """Ask for the key without showing it; from a program, take the first line of its input."""
+    """Ask for the key without echo. From a program, read the first line of standard input."""
     if sys.stdin.isatty():
         return str(click.prompt("API key", hide_input=True, err=True)).strip()
     return sys.stdin.readline().strip()

@@ -19,9 +19,9 @@ from deploy.operator.answers import Answer
 
 COUNT = 20
 POLL_SECONDS = 1.0
-# Replicas of the gateway write their requests at different moments: so far back new ones appear.
+# Replicas of the gateway write their requests at different times. A new row can be this old.
 LATE = dt.timedelta(seconds=15)
-# The most that is read at once while following.
+# The limit of rows that are read at once while following.
 FOLLOWED_MAX = 1_000
 _KEY = re.compile(r"ohk_[a-z]+_([0-9A-Za-z]+)_", re.ASCII)
 
@@ -38,7 +38,7 @@ _KEY = re.compile(r"ohk_[a-z]+_([0-9A-Za-z]+)_", re.ASCII)
 def command(
     session: Session, *, status: str | None, is_all: bool, follow: bool, count: int | None
 ) -> Answer:
-    """List them, or follow them. Raises: as the API refuses."""
+    """List the requests, or follow them. Raises: as the API refuses."""
     key = _KEY.match(session.place.api_key)
     actor = None if is_all or key is None else f"key:{key[1]}"
     if follow:
@@ -55,7 +55,7 @@ def command(
 def followed(
     session: Session, *, status: str | None, actor: str | None
 ) -> Iterator[Mapping[str, Any]]:
-    """Yield the requests that appear from now on, the oldest first. Raises: as the API refuses."""
+    """Yield the requests that appear from now on, oldest first. Raises: as the API refuses."""
 
     def after(start: str | None, *, size: int) -> list[Mapping[str, Any]]:
         found = session.api.list_requests(
@@ -75,7 +75,7 @@ def followed(
 
 
 def cells(one: Mapping[str, Any]) -> list[str]:
-    """Return the cells of a line: when, the answer, the request, how long, why, which."""
+    """Return the cells of a line: time, status, request, duration, code and request id."""
     return [
         one["at"],
         str(one["status"]),
@@ -88,7 +88,10 @@ def cells(one: Mapping[str, Any]) -> list[str]:
 
 
 def _before(found: list[Mapping[str, Any]]) -> str | None:
-    """Return from when on more may appear beside those found, the newest first; None: unknown."""
+    """Return the time from which new rows may still appear; None: no rows were found.
+
+    found: newest first.
+    """
     if not found:
         return None
     at = dt.datetime.fromisoformat(found[0]["at"]) - LATE

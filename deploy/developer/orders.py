@@ -16,7 +16,7 @@ from deploy.operator.answers import Answer
 @click.option("--seller", help="A user's id.")
 @count
 def listing(session: Session, *, count: int, status: Any, buyer: Any, seller: Any) -> Answer:
-    """List them. Raises: as the API refuses."""
+    """List orders. Raises: as the API refuses."""
     found = session.api.list_orders(
         limit=page_size(count), status=status, buyerId=buyer, sellerId=seller
     )
@@ -26,7 +26,7 @@ def listing(session: Session, *, count: int, status: Any, buyer: Any, seller: An
 @calling("show", about="Show an order, and everything that happened to it.")
 @click.argument("order")
 def show(session: Session, *, order: str) -> Answer:
-    """Show it. Raises: as the API refuses."""
+    """Show an order with its timeline. Raises: as the API refuses."""
     found = session.api.get_order(order)
     timeline = session.api.get_timeline(order)["entries"]
     return Answer(

@@ -1,4 +1,4 @@
-"""The sandbox: users with money that is worth nothing, paid by the faucet of a test network."""
+"""The sandbox: users with worthless money, which the faucet of a test network pays."""
 
 import time
 from collections.abc import Callable
@@ -26,7 +26,7 @@ class Sandbox:
 
     @classmethod
     def of(cls, api: Marketplace, place: Place) -> "Sandbox":
-        """Open it. Raises: RefusedError: nothing pays here."""
+        """Open the sandbox. Raises: RefusedError: no faucet pays in this place."""
         if not place.faucet_url:
             raise RefusedError(
                 "NO_FAUCET",
@@ -35,11 +35,11 @@ class Sandbox:
         return cls(api=api, faucet_url=place.faucet_url)
 
     def user(self, name: str) -> str:
-        """Register a user, again: the same one; returns the id."""
+        """Register a user and return the id. Repeated, it returns the same user."""
         return self.api.register_user(externalUserId=name, id=f"usr_{name}")["id"]
 
     def fund(self, user: str, amount: str) -> str:
-        """Pay into a user's wallet, and wait until it can be spent; returns what is available.
+        """Pay into a user's wallet, wait until it is credited, and return the available amount.
 
         Raises: RefusedError: the network's money is real, or the faucet refuses; LateError.
         """
@@ -63,7 +63,7 @@ class Sandbox:
 
 
 def wait(look: Callable[[], str | None], *, what: str) -> str:
-    """Wait until a look finds something. Raises: LateError: it did not; says `what`."""
+    """Wait until `look` returns a text. Raises: LateError: it does not in time; names `what`."""
     deadline = time.monotonic() + ARRIVES_SECONDS
     while True:
         found = look()

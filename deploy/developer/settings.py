@@ -1,4 +1,4 @@
-"""Which gateway the commands call, and with which key: from the environment, or kept by `login`."""
+"""The gateway and the key that commands use: from the environment, or stored by `login`."""
 
 import json
 import os
@@ -17,12 +17,12 @@ _OTHERS = 0o077
 
 
 class NoPlaceError(Exception):
-    """Nobody has logged in, or what is said of the place is wrong."""
+    """Nobody has logged in, or a setting of the place is wrong."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Place:
-    """A gateway and a key. faucet_url: "" where nothing pays for tests."""
+    """A gateway and a key. faucet_url: "" if there is no faucet."""
 
     url: str
     api_key: str = field(repr=False)
@@ -30,7 +30,7 @@ class Place:
 
 
 def load() -> Place:
-    """Return where to go. Raises: NoPlaceError."""
+    """Return the gateway and the key to use. Raises: NoPlaceError."""
     url, key = _read("ORCHESTRATOR_URL"), _read("ORCHESTRATOR_API_KEY")
     faucet = _read("ORCHESTRATOR_FAUCET_URL")
     if url and key:
@@ -52,11 +52,11 @@ def load() -> Place:
 
 
 def keep(place: Place) -> Path:
-    """Write a place where only its owner reads it; returns the file. Raises: NoPlaceError."""
+    """Store a place in a file that only the owner can read. Raises: NoPlaceError."""
     path = _path()
     try:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        # A temporary file is its owner's alone from the start.
+        # A temporary file is readable only by its owner from the start.
         descriptor, new = tempfile.mkstemp(dir=path.parent)
         with os.fdopen(descriptor, "w") as file:
             file.write(json.dumps(asdict(place)))
@@ -72,7 +72,7 @@ def base(url: str) -> str:
 
 
 def http(url: str) -> str:
-    """Check a URL. Raises: NoPlaceError."""
+    """Check a URL and return it. Raises: NoPlaceError: it is not valid."""
     try:
         return addresses.http_url(url)
     except ValueError as error:

@@ -1,4 +1,4 @@
-"""What lists look like on a terminal: a line for each object, in columns."""
+"""Formats lists for a terminal: one line per object, in columns."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import islice
@@ -15,12 +15,12 @@ count = click.option(
 
 
 def page_size(most: int) -> int:
-    """Return how many objects to ask for at once, where so many are wanted."""
+    """Return the page size for a request when this many objects are wanted."""
     return min(most, PAGE_MAX)
 
 
 def listed(name: str, found: Iterable[Mapping[str, Any]], *, most: int, show: str) -> Answer:
-    """Answer a list. name: of the list in JSON. show: the fields that people see."""
+    """Return the answer for a list. name: of the list in JSON. show: the fields to print."""
     objects = list(islice(found, most))
     fields = show.split()
     return Answer(
@@ -30,13 +30,13 @@ def listed(name: str, found: Iterable[Mapping[str, Any]], *, most: int, show: st
 
 
 def shown(found: Mapping[str, Any]) -> list[str]:
-    """Return a line for each field that has a value."""
+    """Return one line for each field that has a value."""
     rows = [[f"{name}:", _text(value)] for name, value in found.items() if value not in (None, [])]
     return columns(rows)
 
 
 def columns(rows: Sequence[Sequence[str]]) -> list[str]:
-    """Return rows with their columns below each other."""
+    """Format rows as lines with aligned columns."""
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     return [
         "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
@@ -45,6 +45,6 @@ def columns(rows: Sequence[Sequence[str]]) -> list[str]:
 
 
 def _text(value: Any) -> str:
-    """Write a value on one line, without what a terminal would obey."""
+    """Format a value on one line, without control characters that a terminal would obey."""
     text = ",".join(map(str, value)) if isinstance(value, list) else str(value)
     return "".join(letter if letter.isprintable() else " " for letter in text)

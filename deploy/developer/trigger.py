@@ -19,7 +19,7 @@ WAIT_SECONDS = 60
 
 
 class Play:
-    """One order and what is done to it, each step printed as it is done."""
+    """One order and the actions on it. Each action is printed when it is done."""
 
     def __init__(self, session: Session, sandbox: Sandbox, *, destination: str) -> None:
         self._session = session
@@ -29,7 +29,7 @@ class Play:
         self.about = ""
 
     def order_released(self) -> None:
-        """A purchase that goes well."""
+        """Play a purchase that ends with a release."""
         self._to_funded()
         self._api.deliver_order(self.about, notes="By orchestrator trigger")
         self._did("delivered")
@@ -37,25 +37,25 @@ class Play:
         self._ended("released")
 
     def order_canceled(self) -> None:
-        """An order that is canceled before it has a contract."""
+        """Play an order that is canceled before its contract exists."""
         self._to_reserved()
         self._api.cancel_order(self.about, wait_seconds=WAIT_SECONDS, canceledBy="BUYER")
         self._ended("canceled")
 
     def order_refunded(self) -> None:
-        """An order whose money goes back."""
+        """Play an order whose money is refunded."""
         self._to_funded()
         self._api.refund_order(self.about, wait_seconds=WAIT_SECONDS, requestedBy="SELLER")
         self._ended("refunded")
 
     def dispute_opened(self) -> None:
-        """An order that rests until support decides."""
+        """Play an order that is frozen by a dispute."""
         self._to_funded()
         self._api.open_dispute(self.about, openedBy="BUYER", reason="QUALITY_ISSUE")
         self._ended("disputed")
 
     def dispute_resolved(self) -> None:
-        """A dispute that is decided in half."""
+        """Play a dispute that is decided by an equal split."""
         self.dispute_opened()
         dispute = self._api.get_order(self.about)["dispute"]
         if dispute is None:
@@ -73,7 +73,7 @@ class Play:
         self._ended("resolved")
 
     def withdrawal_completed(self) -> None:
-        """A user's money that leaves for an account outside."""
+        """Play a withdrawal of a user's money to an account outside."""
         if not self._destination:
             raise RefusedError("NO_DESTINATION", "say where to with --destination G…")
         buyer = self._buyer()
@@ -93,7 +93,7 @@ class Play:
             raise RefusedError("WITHDRAWAL_NOT_COMPLETED", f"{self.about} is {status}")
 
     def _buyer(self) -> str:
-        """Register the buyer, with enough money."""
+        """Register the buyer, and pay in enough money."""
         buyer = self._sandbox.user(BUYER)
         if Decimal(self._api.get_user_balance(buyer)["available"]) < Decimal(AMOUNT):
             self._session.progress(f"  {buyer} pays in 10 times {AMOUNT}")
@@ -118,7 +118,7 @@ class Play:
         self._ended("funded")
 
     def _ended(self, what: str) -> None:
-        """Wait until nothing is in progress. Raises: LateError; RefusedError: it failed."""
+        """Wait until no operation is in progress. Raises: LateError; RefusedError: it failed."""
 
         def ended() -> str | None:
             now = self._api.get_order(self.about)
@@ -145,7 +145,7 @@ PLAYS: Mapping[str, Callable[[Play], None]] = {
 @click.argument("event", type=click.Choice(list(PLAYS)))
 @click.option("--destination", default="", help="Of a withdrawal: an account outside.")
 def command(session: Session, *, event: str, destination: str) -> Answer:
-    """Let it happen. Raises: RefusedError; LateError; as the API refuses."""
+    """Let the event happen. Raises: RefusedError; LateError; as the API refuses."""
     sandbox = Sandbox.of(session.api, session.place)
     play = Play(session, sandbox, destination=destination)
     PLAYS[event](play)

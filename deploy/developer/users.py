@@ -11,7 +11,7 @@ from deploy.operator.answers import Answer
 @calling("list", about="List users, newest first.")
 @count
 def listing(session: Session, *, count: int) -> Answer:
-    """List them. Raises: as the API refuses."""
+    """List users. Raises: as the API refuses."""
     found = session.api.list_users(limit=page_size(count))
     return listed("users", found, most=count, show="id externalUserId type createdAt")
 
@@ -20,7 +20,7 @@ def listing(session: Session, *, count: int) -> Answer:
 @click.argument("user")
 @click.argument("amount")
 def fund(session: Session, *, user: str, amount: str) -> Answer:
-    """Pay. Raises: RefusedError; LateError; as the API refuses."""
+    """Pay money to a user. Raises: RefusedError; LateError; as the API refuses."""
     available = Sandbox.of(session.api, session.place).fund(user, amount)
     return Answer(
         lines=[f"{user} has {available} available"],

@@ -12,7 +12,7 @@ from deploy.operator.answers import Answer
 @calling("list", about="List webhooks.")
 @count
 def listing(session: Session, *, count: int) -> Answer:
-    """List them. Raises: as the API refuses."""
+    """List webhooks. Raises: as the API refuses."""
     found = session.api.list_webhooks(limit=page_size(count))
     return listed("webhooks", found, most=count, show="id enabled url eventTypes")
 
@@ -22,7 +22,7 @@ def listing(session: Session, *, count: int) -> Answer:
 @click.option("--events", required=True, help="Such as order.*,withdrawal.failed; * for all.")
 @click.option("--description", default="", help="A note on its purpose.")
 def create(session: Session, *, url: str, events: str, description: str) -> Answer:
-    """Register it. Raises: as the API refuses."""
+    """Register a webhook. Raises: as the API refuses."""
     types = [one.strip() for one in events.split(",")]
     made = session.api.create_webhook(url=url, eventTypes=types, description=description or None)
     return Answer(lines=[made["id"], f"Signing secret: {made['secret']}"], document=dict(made))
@@ -31,7 +31,7 @@ def create(session: Session, *, url: str, events: str, description: str) -> Answ
 @calling("test", about="Send an event of the type webhook.test to one webhook.")
 @click.argument("webhook")
 def test(session: Session, *, webhook: str) -> Answer:
-    """Send it. Raises: as the API refuses."""
+    """Send a test event. Raises: as the API refuses."""
     sent = session.api.send_webhook_test(webhook)
     return Answer(lines=[f"{sent['id']} {sent['status']}"], document=dict(sent))
 
@@ -41,7 +41,7 @@ def test(session: Session, *, webhook: str) -> Answer:
 @click.option("--status", help="PENDING, DELIVERED or FAILED.")
 @count
 def deliveries(session: Session, *, webhook: str, status: Any, count: int) -> Answer:
-    """List them. Raises: as the API refuses."""
+    """List the deliveries of a webhook. Raises: as the API refuses."""
     found = session.api.list_webhook_deliveries(webhook, limit=page_size(count), status=status)
     return listed(
         "deliveries", found, most=count, show="id status attempts createdAt eventType aggregateId"
@@ -53,7 +53,7 @@ def deliveries(session: Session, *, webhook: str, status: Any, count: int) -> An
 @click.option("--delivery", default="", help="Its id.")
 @click.option("--since", default="", help="Such as 2026-02-18T10:00:00.000Z.")
 def resend(session: Session, *, webhook: str, delivery: str, since: str) -> Answer:
-    """Send it again. Raises: as the API refuses."""
+    """Send one delivery again, or all since a time. Raises: as the API refuses."""
     if bool(delivery) is bool(since):
         raise click.UsageError("give either --delivery or --since")
     if delivery:

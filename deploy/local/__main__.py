@@ -1,4 +1,4 @@
-"""`make run`: start the stack, print its addresses, keep it running until Ctrl-C, stop it."""
+"""`make run`: starts the stack, prints its addresses, runs it until Ctrl-C, and stops it."""
 
 import contextlib
 import gc
@@ -23,7 +23,7 @@ def main() -> int:
     """Run a stack; returns the exit code of the program."""
     settings.refuse_unknown()
     read = settings.load()
-    # Imported modules stay for good, so the garbage collector need not look at them.
+    # Imported modules live until the end, so the garbage collector need not scan them.
     gc.freeze()
     _listen_to_signals(_interrupt)
     try:
@@ -33,7 +33,7 @@ def main() -> int:
         sys.stderr.write(f"stack: {error}\n")
         return 1
     except KeyboardInterrupt:
-        return 0  # before there was anything to stop
+        return 0  # stopped before anything was started
 
 
 def _run(read: StackSettings) -> int:
@@ -48,11 +48,11 @@ def _run(read: StackSettings) -> int:
     except KeyboardInterrupt:
         code = 0
     finally:
-        # The first signal stops the stack; all further ones are ignored.
+        # The first signal stops the stack. Further signals are ignored.
         codes = stack.stop()
         if codes:
             say("stopped: " + ", ".join(f"{name} {describe(end)}" for name, end in codes.items()))
-        # SIG_IGN, because Python restores its own handlers at its end.
+        # SIG_IGN instead of a handler, because Python restores default handlers when it ends.
         _listen_to_signals(signal.SIG_IGN)
     return code or int(any(codes.values()))
 
@@ -78,7 +78,7 @@ def _listen_to_signals(handler: Callable[[int, FrameType | None], None] | signal
 
 
 def _explain(error: NotReadyError) -> int:
-    """Print why a part did not start: the line about a wrong setting, or the end of its log."""
+    """Print why a part did not start: its line about a wrong setting, or the end of its log."""
     if error.exit_code == WRONG_SETTING and error.log_tail:
         sys.stderr.write(error.log_tail.splitlines()[-1] + "\n")
         return WRONG_SETTING
@@ -92,7 +92,7 @@ def _welcome(document: Mapping[str, Any], say: Callable[[str], None]) -> None:
         "",
         f"  REST     {document['url']}/api/v1",
         f"  docs     {document['docsUrl']}",
-        # What follows # stays in the browser, which takes it out of its address.
+        # A browser does not send the part after #, and the console removes it from the address bar.
         f"  console  {document['url']}/console#key={document['apiKey']}",
         f"  events   {document['natsUrl']}   subjects order.* escrow.* balance.* dispute.* offer.*",
         f"  chain    {document['rpcUrl']}",
@@ -114,7 +114,7 @@ def _speaker() -> Callable[[str], None]:
     started = time.monotonic()
 
     def say(line: str) -> None:
-        # The reader may be gone (a closed terminal, `| head`); the stack keeps running.
+        # The reader of the output may be gone (closed terminal, `| head`). The stack keeps running.
         with contextlib.suppress(OSError):
             print(f"{time.monotonic() - started:6.1f} s  {line}", flush=True)
 
@@ -127,7 +127,7 @@ def _interrupt(_number: int, _frame: FrameType | None) -> None:
 
 
 def _ignore(_number: int, _frame: FrameType | None) -> None:
-    """Do nothing: the stack is about to stop."""
+    """Ignore the signal, because the stack is stopping."""
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
 """The certificate authority of one stack, and the certificates that it issues.
 
-Made at the first start, kept in RUN_DIR; a certificate is made anew when half its time is over.
+They are created at the first start and stored in RUN_DIR. A certificate is renewed after half of
+its lifetime.
 """
 
 import datetime as dt
@@ -27,7 +28,7 @@ from deploy.local.ports import HOST
 
 PROGRAMS = ("gateway", "orders", "ledger", "escrow", "disputes", "webhooks", "nats", OPERATOR)
 AUTHORITY_DAYS, CERTIFICATE_DAYS = 3650, 90
-# Clocks differ between machines.
+# A certificate is valid from this much earlier on, because clocks of machines differ.
 _EARLIER = dt.timedelta(minutes=5)
 
 
@@ -41,7 +42,7 @@ class Pair:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Files:
-    """The files of one program."""
+    """The paths of one program's certificate, key and authority."""
 
     certificate: Path
     key: Path
@@ -52,7 +53,7 @@ class Authority:
     """Signs certificates."""
 
     def __init__(self, pair: Pair) -> None:
-        """Read the authority's certificate and key. Raises: ValueError."""
+        """Load the authority's certificate and key. Raises: ValueError."""
         key = load_pem_private_key(pair.key.encode(), password=None)
         if not isinstance(key, ec.EllipticCurvePrivateKey):
             raise ValueError("must be an elliptic-curve key")  # noqa: TRY004 - what is in a file
@@ -62,7 +63,7 @@ class Authority:
 
     @classmethod
     def new(cls) -> tuple["Authority", Pair]:
-        """Create an authority; returns it, and the files to store."""
+        """Create an authority; returns it, and its certificate and key to store."""
         key = ec.generate_private_key(ec.SECP256R1())
         name = _named("Orchestrator's own authority")
         made = (
@@ -82,9 +83,10 @@ class Authority:
         return _pair(self._sign(program, key.public_key(), addresses, days), key)
 
     def sign_request(self, request: bytes, *, program: str, days: float = CERTIFICATE_DAYS) -> str:
-        """Certify the key of a signing request (PEM) under a program's name, whatever it asks for.
+        """Issue a certificate for the key of a signing request (PEM), with this program's name.
 
-        Raises: ValueError: it is not a request, or not signed by its own key.
+        The names in the request are ignored.
+        Raises: ValueError: it is not a request, or is not signed with its own key.
         """
         asked = x509.load_pem_x509_csr(request)
         if not asked.is_signature_valid:
@@ -128,7 +130,7 @@ def files(run_dir: Path, program: str) -> Files:
 
 
 def keep(run_dir: Path) -> None:
-    """Create what is missing or past half its life: the authority and all certificates."""
+    """Create missing certificates, and renew those past half of their lifetime."""
     authority = load(run_dir)
     for program in PROGRAMS:
         of_program = files(run_dir, program)
@@ -140,7 +142,7 @@ def keep(run_dir: Path) -> None:
 
 
 def load(run_dir: Path) -> Authority:
-    """Return the stack's authority; creates it if there is none."""
+    """Return the stack's authority. It is created if it does not exist."""
     folder = run_dir / "tls"
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     own, key = folder / "ca.pem", folder / "ca.key"

@@ -1,4 +1,4 @@
-"""Every program's settings, checked before anything is started."""
+"""Checks the settings of every program before any program is started."""
 
 import importlib
 import sys
@@ -8,7 +8,7 @@ from chassis.settings import load
 from deploy.local.wiring import Wiring
 
 WRONG_SETTING = 2
-# By program; by name only, because the stack does not import programs.
+# The settings class of each program. Given by name, because the stack does not import programs.
 _CLASSES = {
     "orders": ("services.orders.settings", "OrdersSettings"),
     "ledger": ("services.ledger.settings", "LedgerSettings"),
@@ -17,7 +17,7 @@ _CLASSES = {
     "webhooks": ("services.webhooks.settings", "WebhooksSettings"),
     "gateway": ("gateway.settings", "GatewaySettings"),
 }
-# Placeholders for what the devnet reports once it runs.
+# Placeholders for settings that the devnet reports only after its start.
 TOLD_LATER: Mapping[str, str] = {
     "STELLAR_RPC_URL": "http://127.0.0.1",
     "STELLAR_NETWORK_PASSPHRASE": "a network",
@@ -30,9 +30,9 @@ TOLD_LATER: Mapping[str, str] = {
 
 
 def check(wiring: Wiring, *, network: Mapping[str, str], has_devnet: bool) -> None:
-    """End this program with exit code 2 and one line if another would refuse its settings.
+    """End this program with exit code 2 and one line if another program would refuse its settings.
 
-    network: what is known of the chain so far.
+    network: the settings of the chain that are known before the start.
     """
     for program, (module, name) in _CLASSES.items():
         cls = getattr(importlib.import_module(module), name)

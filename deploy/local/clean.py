@@ -1,6 +1,6 @@
-"""`make clean`: delete a stopped stack's data, including data outside of RUN_DIR.
+"""`make clean`: deletes a stopped stack's data, including data outside of RUN_DIR.
 
-It keeps what keys of wallets or API keys depend on, unless FORCE=1.
+Data is kept if keys of wallets or API keys depend on it, unless FORCE=1.
 """
 
 import shutil
@@ -29,7 +29,7 @@ def main() -> int:
 
 
 def _precious(run_dir: Path, *, key_file: str) -> str:
-    """Say which keys would be lost with a RUN_DIR; "" if none would."""
+    """Return which keys would be lost with a RUN_DIR; "" if none."""
     if (run_dir / DATABASE).exists():
         return "its database holds the keys of wallets"
     named = {Path(key_file).resolve()} if key_file else set()

@@ -1,4 +1,4 @@
-"""Secrets of one stack: created at its first start, stored in RUN_DIR, private to its owner."""
+"""The secrets of one stack: created at its first start, stored in RUN_DIR, private to the owner."""
 
 import json
 import os
@@ -11,7 +11,7 @@ from chassis.signature import new_key
 from deploy.local.nats_users import HOUSE
 
 FILE = "credentials.json"
-# A file of their own, because they change while the stack runs.
+# The readers have a file of their own, because readers change while the stack runs.
 _READERS = "nats_readers.json"
 
 
@@ -19,8 +19,8 @@ _READERS = "nats_readers.json"
 class Credentials:
     """The secrets by name.
 
-    event_signing_key signs what escrow publishes; webhook_key: what the secrets of webhooks are
-    derived from; nats: passwords by user; api_key and test_key are "" until they were made.
+    event_signing_key: signs what escrow publishes. webhook_key: the secrets of webhooks are derived
+    from it. nats: passwords by user. api_key, test_key: "" until they are created.
     """
 
     api_key_pepper: str
@@ -33,7 +33,7 @@ class Credentials:
 
 
 def load(run_dir: Path) -> Credentials:
-    """Return the stack's secrets; creates missing ones, as after an update."""
+    """Return the stack's secrets. Missing secrets are created, for example after an update."""
     path = run_dir / FILE
     known = json.loads(path.read_text()) if path.exists() else {}
     made = {
@@ -43,7 +43,7 @@ def load(run_dir: Path) -> Credentials:
         "webhook_key": secrets.token_urlsafe(32),
     }
     passwords = {name: secrets.token_urlsafe(32) for name in HOUSE} | known.get("nats", {})
-    # Secrets that only an older version used are dropped.
+    # Secrets that only an older version used are removed.
     kept = {name: value for name, value in known.items() if name in Credentials.__slots__}
     found = Credentials(**{**made, **kept, "nats": passwords})
     if asdict(found) != known:
@@ -59,7 +59,7 @@ def readers(run_dir: Path) -> dict[str, str]:
 
 
 def let_in(run_dir: Path, name: str) -> str:
-    """Return an event reader's password; creates it at the first call."""
+    """Return an event reader's password. It is created at the first call."""
     known = readers(run_dir)
     password = known.get(name) or secrets.token_urlsafe(32)
     write_private(run_dir / _READERS, json.dumps({**known, name: password}))

@@ -16,7 +16,7 @@ from deploy.local.settings import ROOT
 
 @dataclass(slots=True, kw_only=True)
 class Devnet:
-    """One devnet. home: its ledger's folder. environment: the rest of its settings.
+    """One devnet. home: the folder of its ledger. environment: its other settings.
 
     is_forked: see `Command`.
     """
@@ -30,7 +30,7 @@ class Devnet:
 
     @property
     def url(self) -> str:
-        """The URL of all its APIs."""
+        """The base URL of all its APIs."""
         return f"http://{HOST}:{self.port}"
 
     @property
@@ -44,7 +44,7 @@ class Devnet:
         return self._process
 
     def command(self) -> Command:
-        """Return the command of the process."""
+        """Return the command that starts the process."""
         own = {
             "DEVNET_HOST": HOST,
             "DEVNET_PORT": str(self.port),
@@ -59,19 +59,19 @@ class Devnet:
         )
 
     def start(self) -> None:
-        """Start or restart the process on its ledger; does not wait."""
+        """Start or restart the process on its ledger. Does not wait until it is ready."""
         self.home.mkdir(parents=True, exist_ok=True)
         self._process = Process(self.command(), self.log_folder / "devnet.log")
 
     def wait_ready(self, *, timeout_seconds: float = 60) -> None:
-        """Wait until it answers.
+        """Wait until the devnet answers.
 
         Raises: NotReadyError.
         """
         self.process.wait_until(self.is_ready, timeout_seconds=timeout_seconds)
 
     def is_ready(self) -> bool:
-        """Tell whether it answers now."""
+        """Return whether the devnet answers now."""
         return bool(network_info(self.url))
 
     def stop(self) -> int:
@@ -79,16 +79,16 @@ class Devnet:
         return self.process.stop()
 
     def kill(self) -> int:
-        """End the process as `kill -9` does."""
+        """Kill the process at once (SIGKILL)."""
         return self.process.kill()
 
 
 def network_info(url: str) -> dict[str, Any]:
-    """Read `GET /network-info` of a devnet: issuer, factory and so on; empty without an answer."""
+    """Return `GET /network-info` of a devnet (issuer, factory …); empty if it does not answer."""
     try:
         with urllib.request.urlopen(f"{url}/network-info", timeout=2) as answer:  # noqa: S310 - http
             document: dict[str, Any] = json.load(answer)
             return document
     except (urllib.error.URLError, HTTPException, OSError, ValueError):
-        # HTTPException: a connection to a free ephemeral port can reach itself.
+        # HTTPException: a connection to a free ephemeral port can connect to itself.
         return {}

@@ -1,7 +1,7 @@
-"""What each program of the stack inherits: its own settings, and what any process needs.
+"""The variables that each program of the stack inherits: its own settings, and general ones.
 
-A program gets these variables and no others of the environment that the stack was started in: what
-it does not read, it cannot lose. tests/architecture compares the lists with what programs read.
+A program gets no other variables of the environment in which the stack was started, so it cannot
+leak secrets of other programs. tests/architecture compares these lists with what the programs read.
 """
 
 from collections.abc import Mapping
@@ -27,7 +27,7 @@ AMBIENT = frozenset(
         "LD_LIBRARY_PATH",
     }
 )
-# Programs that call others over HTTP use a proxy if one is set.
+# Programs that call others over HTTP use a proxy if one is configured.
 _PROXIES = frozenset(
     {"HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "no_proxy"}
 )
@@ -56,10 +56,10 @@ _SERVICE = frozenset(
         "STOP_GRACE_SECONDS",
     }
 )
-# Of those that call others.
+# The settings of programs that call other programs.
 _CALLER = ("IDENTITY_KEY", "IDENTITY_KEY_FILE")
 _PEERS = ("LEDGER_ADDRESS", "ESCROW_ADDRESS", "DISPUTES_ADDRESS")
-# By program. For a secret, these are the only programs that get it.
+# The settings of each program. A secret is passed only to the programs that list it.
 READS: Mapping[str, frozenset[str]] = {
     "orders": _SERVICE
     | {
@@ -166,7 +166,7 @@ READS: Mapping[str, frozenset[str]] = {
             "WEBHOOKS_ADDRESS",
         }
     ),
-    # The devnet's Trustless Work API has a key of its own; only escrow gets the real one.
+    # The devnet's Trustless Work API has its own key. Only escrow gets the key of the real API.
     "devnet": frozenset(
         {
             "DEVNET_DATA_DIR",
@@ -188,7 +188,7 @@ _CALLS_OUT = ("escrow", "gateway")
 
 
 def inherited(environment: Mapping[str, str], program: str) -> dict[str, str]:
-    """Return the part of the stack's environment that a program inherits."""
+    """Return the variables of the stack's environment that a program inherits."""
     names = AMBIENT | READS[program] | (_PROXIES if program in _CALLS_OUT else frozenset())
     return {
         name: value

@@ -1,8 +1,8 @@
-"""Starts programs as forks of one process that has imported their code.
+"""Starts programs as forks of one process that has already imported their code.
 
-A program takes about a second to import its code, and 60 MiB to hold it; forks share both. A
-forked program has its own environment, folder, output, exit code and name in `ps`, as any other.
-With FORK_PROGRAMS=off this module is not used.
+A program takes about a second to import its code, and 60 MiB of memory for it. Forks share both.
+Like any other program, a forked one has its own environment, folder, output, exit code and name in
+`ps`. With FORK_PROGRAMS=off this module is not used.
 """
 
 import multiprocessing
@@ -39,21 +39,22 @@ CODE = (
     "deploy.local.loaded",
 )
 _forks = multiprocessing.get_context("forkserver")
-# A caller that forks other modules sets its own list before the first fork.
+# A caller that forks other modules sets another list before the first fork.
 _forks.set_forkserver_preload(list(CODE))
 
 
 def prepare() -> None:
-    """Begin to import the code; the first fork waits for it.
+    """Start to import the code. The first fork waits until the import is complete.
 
-    The process that imports it gets no setting of any program: its forks could read it in /proc.
+    The importing process gets no settings of any program, because its forks could read them in
+    /proc.
     """
     with environment_of(AMBIENT):
         forkserver.ensure_running()
 
 
 class Fork:
-    """One program. Its members are those of subprocess.Popen that `Process` uses."""
+    """One forked program, with the members of subprocess.Popen that `Process` uses."""
 
     def __init__(
         self,
@@ -64,7 +65,7 @@ class Fork:
         log_path: Path,
         stop_signal: signal.Signals,
     ) -> None:
-        """Start it. argv: a command line of `python -m`."""
+        """Start the program. argv: the arguments of `python -m`."""
         self._process = _forks.Process(
             target=_run,
             args=(argv[2:], dict(environment), folder, log_path, stop_signal),
@@ -73,21 +74,21 @@ class Fork:
 
     @property
     def pid(self) -> int:
-        """The process id; also the group id, once the program has begun."""
+        """The process id. It is also the group id once the program has started."""
         assert self._process.pid is not None  # noqa: S101 - it was started
         return self._process.pid
 
     def poll(self) -> int | None:
-        """Return how it ended (negative: by that signal), None while it runs."""
+        """Return the exit code (negative: the signal that ended it); None while it runs."""
         return self._process.exitcode
 
     def send_signal(self, number: int) -> None:
-        """Send a signal, if it still runs."""
+        """Send a signal if the program still runs."""
         if self.poll() is None:
             os.kill(self.pid, number)
 
     def wait(self, timeout: float | None = None) -> int:
-        """Wait for its end. Raises: subprocess.TimeoutExpired."""
+        """Wait until the program has ended. Raises: subprocess.TimeoutExpired."""
         self._process.join(timeout)
         code = self.poll()
         if code is None:
@@ -102,18 +103,19 @@ def _run(
     log_path: Path,
     stop_signal: signal.Signals,
 ) -> None:
-    """Become the program."""
-    # Nobody but the supervisor holds on to the process that forks: it ends with the supervisor,
+    """Turn the forked process into the program."""
+    # Only the supervisor may keep the forking process alive: that process ends with the supervisor,
     # and so does this one, by the signal below.
     held: int = forkserver._forkserver._forkserver_alive_fd  # type: ignore[attr-defined] # noqa: SLF001 - only there
     os.close(held)
     os.setsid()
-    # Before the environment is replaced: the title is written over the first one's memory.
+    # Set before the environment is replaced: the title overwrites the memory of the old
+    # environment.
     setproctitle(" ".join(("python -m", *argv)))
     signal_when_it_dies(stop_signal)
     parent = multiprocessing.parent_process()
     if parent is None or not parent.is_alive():
-        # The parent died before the call above, so the signal would never come.
+        # The parent died before the call above, so its signal would never arrive.
         os._exit(1)
     replace_environment(environment)
     time.tzset()
@@ -127,7 +129,7 @@ def _run(
 
 
 def _redirect(log_path: Path) -> None:
-    """Read from nothing, and append all output to a file."""
+    """Redirect standard input from /dev/null, and all output to the end of a file."""
     nothing = os.open(os.devnull, os.O_RDONLY)
     log = os.open(log_path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
     for number, file in ((0, nothing), (1, log), (2, log)):

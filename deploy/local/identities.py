@@ -1,6 +1,6 @@
 """The identities of one stack's programs: a key for each caller, and the trust file.
 
-Made at the first start, kept in RUN_DIR. Callers that were added later stay.
+They are created at the first start and stored in RUN_DIR. Callers that were added later are kept.
 """
 
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ from chassis.trust import Party, Trust
 from deploy.local import authority
 from deploy.local.credentials import write_private
 
-# The programs that call others. A program that only answers needs no key.
+# The programs that call other programs. A program that only answers needs no key.
 CALLERS = ("gateway", "orders", OPERATOR)
 
 
@@ -38,7 +38,7 @@ def trust_file(run_dir: Path) -> Path:
 
 
 def operator_papers(run_dir: Path) -> Papers:
-    """Return what identifies operators' tools to a stack's services."""
+    """Return the key and certificate of operators' tools for a stack's services."""
     of_operator = authority.files(run_dir, OPERATOR)
     return Papers(
         key=trust.private_key(key_file(run_dir, OPERATOR).read_text()),
@@ -51,9 +51,9 @@ def operator_papers(run_dir: Path) -> Papers:
 
 
 def keep(run_dir: Path) -> None:
-    """Create what is missing: keys, and the programs' entries in the trust file.
+    """Create missing keys, and missing entries of the programs in the trust file.
 
-    Raises: ValueError: a file is not what it should be.
+    Raises: ValueError: the content of a file is not valid.
     """
     key_file(run_dir, OPERATOR).parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     keys = {caller: _key(key_file(run_dir, caller)) for caller in CALLERS}

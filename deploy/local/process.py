@@ -1,8 +1,8 @@
-"""Child processes: each has its own session and log file, and is stopped by its signal.
+"""Child processes. Each has its own session and log file, and is stopped with its stop signal.
 
-Every child asks the kernel to be signalled when its parent dies (Linux), so that even `kill -9`
-of a supervisor leaves nothing running. That promise is bound to the *thread* that starts the
-child: start children from the main thread only.
+Each child asks the kernel for a signal when its parent dies (Linux), so even `kill -9` of a
+supervisor leaves no process running. The kernel ties this to the *thread* that starts the child, so
+start children only from the main thread.
 """
 
 import contextlib
@@ -29,7 +29,7 @@ POLL_SECONDS = 0.02
 class NotReadyError(Exception):
     """A process ended, or did not become ready in time.
 
-    exit_code: None where it still runs. log_tail: its last lines.
+    exit_code: None: the process still runs. log_tail: the last lines of its log.
     """
 
     name: str
@@ -43,9 +43,9 @@ class NotReadyError(Exception):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Command:
-    """What to run. user: the account to run it as (only root may choose another).
+    """What to run. user: the account that runs it (only root may choose another account).
 
-    is_forked: a `python -m` that is forked off a process which has read the code before.
+    is_forked: a `python -m` command, started as a fork of the process that has imported the code.
     """
 
     name: str
@@ -75,21 +75,21 @@ class Process:
 
     @property
     def pid(self) -> int:
-        """The process id, which is its group id as well."""
+        """The process id. It is also the group id."""
         return self._child.pid
 
     def exit_code(self) -> int | None:
-        """Return how the process ended (negative: by that signal), None while it runs."""
+        """Return the exit code (negative: the signal that ended it); None while it runs."""
         return self._child.poll()
 
     def request_stop(self) -> None:
-        """Send the command's stop signal, once: a second one would cut a graceful stop short."""
+        """Send the stop signal once. A second signal would cut a graceful stop short."""
         if self.exit_code() is None and not self._is_asked_to_stop:
             self._is_asked_to_stop = True
             self._child.send_signal(self.command.stop_signal)
 
     def stop(self, *, timeout_seconds: float = 15) -> int:
-        """Stop the process and return its exit code; kills its group when it takes too long."""
+        """Stop the process and return its exit code. If it takes too long, kill its group."""
         self.request_stop()
         try:
             return self._child.wait(timeout_seconds)
@@ -97,8 +97,8 @@ class Process:
             return self.kill()
 
     def kill(self) -> int:
-        """End the process and its group at once (SIGKILL); returns the exit code."""
-        # A fork that has not begun has no group yet.
+        """Kill the process and its group at once (SIGKILL); returns the exit code."""
+        # A fork that has not started the program yet has no group of its own.
         for kill in (os.killpg, os.kill):
             with contextlib.suppress(ProcessLookupError, PermissionError):
                 kill(self.pid, signal.SIGKILL)
@@ -115,11 +115,11 @@ class Process:
         )
 
     def rotate_log(self, *, above_bytes: int) -> None:
-        """Move a larger log to `….log.1`, and begin it anew; an older `….log.1` is replaced.
+        """Move a log that is larger to `….log.1`, and start it anew; replaces an older `….log.1`.
 
-        The process goes on appending to the same file. What it writes meanwhile can be lost.
+        The process keeps appending to the same file. Lines written during the copy can be lost.
         """
-        # Somebody may have deleted the file.
+        # The file may have been deleted.
         with contextlib.suppress(FileNotFoundError):
             if self.log_path.stat().st_size > above_bytes:
                 shutil.copyfile(self.log_path, self.log_path.with_name(self.log_path.name + ".1"))
@@ -127,19 +127,19 @@ class Process:
                 self._log_start = 0
 
     def log(self) -> str:
-        """Return what this run has logged, since the log was rotated."""
+        """Return what this run has logged since the log was rotated."""
         with self.log_path.open("rb") as log:
             log.seek(self._log_start)
             return log.read().decode(errors="replace")
 
     def log_tail(self, *, lines: int = 20) -> str:
-        """Return the last lines of what this run has logged."""
+        """Return the last lines that this run has logged."""
         return "\n".join(self.log().splitlines()[-lines:])
 
     def wait_until(self, ready: Callable[[], bool], *, timeout_seconds: float = 30) -> None:
-        """Wait until `ready()` is true.
+        """Wait until `ready()` returns True.
 
-        Raises: NotReadyError: the process ended before, or the time is over.
+        Raises: NotReadyError: the process ended first, or the time limit is reached.
         """
         deadline = time.monotonic() + timeout_seconds
         while not ready():
@@ -152,9 +152,9 @@ class Process:
 
 
 def run(command: Command, *, log_path: Path, timeout_seconds: float = 60) -> None:
-    """Run a command to its end.
+    """Run a command until it ends.
 
-    Raises: NotReadyError: it failed, or took too long (it is killed then).
+    Raises: NotReadyError: it failed, or took too long and was killed.
     """
     process = Process(command, log_path)
     try:
@@ -165,7 +165,10 @@ def run(command: Command, *, log_path: Path, timeout_seconds: float = 60) -> Non
 
 
 def wait_for_an_end(processes: Iterable[Process], *, seconds: float) -> None:
-    """Wait until one of some processes has ended, at most so long. Raises: OSError: it cannot."""
+    """Wait until one of the processes has ended, at most this long.
+
+    Raises: OSError: the kernel cannot watch them.
+    """
     with contextlib.ExitStack() as stack:
         ends = select.poll()
         for process in processes:
@@ -176,7 +179,7 @@ def wait_for_an_end(processes: Iterable[Process], *, seconds: float) -> None:
 
 
 def python_module(*arguments: str) -> list[str]:
-    """Return the command line of `python -m …` with the interpreter that runs now."""
+    """Return the command line of `python -m …` with the current interpreter."""
     return [sys.executable, "-m", *arguments]
 
 
@@ -193,7 +196,7 @@ def _spawn(command: Command, log: IO[bytes]) -> "subprocess.Popen[bytes]":
         user=None if user is None else user.pw_uid,
         group=None if user is None else user.pw_gid,
         extra_groups=None if user is None else [],
-        # The hook takes no lock. It runs after the change of user, which would cancel its effect.
+        # The hook takes no lock. It runs after the change of user, which would reset the signal.
         preexec_fn=_die_with_parent(command.stop_signal),  # noqa: PLW1509 - one system call
     )
 
@@ -204,7 +207,7 @@ def _die_with_parent(stop_signal: signal.Signals) -> Callable[[], None]:
     def hook() -> None:
         signal_when_it_dies(stop_signal)
         if os.getppid() != parent:
-            # The parent died between fork and prctl, so the signal would never come.
+            # The parent died between fork and prctl, so its signal would never arrive.
             os._exit(1)
 
     return hook

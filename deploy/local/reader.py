@@ -31,7 +31,7 @@ PAUSE_SECONDS = 0.05
 
 def main() -> int:
     """Run from the command line; returns the exit code of the program."""
-    # Standard output has the URL alone.
+    # Only the URL is printed on standard output.
     telemetry.configure(service="reader", level="warning")
     arguments = _arguments()
     run_dir = settings.load().run_dir
@@ -56,7 +56,7 @@ def main() -> int:
 
 
 def add(run_dir: Path, stack: dict[str, Any], name: str) -> str:
-    """Add a reader; returns its URL, the same each time. Raises: OSError, nats errors."""
+    """Add a reader; returns its URL, which stays the same. Raises: OSError, nats errors."""
     password = credentials.let_in(run_dir, name)
     _reload(run_dir, stack)
     believed = Path(stack["natsCaFile"])
@@ -74,7 +74,7 @@ def remove(run_dir: Path, stack: dict[str, Any], name: str) -> None:
 
 
 def _reload(run_dir: Path, stack: dict[str, Any]) -> None:
-    """Make the running server reload its users; removed ones lose their connections."""
+    """Make the running server reload its users. Removed users lose their connections."""
     passwords = credentials.load(run_dir).nats
     port = urlsplit(stack["natsAdminUrl"]).port or 0
     server = NatsServer(
@@ -117,7 +117,7 @@ async def _until_let_in(url: str, believed: Path) -> None:
     """Wait until the server has reloaded its users. Raises: TimeoutError, nats errors."""
 
     async def quiet(_: Exception) -> None:
-        """Ignore the error: the connection is tried again."""
+        """Ignore the error, because the connection is retried."""
 
     async with asyncio.timeout(PATIENCE_SECONDS):
         while True:

@@ -1,4 +1,4 @@
-"""The marketplace API as a marketplace's backend calls it: over HTTP, with its key."""
+"""A client of the marketplace API, as a marketplace's backend uses it: HTTP with an API key."""
 
 import asyncio
 import time
@@ -10,10 +10,10 @@ from typing import Any
 
 import httpx
 
-# The gateway answers within 30 s; this is the last resort.
+# The gateway answers within 30 seconds. This limit is a last resort.
 TIMEOUT_SECONDS = 60.0
 PAUSE_SECONDS = 0.2
-# Documented refusals that are worth a retry: a part is unavailable or busy.
+# Documented refusals that are worth a retry, because a part is unavailable or busy.
 PASSING = ("PROVIDER_UNAVAILABLE", "PROVIDER_TIMEOUT", "IDEMPOTENCY_KEY_IN_PROGRESS")
 
 
@@ -31,9 +31,10 @@ class RefusedError(Exception):
 
 
 class Marketplace:
-    """The API as used with one key. Every POST has its own Idempotency-Key.
+    """The API with one key. Every POST has its own Idempotency-Key.
 
-    A call that fails because a part is unavailable is retried with the same key: it happens once.
+    A call that fails because a part is unavailable is repeated with the same Idempotency-Key, so
+    the change is made once.
     """
 
     def __init__(self, client: httpx.AsyncClient, *, patience_seconds: float) -> None:
@@ -54,13 +55,13 @@ class Marketplace:
             yield cls(client, patience_seconds=patience_seconds)
 
     async def get(self, path: str) -> dict[str, Any]:
-        """Return `data` of the answer. Raises: RefusedError; httpx.HTTPError."""
+        """Return `data` of the response. Raises: RefusedError; httpx.HTTPError."""
         return await self._persistently("GET", path, None, {})
 
     async def post(
         self, path: str, body: Mapping[str, Any] | None = None, *, key: str | None = None
     ) -> dict[str, Any]:
-        """Return `data` of the answer. key: the Idempotency-Key, a new one where None.
+        """Return `data` of the response. key: the Idempotency-Key; None: a new one.
 
         Raises: RefusedError; httpx.HTTPError.
         """

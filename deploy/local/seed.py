@@ -1,4 +1,4 @@
-"""API keys, created by the gateway's own program, which alone knows their format."""
+"""Creates API keys with the gateway's own program; only that program knows their format."""
 
 import subprocess
 import tempfile
@@ -27,8 +27,8 @@ def make_api_key(
 ) -> str:
     """Create a key, and its marketplace if it is missing.
 
-    settings: the gateway's. environment: live or test, which are two marketplaces. is_forked: see
-    `Command`.
+    settings: of the gateway. environment: live or test; the two are separate marketplaces.
+    is_forked: see `Command`.
     Raises: NotReadyError: the gateway's program refused.
     """
     arguments = ("--marketplace", marketplace, "--environment", environment, "--scopes", scopes)
@@ -58,7 +58,7 @@ def _forked(argv: Sequence[str], settings: Mapping[str, str]) -> tuple[int, str]
 
 
 def is_known(api_key: str, *, settings: Mapping[str, str]) -> bool:
-    """Tell whether a key of an earlier start is in this database and not revoked."""
+    """Return whether a key from an earlier start is in this database and is not revoked."""
     statement = "select 1 from gateway.api_keys where id = %s and revoked_at is null"
     with psycopg.connect(settings["DATABASE_URL"]) as connection:
         found = connection.execute(statement, (api_key.split("_")[_ID_PART],)).fetchone()

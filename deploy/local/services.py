@@ -1,4 +1,4 @@
-"""The project's own programs as parts of the stack, and the probes of their readiness."""
+"""The project's own programs as parts of the stack, and probes of their readiness."""
 
 import urllib.error
 import urllib.request
@@ -19,7 +19,7 @@ PROBE_SECONDS = 1.0
 
 @dataclass(slots=True, kw_only=True)
 class Program:
-    """`python -m <module>` with its settings. ready: asks it whether it can serve.
+    """`python -m <module>` with its settings. ready: returns whether the program can serve.
 
     is_forked: see `Command`.
     """
@@ -43,7 +43,7 @@ class Program:
         return self._process
 
     def start(self) -> None:
-        """Start the program; does not wait until it is ready."""
+        """Start the program. Does not wait until it is ready."""
         command = Command(
             name=self.name,
             argv=python_module(self.module),
@@ -61,7 +61,7 @@ class Program:
         self.process.wait_until(self.ready, timeout_seconds=timeout_seconds)
 
     def is_ready(self) -> bool:
-        """Tell whether the program serves now."""
+        """Return whether the program can serve now."""
         return self.ready()
 
 
@@ -83,7 +83,7 @@ def grpc_ready(port: int) -> Callable[[], bool]:
 
 
 def http_ready(url: str) -> Callable[[], bool]:
-    """Return a probe that accepts any answer 200."""
+    """Return a probe that expects status 200 from a URL."""
 
     def probe() -> bool:
         try:

@@ -1,4 +1,4 @@
-"""Settings of the local stack: the environment, read once. Children inherit the rest of it."""
+"""Settings of the local stack, read from the environment once. Programs inherit other variables."""
 
 import contextlib
 import os
@@ -16,8 +16,8 @@ from chassis.settings import load as load_settings
 from chassis.settings import refuse_unknown as refuse_unknown_settings
 from deploy.local.environment import READS
 
-# gRPC's fork handlers break a child between fork and exec; the stack probes its parts over gRPC.
-# gRPC reads this when it is imported; this module is imported first.
+# gRPC's fork handlers break a child between fork and exec, and the stack probes its parts over
+# gRPC. gRPC reads this variable when it is imported, so this module must be imported first.
 os.environ.setdefault("GRPC_ENABLE_FORK_SUPPORT", "0")
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -26,7 +26,7 @@ DEFAULT_PORT_BASE = 8080
 DEFAULT_RESTART_PAUSE = "10"
 DEFAULT_LOG_MEGABYTES = "50"
 MEGABYTE = 1024**2
-# The stack's own settings; the rest belong to its programs.
+# The stack's own settings. All other settings belong to its programs.
 OWN = frozenset(
     {
         "RUN_DIR",
@@ -38,7 +38,7 @@ OWN = frozenset(
         "FORK_PROGRAMS",
     }
 )
-# In this order, from PORT_BASE on.
+# Ports are assigned in this order, from PORT_BASE on.
 PORTS = (
     "gateway",
     "orders",
@@ -70,12 +70,12 @@ _PAUSE = re.compile(r"[0-9]{1,4}(\.[0-9]{1,3})?")
 class StackSettings:
     """Where a stack runs, and which of its parts run elsewhere.
 
-    database_url: of an administrator that may make schemas and roles. Empty URL: embedded.
-    links: the address (`host:port`) at which one part reaches another, where it is not the
-    other's own: that of a proxy between them. restart_pause_seconds: the longest pause before a
-    part that ended is started again. log_bytes: a part's larger log is rotated. has_fsync: the
-    embedded PostgreSQL waits for the disk, so that a crash of the machine loses nothing.
-    has_forks: programs are forked (`forked.py`).
+    database_url: of an administrator that may create schemas and roles. Empty URL: the part is
+    embedded. links: the address (`host:port`) at which one part reaches another, if it is not the
+    other part's own address but that of a proxy between them. restart_pause_seconds: the longest
+    pause before a part that ended is restarted. log_bytes: larger logs are rotated. has_fsync: the
+    embedded PostgreSQL waits for the disk, so a crash of the machine loses no data. has_forks:
+    programs are forked (`forked.py`).
     """
 
     run_dir: Path
@@ -92,17 +92,17 @@ class StackSettings:
     has_forks: bool = True
 
     def port(self, part: str) -> int:
-        """Return the port of a part, one of PORTS."""
+        """Return the port of a part. part: one of PORTS."""
         return self.port_base + PORTS.index(part)
 
 
 def load() -> StackSettings:
-    """Read the settings; a wrong one ends the program with exit code 2 and one line naming it."""
+    """Read the settings. A wrong setting ends the program: exit code 2, one line that names it."""
     return read(child_environment())
 
 
 def read(environment: Mapping[str, str]) -> StackSettings:
-    """Read the settings of a stack that runs with an environment; ends as `load` does."""
+    """Read the settings of a stack with the given environment; ends the program as `load` does."""
     base = environment.get("PORT_BASE", str(DEFAULT_PORT_BASE))
     if not re.fullmatch(r"[0-9]{1,5}", base) or not 1 <= int(base) <= 65535 - len(PORTS):
         refuse("PORT_BASE", f"must be a port number from 1 to {65535 - len(PORTS)}")
@@ -129,14 +129,14 @@ def read(environment: Mapping[str, str]) -> StackSettings:
 
 
 def refuse_unknown() -> None:
-    """End the program if a name in the environment looks like a setting but is unknown."""
+    """End the program if the environment has a name that resembles a setting but is unknown."""
     of_programs = frozenset[str]().union(*READS.values())
     programs = (*READS, "stack")
     refuse_unknown_settings("stack", programs=programs, known=OWN | of_programs)
 
 
 def _require(setting: str, value: str, check: Callable[[str], object]) -> None:
-    """Refuse a setting that is given and wrong."""
+    """End the program if a setting is given and the check fails."""
     if value:
         try:
             check(value)
@@ -177,20 +177,20 @@ def _switch(environment: Mapping[str, str], name: str, *, default: str) -> bool:
 
 
 def child_environment(**overrides: str) -> dict[str, str]:
-    """Return this process's environment for a child that runs the project's code."""
+    """Return the environment for a child process that runs the project's code."""
     path = os.pathsep.join((str(ROOT), str(ROOT / "gen")))
     return {**os.environ, "PYTHONPATH": path, **overrides}
 
 
 def replace_environment(environment: Mapping[str, str]) -> None:
-    """Replace the environment of this process, which was forked."""
+    """Replace the environment of this forked process."""
     os.environ.clear()
     os.environ.update(environment)
 
 
 @contextlib.contextmanager
 def environment_of(names: Collection[str]) -> Iterator[None]:
-    """Keep only these variables in the environment of this process, during a block."""
+    """During a block, keep only these variables in the environment of this process."""
     whole = dict(os.environ)
     replace_environment({name: whole[name] for name in names if name in whole})
     try:
@@ -200,6 +200,6 @@ def environment_of(names: Collection[str]) -> Iterator[None]:
 
 
 def refuse(setting: str, reason: str) -> NoReturn:
-    """End the program: one line that names the wrong setting, exit code 2."""
+    """End the program with one line that names the wrong setting, and exit code 2."""
     sys.stderr.write(f"stack: setting {setting}: {reason}\n")
     raise SystemExit(2)

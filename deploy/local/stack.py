@@ -34,7 +34,7 @@ from deploy.local.settings import ROOT, StackSettings
 from deploy.local.supervisor import Part, Supervisor
 from deploy.local.wiring import SERVICES, Wiring, role_password
 
-# In the reverse order of starting; those of one group at once.
+# The reverse order of starting. The parts of one group are stopped at the same time.
 STOP_ORDER = (
     ("gateway",),
     ("orders",),
@@ -55,7 +55,7 @@ _CHAIN_SETTINGS = {
     "TRUSTLESS_WORK_FEE_ADDRESS": "feeAddress",
     "TRUSTLESS_WORK_URL": "trustlessWorkUrl",
 }
-# How long the ports of a killed stack may stay taken, until its children have stopped.
+# The ports of a killed stack may stay in use for this long, until its children have stopped.
 LEFTOVER_SECONDS = 15.0
 
 
@@ -105,9 +105,10 @@ class Stack:
         self._document: dict[str, Any] = {}
 
     def start(self) -> Mapping[str, Any]:
-        """Start everything and return what stack.json says.
+        """Start everything; returns the content of stack.json.
 
-        Raises: PortTakenError; NotReadyError: a part ended or hangs (the rest runs: stop()).
+        Raises: PortTakenError; NotReadyError: a part ended or hangs. Other parts still run: call
+            stop().
         """
         if self._settings.has_forks:
             forked.prepare()
@@ -116,7 +117,7 @@ class Stack:
         self._start_foundations()
         network = self._prepare()
         programs = self._start_programs(network)
-        # While the programs start.
+        # Done while the programs start.
         self._make_api_keys()
         self._wait_for(programs)
         self._document = self._describe(network)
@@ -124,17 +125,17 @@ class Stack:
         return self._document
 
     def watch(self) -> None:
-        """Restart what has exited, and wait until it is time to look again."""
+        """Restart parts that have ended, and wait until the next look is due."""
         self._supervisor.look()
         self._supervisor.wait()
 
     def stop(self) -> dict[str, int]:
-        """Stop what runs, in the reverse order; returns exit codes by part."""
+        """Stop all parts in the reverse order of starting; returns exit codes by part."""
         state.remove(self._settings.run_dir)
         return self._supervisor.stop(STOP_ORDER)
 
     def _embedded(self) -> dict[str, tuple[str, ...]]:
-        """Ports of the parts that run here."""
+        """The ports of the embedded parts, by part."""
         replaced = {
             "postgres": self._settings.database_url,
             "nats": self._settings.nats_url,
@@ -169,7 +170,7 @@ class Stack:
         state.remove(self._settings.run_dir)
 
     def _start_foundations(self) -> None:
-        """Start NATS and PostgreSQL, then devnet, whose fork waits until the code is loaded."""
+        """Start NATS and PostgreSQL, then devnet: its fork waits until the code is imported."""
         embedded = self._embedded()
         parts: dict[str, Part] = {
             "nats": self._nats,
@@ -185,7 +186,7 @@ class Stack:
                 self._postgres.wait_ready()
 
     def _prepare(self) -> dict[str, str]:
-        """Migrate the database while NATS and devnet come up; returns the chain's settings."""
+        """Migrate the database while NATS and devnet start; returns the settings of the chain."""
         command = Command(
             name="migrations",
             argv=python_module("chassis.migrations"),
@@ -199,7 +200,7 @@ class Stack:
             with self._reported("nats"):
                 self._nats.wait_ready()
                 self._keep_stream()
-        # For a network elsewhere, the environment has the other settings.
+        # For a network elsewhere, the other settings are in the environment.
         network = {"STELLAR_RPC_URL": self._settings.stellar_rpc_url}
         if "devnet" in embedded:
             with self._reported("devnet"):
@@ -215,14 +216,14 @@ class Stack:
         return nats_users.users(self._credentials.nats, readers=readers)
 
     def _nats_authority(self) -> Path | None:
-        """Return the file of the authority that signed NATS' certificate; None: the system's."""
+        """Return the authority of NATS' certificate, a file; None: the system's authorities."""
         given = self._settings.environment.get("NATS_CA_FILE")
         if self._settings.nats_url:
             return Path(given) if given else None
         return authority.files(self._settings.run_dir, "nats").authority
 
     def _keep_stream(self) -> None:
-        """Set the stream's limits from the settings; services may only create it."""
+        """Set the limits of the stream from the settings; services may only create the stream."""
         url, limits = self._wiring.nats_url(nats_users.ADMIN), self._settings.stream_limits
         try:
             asyncio.run(keep_stream(url, limits=limits, authority=self._nats_authority()))
@@ -230,7 +231,7 @@ class Stack:
             raise NotReadyError("nats", None, f"it refused the stream: {error}") from error
 
     def _give_passwords(self) -> None:
-        """Set the passwords of the services' roles if the server requires passwords."""
+        """Set the passwords of the services' roles, if the server requires passwords."""
         if role_password(self._settings.database_url, "") is None:
             return
         with psycopg.connect(self._settings.database_url, autocommit=True) as connection:
@@ -275,7 +276,7 @@ class Stack:
         )
 
     def _make_api_keys(self) -> None:
-        """Create the demo marketplace's keys if this database does not have them."""
+        """Create the demo marketplace's keys, unless this database has them already."""
         settings = self._wiring.gateway()
 
         def key(known: str, environment: str) -> str:
@@ -329,7 +330,7 @@ class Stack:
         }
 
     def _publish(self) -> None:
-        """Write stack.json; not before everything is ready."""
+        """Write stack.json, after everything is ready."""
         if self._document:
             document = {**self._document, "pids": self._supervisor.pids()}
             state.write(self._settings.run_dir, document)
@@ -345,7 +346,7 @@ class Stack:
 def chain_settings(url: str) -> dict[str, str]:
     """Return escrow's settings for the network of a devnet.
 
-    Raises: NotReadyError: it does not report its network.
+    Raises: NotReadyError: the devnet does not report its network.
     """
     info = network_info(url)
     if not info:

@@ -1,7 +1,7 @@
-"""How others find a running stack: RUN_DIR/stack.json, and a lock held while it runs.
+"""How other programs find a running stack: RUN_DIR/stack.json, and a lock held while it runs.
 
-The lock is the kernel's: it is free again when its holder dies, however it died, while
-stack.json may be left behind by a supervisor that was killed.
+The kernel releases the lock when its holder ends in any way. A killed supervisor leaves its
+stack.json behind, so the lock decides whether a stack runs.
 """
 
 import contextlib
@@ -18,7 +18,7 @@ _LOCK_FILE = "lock"
 
 
 class AlreadyRunningError(Exception):
-    """Another supervisor has this RUN_DIR."""
+    """Another supervisor uses this RUN_DIR."""
 
 
 @contextlib.contextmanager
@@ -37,7 +37,7 @@ def locked(run_dir: Path) -> Iterator[None]:
 
 
 def is_running(run_dir: Path) -> bool:
-    """Tell whether a supervisor holds the RUN_DIR now."""
+    """Return whether a supervisor uses the RUN_DIR now."""
     if not (run_dir / _LOCK_FILE).exists():
         return False
     try:
@@ -48,7 +48,7 @@ def is_running(run_dir: Path) -> bool:
 
 
 def read(run_dir: Path) -> dict[str, Any] | None:
-    """Read stack.json of a running stack; None if none runs, or it is not ready yet."""
+    """Return stack.json of a running stack; None: no stack runs, or it is not ready yet."""
     if not is_running(run_dir):
         return None
     try:
@@ -59,7 +59,7 @@ def read(run_dir: Path) -> dict[str, Any] | None:
 
 
 def was_killed(run_dir: Path) -> bool:
-    """Tell whether the last supervisor ended without stopping the stack."""
+    """Return whether the last supervisor ended without stopping its stack."""
     return (run_dir / STACK_FILE).exists()
 
 
@@ -69,5 +69,5 @@ def write(run_dir: Path, document: Mapping[str, object]) -> None:
 
 
 def remove(run_dir: Path) -> None:
-    """Delete stack.json, so that no new user starts with the stack."""
+    """Delete stack.json, so that no program starts to use the stack."""
     (run_dir / STACK_FILE).unlink(missing_ok=True)

@@ -1,4 +1,4 @@
-"""Keeps parts running: restarts a part that exited, after a pause that grows."""
+"""Keeps parts running: restarts each part that ended, after a growing pause."""
 
 import signal
 import time
@@ -10,9 +10,9 @@ from deploy.local.process import Process, wait_for_an_end
 from deploy.local.settings import DEFAULT_LOG_MEGABYTES, DEFAULT_RESTART_PAUSE, MEGABYTE
 
 FIRST_PAUSE_SECONDS = 0.2
-# After this long a part counts as healthy: its next pause is the first one again.
+# After this time a part counts as healthy, and its next pause is the shortest one again.
 HEALTHY_SECONDS = 30.0
-# Between two looks: while all parts run, and while one is to be restarted or to become ready.
+# Pauses between looks: while all parts run, and while one must be restarted or become ready.
 QUIET_SECONDS, BUSY_SECONDS = 5.0, 0.5
 
 
@@ -24,10 +24,10 @@ class Part(Protocol):
         """The running process."""
 
     def start(self) -> None:
-        """Start or restart it."""
+        """Start or restart the process."""
 
     def is_ready(self) -> bool:
-        """Tell whether it serves now."""
+        """Return whether the part can serve now."""
 
 
 @dataclass(slots=True)
@@ -41,7 +41,7 @@ class _Watch:
 
 
 class Supervisor:
-    """Watches running parts. say: prints a line. changed: is called when a process was replaced.
+    """Watches running parts. say: prints a line. changed: called when a process was replaced.
 
     last_pause_seconds: the longest pause before a restart. log_bytes: larger logs are rotated.
     """
@@ -69,7 +69,7 @@ class Supervisor:
         return {watch.name: watch.part.process.pid for watch in self._watches}
 
     def look(self) -> None:
-        """Check every part once: notice exits, restart what is due, rotate large logs."""
+        """Check every part once: notice ended parts, restart them when due, rotate large logs."""
         for watch in self._watches:
             watch.part.process.rotate_log(above_bytes=self._log_bytes)
             code = watch.part.process.exit_code()
@@ -81,7 +81,7 @@ class Supervisor:
                 self._start(watch)
 
     def wait(self) -> None:
-        """Wait until it is time to look: at once when a part ends, else after a while."""
+        """Wait until the next look is due: at once when a part ends, otherwise after a pause."""
         if any(watch.is_down for watch in self._watches):
             time.sleep(BUSY_SECONDS)
             return
@@ -89,11 +89,11 @@ class Supervisor:
             running = [watch.part.process for watch in self._watches]
             wait_for_an_end(running, seconds=QUIET_SECONDS)
         except OSError:
-            # One has just gone, or this kernel cannot tell.
+            # A part has just ended, or this kernel cannot watch processes.
             time.sleep(BUSY_SECONDS)
 
     def stop(self, groups: Iterable[Iterable[str]]) -> dict[str, int]:
-        """Stop one group after the other; returns the exit code of each part."""
+        """Stop the groups one after another; returns the exit code of each part."""
         known = {watch.name: watch for watch in self._watches}
         codes: dict[str, int] = {}
         for group in groups:
@@ -120,12 +120,12 @@ class Supervisor:
         self._changed()
 
     def _notice_return(self, watch: _Watch) -> None:
-        # Probed only after an exit: a probe of every part at each look would be noise.
+        # Probed only after a restart: probing every part at each look would cost too much.
         if watch.is_down and watch.part.is_ready():
             watch.is_down = False
             self._say(f"{watch.name} is back")
 
 
 def describe(code: int) -> str:
-    """Describe how a process ended: `exit code 1`, `SIGKILL`."""
+    """Describe how a process ended: `exit code 1` or `SIGKILL`."""
     return f"exit code {code}" if code >= 0 else signal.Signals(-code).name

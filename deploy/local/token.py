@@ -1,4 +1,4 @@
-"""Mint an access token for the running stack, as the identity provider of its marketplace would.
+"""Issues access tokens for the running stack, as the marketplace's identity provider would.
 
 make token SUB=aabbccdd-eeff-0011-2233-445566778899 [ROLE=admin|support] [NAME="Ann Lee"]
 """
@@ -22,7 +22,7 @@ ROLES = "an admin reads any order and dispute; support decides disputes"
 
 
 def issuer(*, secret: str, marketplace: str) -> dict[str, str]:
-    """Return the stack's own issuer as JWT_ISSUERS names it."""
+    """Return the stack's own issuer as an entry of JWT_ISSUERS."""
     return {
         "issuer": ISSUER,
         "marketplace": marketplace,

@@ -16,7 +16,7 @@ from deploy.local.settings import StackSettings
 SERVICES = ("orders", "ledger", "escrow", "disputes", "webhooks")
 # The API key of the devnet's Trustless Work API.
 _DEVNET_API_KEY = "devnet-key"
-# Settings of the stack itself: a child gets its own value or none.
+# Settings of the stack itself. A child gets its own value for them, or none.
 _OURS = frozenset(
     {
         "DATABASE_URL",
@@ -79,7 +79,7 @@ class Wiring:
             own["ESCROW_EVENT_KEYS"] = self._event_keys()
         merged = self._merge(name, own)
         if name == "escrow" and "TRUSTLESS_WORK_URL" not in self._settings.environment:
-            # The devnet is the provider; it must not get the real provider's key.
+            # The devnet replaces the provider, so escrow must not send it the real provider's key.
             merged["TRUSTLESS_WORK_API_KEY"] = _DEVNET_API_KEY
         return merged
 
@@ -97,7 +97,7 @@ class Wiring:
         return self._merge("gateway", own)
 
     def tokens(self) -> dict[str, str]:
-        """Return the settings of the stack's own token issuer; empty if others replace it."""
+        """Return the settings of the stack's own token issuer; empty if other issuers are set."""
         if "JWT_ISSUERS" in self._settings.environment:
             return {}
         own = self._issuer()
@@ -109,14 +109,15 @@ class Wiring:
         return token.issuer(secret=secret, marketplace=seed.MARKETPLACE)
 
     def database_url(self, role: str) -> str:
-        """Return the URL of a service's role; `<ROLE>_DATABASE_URL` replaces it."""
+        """Return the database URL of a service's role; `<ROLE>_DATABASE_URL` overrides it."""
         replaced = self._settings.environment.get(f"{role.upper()}_DATABASE_URL")
         return replaced or role_url(self._database_url, role)
 
     def nats_url(self, user: str) -> str:
-        """Return the URL of a user of NATS; `<USER>_NATS_URL` replaces it.
+        """Return the NATS URL of a user; `<USER>_NATS_URL` overrides it.
 
-        A NATS server elsewhere has its own users: all programs use the one in its URL, if any.
+        A NATS server elsewhere has its own users. All programs then use the user in its URL, if
+        any.
         """
         replaced = self._settings.environment.get(f"{user.upper()}_NATS_URL")
         if replaced or self._settings.nats_url:
@@ -153,12 +154,12 @@ class Wiring:
         return {"IDENTITY_KEY_FILE": str(identities.key_file(self._settings.run_dir, caller))}
 
     def _event_keys(self) -> str:
-        """Return the public half of the key that escrow signs with."""
+        """Return the public key that belongs to escrow's signing key."""
         known = self._settings.environment.get("EVENT_SIGNING_KEY")
         return EventSigner(known or self._credentials.event_signing_key).public_key
 
     def _through(self, role: str, peer: str, url: str) -> str:
-        """Return a peer's URL as a part reaches it: through their link, if there is one."""
+        """Return the URL at which a part reaches a peer: through their link, if there is one."""
         address = self._settings.links.get((role, peer))
         if address is None or not url:
             return url
@@ -178,14 +179,14 @@ class Wiring:
         }
 
     def _merge(self, program: str, own: Mapping[str, str]) -> dict[str, str]:
-        """Add what the program inherits: it may override all but the addresses."""
+        """Add the variables that the program inherits. They override all settings but addresses."""
         kept = inherited(self._settings.environment, program)
         kept = {name: value for name, value in kept.items() if name not in _OURS}
         return {**own, **kept}
 
 
 def with_user(url: str, user: str, password: str) -> str:
-    """Return a URL with this user."""
+    """Return the URL with this user and password."""
     parts = urlsplit(url)
     address = parts.netloc.rpartition("@")[2]
     return urlunsplit(parts._replace(netloc=f"{user}:{quote(password, safe='')}@{address}"))
@@ -194,8 +195,8 @@ def with_user(url: str, user: str, password: str) -> str:
 def role_url(admin_url: str, role: str) -> str:
     """Return the URL of a role on the administrator's server.
 
-    The role's password is derived from the administrator's, so that every stack on a server finds
-    the same one; there is none where the administrator has none.
+    The role's password is derived from the administrator's password, so all stacks on one server
+    compute the same one. Without an administrator's password there is no role password.
     """
     parts = urlsplit(admin_url)
     address = parts.netloc.rpartition("@")[2]
@@ -205,7 +206,7 @@ def role_url(admin_url: str, role: str) -> str:
 
 
 def role_password(admin_url: str, role: str) -> str | None:
-    """Return a role's password on the administrator's server; None if it uses none."""
+    """Return a role's password on the administrator's server; None: passwords are not used."""
     given = urlsplit(admin_url).password
     if not given:
         return None

@@ -18,8 +18,8 @@ from kernel.version import VERSION
 
 NAME = "orchestrator"
 PACKAGE = "deploy.operator"
-# By command: its module and the name in it. A module is imported when its command is given, so that
-# no command waits for the imports of the others.
+# Each command's module, and its name in the module. A module is imported when its command is given,
+# so no command waits for the imports of other commands.
 ROOMS: Mapping[str, tuple[str, str]] = {
     "reconcile": ("reconcile", "command"),
     "give-back": ("give_back", "command"),
@@ -45,7 +45,7 @@ ROOMS: Mapping[str, tuple[str, str]] = {
     "stuck": ("stuck", "command"),
     "doctor": ("doctor", "command"),
 }
-# The same, of developers.
+# The commands of developers, in the same form.
 DEVELOPERS = "deploy.developer"
 DEVELOPERS_ROOMS: Mapping[str, tuple[str, str]] = {
     "login": ("login", "command"),
@@ -63,7 +63,7 @@ DEVELOPERS_ROOMS: Mapping[str, tuple[str, str]] = {
 
 
 class _Program(click.Group):
-    """The commands, each imported when it is used."""
+    """The group of commands. Each command is imported when it is used."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
         return [*ROOMS, *DEVELOPERS_ROOMS]
@@ -81,7 +81,7 @@ class _Program(click.Group):
         return None
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """List the commands of operators, and then those of developers."""
+        """List the operators' commands first, and then the developers' commands."""
         for heading, rooms in (("Commands", ROOMS), ("For developers", DEVELOPERS_ROOMS)):
             found = [(name, self.get_command(ctx, name)) for name in rooms]
             limit = formatter.width - 6 - max(map(len, rooms))
@@ -96,7 +96,7 @@ program = click.version_option(VERSION, prog_name=NAME)(
 
 
 def commands(rooms: Iterable[str] = ROOMS) -> dict[str, click.Command]:
-    """Return commands by their name, by default the operators'; imports all of them."""
+    """Return commands by name, by default the operators'. Imports all of their modules."""
     context = click.Context(program)
     found = {name: program.get_command(context, name) for name in rooms}
     return {name: command for name, command in found.items() if command is not None}
@@ -104,7 +104,7 @@ def commands(rooms: Iterable[str] = ROOMS) -> dict[str, click.Command]:
 
 def main(given: Sequence[str] | None = None) -> int:
     """Run from the command line; returns the exit code of the program."""
-    # Standard output has the answer alone.
+    # Only the answer is printed on standard output.
     telemetry.configure(service=NAME, level="warning")
     try:
         done = program.main(args=given, prog_name=NAME, standalone_mode=False)

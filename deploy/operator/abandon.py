@@ -19,9 +19,9 @@ from deploy.operator.watch import TEXT, watched
 @click.option("--command", type=click.UUID, required=True, help="The command's id.")
 @click.option("--why", type=TEXT, required=True, help="The reason; stored with the command.")
 async def command(session: Session, *, command: uuid.UUID, why: str) -> Answer:
-    """Abandon the command, and wait for its end.
+    """Abandon the command, and wait until it has ended.
 
-    Raises: NotFound; FailedPrecondition: it has ended, or has moved money.
+    Raises: NotFound; FailedPrecondition: it has ended already, or has moved money.
     """
     found, _ = await session.first(
         lambda operator: operator.abandon(command, why=why), missing="COMMAND_NOT_FOUND"

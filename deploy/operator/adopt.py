@@ -30,7 +30,7 @@ class _Hash(click.ParamType[str]):
 @click.option("--hash", "transaction", type=_Hash(), required=True, help="The transaction's hash.")
 @click.option("--why", type=TEXT, required=True, help="The reason; stored with the command.")
 async def command(session: Session, *, command: uuid.UUID, transaction: str, why: str) -> Answer:
-    """Adopt the transaction, and wait for the command's end.
+    """Adopt the transaction, and wait until the command has ended.
 
     Raises: NotFound; FailedPrecondition: it has ended, or the transaction belongs to another step.
     """

@@ -13,7 +13,7 @@ DONE, REFUSED, WRONG, AWAY = 0, 1, 2, 3
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
-    """What a command found or did. docs/operator.md describes the document; times are ISO 8601."""
+    """The result of a command. docs/operator.md describes the document; times are ISO 8601."""
 
     lines: Sequence[str]
     document: Mapping[str, Any]

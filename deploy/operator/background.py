@@ -1,4 +1,4 @@
-"""What the background comparison of ledger and chain has found; orders runs it all the time."""
+"""The results of the background comparison of ledger and chain, which orders runs all the time."""
 
 import uuid
 from dataclasses import dataclass
@@ -15,10 +15,10 @@ from kernel.clock import to_milliseconds_text
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Background:
-    """The result over all marketplaces. Times are ISO 8601, "" before the first round.
+    """The result for all marketplaces. Times are ISO 8601; "" before the first round has ended.
 
-    accounts: how many the last complete round compared. differing: how many differ now, seen
-    more than once with the same figures.
+    accounts: how many accounts the last complete round compared. differing: how many accounts
+    differ now, each seen more than once with the same figures.
     """
 
     looked_at: str
@@ -36,7 +36,7 @@ class Background:
         )
 
     def document(self) -> dict[str, Any]:
-        """Return the result for a program."""
+        """Return the result as a JSON document."""
         return {
             "lookedAt": self.looked_at,
             "roundFinishedAt": self.round_finished_at,
@@ -46,7 +46,7 @@ class Background:
 
 
 async def background(services: Services, *, marketplace_id: uuid.UUID) -> Background:
-    """Ask orders for it. Raises: as `Services.call` says."""
+    """Read the result from orders. Raises: as `Services.call`."""
     found: Reconciliation = await services.call(
         services.orders.GetReconciliation,
         GetReconciliationRequest(),

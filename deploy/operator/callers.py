@@ -43,7 +43,7 @@ RPCS = frozenset(
 
 
 class CallerRefused(FailedPrecondition):
-    """A caller cannot be added as it was described."""
+    """A caller cannot be added as described."""
 
     reason = "CALLER_REFUSED"
 
@@ -147,7 +147,7 @@ def listing(place: Place, *, file: Path | None) -> Answer:
 @click.argument("name")
 @_with_trust
 def remove(place: Place, *, name: str, file: Path | None) -> Answer:
-    """Remove a caller of others. Raises: NoPlaceError; CallerRefused; CallerNotFound."""
+    """Remove an outside caller. Raises: NoPlaceError; CallerRefused; CallerNotFound."""
     path, known = _read(place, file)
     party = known.callers.get(name)
     if party is None:
@@ -180,7 +180,7 @@ def _read(place: Place, file: Path | None) -> tuple[Path, Trust]:
 
 
 def _key(given: Path | None) -> tuple[Ed25519PublicKey, Ed25519PrivateKey | None]:
-    """Return a caller's public key, and the private one where it is made here."""
+    """Return a caller's public key, and also the private key if it is created here."""
     if given is None:
         made = Ed25519PrivateKey.generate()
         return made.public_key(), made
@@ -198,7 +198,7 @@ def _key(given: Path | None) -> tuple[Ed25519PublicKey, Ed25519PrivateKey | None
 
 
 def _keys(before: Party | None, key: str) -> tuple[str, ...]:
-    """Put a key beside the last one: both are believed until the next is added."""
+    """Return the keys of a caller after a rotation: the last key and the new one are trusted."""
     last = before.keys[-(KEYS_MAX - 1) :] if before else ()
     return (*(one for one in last if one != key), key)
 
@@ -219,7 +219,7 @@ def _write_key(folder: Path, made: Ed25519PrivateKey | None) -> list[Path]:
 
 
 def _certify(place: Place, folder: Path, name: str, request: Path | None) -> list[Path]:
-    """Write a certificate of the stack's authority. Raises: CallerRefused."""
+    """Write a certificate issued by the stack's authority. Raises: CallerRefused."""
     of_stack = authority.load(place.run_dir)
     files = Files(
         certificate=folder / "tls.pem", key=folder / "tls.key", authority=folder / "ca.pem"

@@ -1,4 +1,4 @@
-"""The checks of `doctor`: each looks at one part of a deployment, and says what is wrong."""
+"""The checks of `doctor`. Each checks one part of a deployment, and says what is wrong."""
 
 import asyncio
 import datetime as dt
@@ -36,7 +36,7 @@ from kernel.errors import DomainError, Unauthenticated
 
 DEPOSITS = "escrow.deposit_confirmed"
 SECONDS = 5.0
-# The slowest comparison looks once an hour.
+# An older comparison is a problem: even at the slowest setting, accounts are compared every hour.
 COMPARED_WITHIN = dt.timedelta(hours=2)
 SERVING = health_pb2.HealthCheckResponse.SERVING
 WELL, WRONG, UNKNOWN = "well", "wrong", "unknown"
@@ -46,7 +46,7 @@ WELL, WRONG, UNKNOWN = "well", "wrong", "unknown"
 class Check:
     """The state of one part: well, wrong or unknown.
 
-    section: of docs/runbook.md, or ""; todo: what to do, where no section says it.
+    section: of docs/runbook.md, or "". todo: what to do if no section describes it.
     """
 
     name: str
@@ -57,22 +57,22 @@ class Check:
 
 
 def well(name: str, says: str) -> Check:
-    """Report a part that works."""
+    """Return the check of a part that works."""
     return Check(name=name, state=WELL, says=says)
 
 
 def wrong(name: str, says: str, section: str) -> Check:
-    """Report what is wrong with a part, and the runbook's section about it."""
+    """Return the check of a part with a problem. section: of the runbook about the problem."""
     return Check(name=name, state=WRONG, says=says, section=section)
 
 
 def unknown(name: str, says: str) -> Check:
-    """Report why a part could not be checked."""
+    """Return the check of a part that could not be checked. says: why."""
     return Check(name=name, state=UNKNOWN, says=says)
 
 
 async def all_of(place: Place) -> list[Check]:
-    """Check every part, one after the other."""
+    """Check every part, one after another."""
     found = [await service(place, name, address) for name, address in place.services.items()]
     looks: tuple[Callable[[Place], Awaitable[Check]], ...] = (identity, deposits_seen, compared)
     found += [await look(place) for look in looks]
@@ -83,7 +83,7 @@ async def all_of(place: Place) -> list[Check]:
 
 
 async def service(place: Place, name: str, address: str) -> Check:
-    """Ask whether a service is alive and takes calls."""
+    """Check whether a service is alive and accepts calls."""
     async with open_channel(address, peer=name, own=place.require_papers().own) as channel:
         stub = health_pb2_grpc.HealthStub(channel)
         try:
@@ -99,7 +99,7 @@ async def service(place: Place, name: str, address: str) -> Check:
 
 
 async def identity(place: Place) -> Check:
-    """Ask escrow something as an operator, to see whether it accepts the key."""
+    """Call escrow as an operator, to check whether it accepts the operators' key."""
     name = "identity"
     try:
         await _concerns(place)
@@ -112,7 +112,7 @@ async def identity(place: Place) -> Check:
 
 
 async def deposits_seen(place: Place) -> Check:
-    """Ask escrow whether it reads the chain, and whether it sends."""
+    """Check whether escrow reads the chain, and whether it may send transactions."""
     name = "chain"
     try:
         answer = await _concerns(place)
@@ -126,7 +126,7 @@ async def deposits_seen(place: Place) -> Check:
 
 
 async def compared(place: Place) -> Check:
-    """Ask orders whether ledger and chain are compared, and what differs."""
+    """Check whether orders compares ledger and chain, and whether accounts differ."""
     name = "compared"
     try:
         async with connected(place.services, papers=place.require_papers()) as services:
@@ -145,7 +145,7 @@ async def compared(place: Place) -> Check:
 
 
 async def network(place: Place) -> list[Check]:
-    """Let escrow check what the network must have before a first order."""
+    """Let escrow check what the network must have before the first order."""
     try:
         async with connected(place.services, papers=place.require_papers()) as services:
             answer = await services.once(
@@ -175,7 +175,7 @@ async def _concerns(place: Place) -> Any:
 
 
 def database(place: Place) -> list[Check]:
-    """Compare every schema's revision with this code's, and the database's clock with ours."""
+    """Compare each schema's revision with this code, and the database's clock with ours."""
     if not place.database_url:
         return [
             unknown("schema", "DATABASE_URL is not set"),
@@ -215,7 +215,7 @@ def _clock(ours: dt.datetime, theirs: dt.datetime) -> Check:
 
 
 async def stream(place: Place) -> AsyncIterator[Check]:
-    """Check that the event stream exists, and that the ledger accepts its last deposit."""
+    """Check that the event stream exists, and that the last deposit's signature is valid."""
     if not place.nats_url:
         yield unknown("nats", "NATS_URL is not set")
         yield unknown("signing", "NATS_URL is not set")
@@ -254,7 +254,7 @@ async def _signing(context: Any, keys: str) -> Check:
 
 
 def chain_node(place: Place) -> Check:
-    """Ask the chain's node for its health and its network."""
+    """Check the health of the chain's node, and the network that it belongs to."""
     name = "node"
     if not place.rpc_url:
         return unknown(name, "STELLAR_RPC_URL is not set")
@@ -272,7 +272,7 @@ def chain_node(place: Place) -> Check:
 
 
 def _rpc(url: str, method: str) -> dict[str, Any]:
-    """Call a method of the node. Raises: OSError; ValueError; KeyError: not such an answer."""
+    """Call a method of the node. Raises: OSError; ValueError; KeyError: an unexpected answer."""
     body = json.dumps({"jsonrpc": "2.0", "id": 1, "method": method}).encode()
     request = urllib.request.Request(  # noqa: S310 - checked to be http by settings
         url, data=body, headers={"Content-Type": "application/json"}

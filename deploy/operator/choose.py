@@ -44,23 +44,23 @@ ADDRESS = re.compile(r"[GM][A-Z2-7]{55,68}", re.ASCII)
 
 
 class Off(enum.Enum):
-    """The value of a rule that an operator turns off."""
+    """The value with which an operator turns a rule off."""
 
     OFF = "off"
 
 
 class OrOff(click.ParamType[object]):
-    """A value, or the word "off"."""
+    """An option's value, or the word "off"."""
 
     def __init__(self, name: str, read: Callable[[str], object]) -> None:
-        """read: reads the value. Raises: InvalidArgument, ValueError: it is not one."""
+        """read: parses the value. Raises: InvalidArgument, ValueError: it is not valid."""
         self.name = f"{name}|off"
         self._read = read
 
     def convert(
         self, value: Any, param: click.Parameter | None, ctx: click.Context | None
     ) -> object:
-        """Read what was given."""
+        """Parse the given text."""
         if isinstance(value, Off) or value == Off.OFF.value:
             return Off.OFF
         try:
@@ -81,7 +81,7 @@ def _above(text: str) -> int:
 
 
 def _destinations(text: str) -> list[str]:
-    """Read a list of addresses; an empty one is a list on which no address stands."""
+    """Parse a list of addresses. An empty text is a list without any address."""
     found = sorted({one.strip() for one in text.split(",")} - {""})
     if len(found) > DESTINATIONS_MAX:
         raise ValueError(f"more than {DESTINATIONS_MAX} destinations")
@@ -175,7 +175,7 @@ def command(
     party_fee_bps: int | None,
     **others: object,
 ) -> Answer:
-    """Change what is given, and print the settings.
+    """Change the given settings, and print all settings.
 
     Raises: NoPlaceError; NoSuchMarketplaceError; psycopg.Error.
     """
@@ -254,7 +254,7 @@ def apply(
 ) -> dict[str, Any]:
     """Change settings of a marketplace; returns all. chosen: columns of orders.marketplaces.
 
-    operator: whose name stands in the audit trail.
+    operator: the name to record in the audit trail.
     """
     with psycopg.connect(database_url, row_factory=dict_row) as connection:
         connection.execute(_MAKE, (marketplace.id,))

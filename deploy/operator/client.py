@@ -1,4 +1,4 @@
-"""What an operator asks a deployment's services about one marketplace, over gRPC."""
+"""An operator's calls to the services of a deployment about one marketplace, over gRPC."""
 
 import uuid
 from collections import Counter
@@ -77,7 +77,7 @@ PAGE_SIZE = 100
 
 
 class Operator:
-    """Asks the services about one marketplace."""
+    """Calls the services about one marketplace."""
 
     def __init__(self, *, services: Services, marketplace_id: uuid.UUID) -> None:
         self._services = services
@@ -90,7 +90,7 @@ class Operator:
     async def of(
         cls, *, services: Mapping[str, str], papers: Papers, marketplace_id: uuid.UUID
     ) -> AsyncIterator["Operator"]:
-        """Connect. services: address by name; papers: the operators', of the stack."""
+        """Connect. services: addresses by name. papers: the operators' key and certificate."""
         async with connected(services, papers=papers) as opened:
             yield cls(services=opened, marketplace_id=marketplace_id)
 
@@ -105,7 +105,7 @@ class Operator:
         return list((await self._call(self._escrow.ListTransactions, request)).transactions)
 
     async def concerns(self) -> Concerns:
-        """List what escrow has for an operator: commands, transfers, what others have done."""
+        """List what needs an operator in escrow: commands, transfers, changes by others."""
         return concerns_in(await self._call(self._escrow.ListConcerns, ListConcernsRequest()))
 
     async def requeue(self, command_id: uuid.UUID) -> str:
@@ -118,7 +118,7 @@ class Operator:
         return CommandState.Name(answer.state).removeprefix("COMMAND_STATE_")
 
     async def give_back(self, order_id: uuid.UUID, *, reason: str) -> None:
-        """Return what is held for a canceled order; a second call changes nothing.
+        """Return the money that is still held for a canceled order. A second call changes nothing.
 
         Raises: NotFound; FailedPrecondition: it is not canceled, or its hold was posted.
         """
@@ -126,7 +126,7 @@ class Operator:
         await self._call(self._services.orders.GiveBackHold, request)
 
     async def adopt(self, command_id: uuid.UUID, *, transaction_hash: str, why: str) -> None:
-        """Name the transaction with which a stopped command's step has landed.
+        """Name the transaction with which the step of a stopped command has landed.
 
         Raises: NotFound; FailedPrecondition: it has ended, or the transaction is another step's.
         """
@@ -136,7 +136,7 @@ class Operator:
         await self._call(self._escrow.AdoptTransaction, request)
 
     async def abandon(self, command_id: uuid.UUID, *, why: str) -> None:
-        """End a stopped command, if nothing of it has landed.
+        """End a stopped command if nothing of it has landed.
 
         Raises: NotFound; FailedPrecondition: it has ended, or has moved money.
         """
@@ -146,9 +146,10 @@ class Operator:
     async def redirect(
         self, order_id: uuid.UUID, *, party: str, address: str, why: str
     ) -> Redirection:
-        """Propose another address for what a party is paid, or approve another's proposal.
+        """Propose to pay a party at another address, or approve another operator's proposal.
 
-        Raises: NotFound; InvalidArgument: a contract cannot pay it; FailedPrecondition; Aborted.
+        Raises: NotFound; InvalidArgument: a contract cannot pay the address; FailedPrecondition;
+            Aborted.
         """
         request = RedirectPayoutRequest(
             order_id=str(order_id), party=f"PAYEE_ROLE_{party}", address=address, why=why
@@ -163,11 +164,17 @@ class Operator:
         )
 
     async def confirm_chain(self, *, why: str) -> None:
-        """Let escrow send again, for all marketplaces. Raises: FailedPrecondition: it sends."""
+        """Let escrow send again, for all marketplaces.
+
+        Raises: FailedPrecondition: sending is not on hold.
+        """
         await self._call(self._escrow.ConfirmChain, ConfirmChainRequest(why=why))
 
     async def ending(self, command_id: uuid.UUID) -> tuple[str, str]:
-        """Return the state of a command, and the reason of its end or stop. Raises: NotFound."""
+        """Return the state of a command, and the reason why it ended or stopped.
+
+        Raises: NotFound.
+        """
         request = GetCommandRequest(command_id=str(command_id))
         answer = await self._call(self._escrow.GetCommand, request)
         state = CommandState.Name(answer.state).removeprefix("COMMAND_STATE_")
@@ -177,7 +184,7 @@ class Operator:
         self,
         request: ListFlowsRequest | StopFlowRequest | ResumeFlowRequest | LimitFlowRequest,
     ) -> FlowReport:
-        """Stop, resume or limit a flow, or just list; returns all flows with their history."""
+        """Stop, resume or limit a flow, or only list; returns all flows with their history."""
         if isinstance(request, StopFlowRequest):
             return await self._call(self._escrow.StopFlow, request)
         if isinstance(request, ResumeFlowRequest):
@@ -187,9 +194,9 @@ class Operator:
         return await self._call(self._escrow.ListFlows, request)
 
     async def holdings(self) -> list[Holding]:
-        """Compare every wallet and contract on chain with its ledger account.
+        """Compare each wallet and contract on chain with its account in the ledger.
 
-        A deposit in suspense is in the wallet that received it.
+        A deposit in suspense counts for the wallet that received it.
         """
         house = await self.house_accounts()
         escrows = {name: held for name, held in house.items() if name.startswith("escrow:")}
@@ -214,7 +221,7 @@ class Operator:
                         is_overfunded=found.is_overfunded,
                     )
                 )
-        # Locked in the ledger, but no contract holds it.
+        # Money that the ledger locks for an order without a contract.
         holdings += [
             Holding(account=name, ledger=balance, chain=0, in_motion=False)
             for name, balance in escrows.items()
@@ -250,7 +257,7 @@ class Operator:
         return _proposal(await self._call(self._ledger.ProposeCorrection, draft))
 
     async def decide_correction(self, correction_id: uuid.UUID, *, verdict: str) -> Proposal:
-        """Decide a correction: APPROVED or REJECTED.
+        """Decide a correction. verdict: APPROVED or REJECTED.
 
         Raises: NotFound; PermissionDenied: the operator proposed it; FailedPrecondition.
         """
@@ -269,7 +276,7 @@ class Operator:
         ]
 
     async def open_holds(self) -> list[Transfer]:
-        """List the holds that nothing has ended, oldest first."""
+        """List the holds that are neither posted nor voided, oldest first."""
         request = ListOpenHoldsRequest()
         return [
             hold
@@ -278,7 +285,7 @@ class Operator:
         ]
 
     async def orders_in(self, state: str) -> list[OrderNow]:
-        """Return the orders in a state."""
+        """List the orders in a state."""
         request = ListOrdersRequest(state=f"ORDER_STATE_{state}")
         return [
             _order(order)
@@ -287,7 +294,7 @@ class Operator:
         ]
 
     async def order(self, order_id: str) -> OrderNow:
-        """Return an order's state."""
+        """Return an order's state and its operation in progress."""
         request = GetOrderRequest(order_id=order_id)
         try:
             return _order(await self._call(self._services.orders.GetOrder, request))
@@ -295,7 +302,7 @@ class Operator:
             return OrderNow(id=order_id, state="UNKNOWN")
 
     async def withdrawal(self, public_id: str) -> WithdrawalNow:
-        """Return a withdrawal's state, by its id as clients see it."""
+        """Return a withdrawal's state. public_id: the id that clients see."""
         found = from_public("wd", public_id)
         if found is None:
             return WithdrawalNow(state="UNKNOWN", in_progress=False)
@@ -308,7 +315,7 @@ class Operator:
         return WithdrawalNow(state=state, in_progress=one.in_progress)
 
     async def house_accounts(self) -> dict[str, int]:
-        """Return balances of the marketplace's own accounts by name, in minor units."""
+        """Return the balances of the house accounts by name, in minor units."""
         request = ListAccountsRequest(only_open=True)
         return {
             found.account: found.balance
@@ -329,7 +336,7 @@ class Operator:
         method: "grpc.aio.UnaryUnaryMultiCallable[RequestT, ResponseT]",
         request: RequestT,
     ) -> AsyncIterator[ResponseT]:
-        """Yield the pages of a list. request: without a page."""
+        """Yield the pages of a list. request: the request without a page."""
         page: PageRequest = cast("Any", request).page
         page.page_size = PAGE_SIZE
         while True:

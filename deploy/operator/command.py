@@ -1,4 +1,4 @@
-"""What all commands share: their common options, the deployment they use, and how they end."""
+"""What all commands share: common options, the deployment that they use, and exit codes."""
 
 import asyncio
 import functools
@@ -22,9 +22,9 @@ Do = Callable[..., Answer]
 def asking(
     name: str, *, about: str, marketplace: str | None = ALL
 ) -> Callable[[Ask], click.Command]:
-    """Make a command of a function that asks the services: (session, **options) → Answer.
+    """Make a command from a function that calls the services: (session, **options) → Answer.
 
-    about: the text of its help. marketplace: the default of --marketplace; None: it is required.
+    about: the command's help text. marketplace: the default of --marketplace; None: it is required.
     """
 
     def made(ask: Ask) -> click.Command:
@@ -35,7 +35,7 @@ def asking(
         def carry_out(place: Place, *, marketplace: str, **given: Any) -> Answer:
             return asyncio.run(in_session(place, marketplace, given))
 
-        # A default of None would be one: the option would not be required.
+        # A default of None would count as a default, and the option would not be required.
         whose = {"required": True} if marketplace is None else {"default": marketplace}
         named = click.option(
             "--marketplace",
@@ -49,7 +49,7 @@ def asking(
 
 
 def doing(name: str, *, about: str) -> Callable[[Do], click.Command]:
-    """Make a command of a function that asks no service: (place, **options) → Answer."""
+    """Make a command from a function that calls no service: (place, **options) → Answer."""
 
     def made(do: Do) -> click.Command:
         def run(*, as_json: bool, run_dir: str, operator: str, **given: Any) -> int:
@@ -69,7 +69,7 @@ def doing(name: str, *, about: str) -> Callable[[Do], click.Command]:
 
 
 def _placed(run: Callable[..., int]) -> Callable[..., int]:
-    """Add the options that name a deployment, and how the answer is printed."""
+    """Add the options that name a deployment, and the options for the output."""
     for option in (
         click.option("--json", "as_json", is_flag=True, help="Print one line of JSON."),
         click.option(

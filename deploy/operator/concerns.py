@@ -1,4 +1,4 @@
-"""What escrow lists for an operator's attention, read from its answer."""
+"""Converts escrow's list of concerns, which need an operator's attention."""
 
 from orchestrator.escrow.v1.escrow_pb2 import CommandKind, CommandState, ListConcernsResponse
 
@@ -13,7 +13,7 @@ from deploy.operator.findings import (
 
 
 def concerns_in(answer: ListConcernsResponse) -> Concerns:
-    """Read an answer of escrow."""
+    """Convert an answer of escrow."""
     commands = [
         StuckCommand(
             id=found.id,

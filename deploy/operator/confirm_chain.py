@@ -15,6 +15,6 @@ from deploy.operator.watch import TEXT
 @asking("confirm-chain", about=__doc__)
 @click.option("--why", type=TEXT, required=True, help="What you found; stored for ever.")
 async def command(session: Session, *, why: str) -> Answer:
-    """Confirm. Raises: FailedPrecondition: nothing is held."""
+    """Confirm that the books are settled. Raises: FailedPrecondition: sending is not on hold."""
     await session.operator(session.marketplaces[0]).confirm_chain(why=why)
     return Answer(lines=["escrow sends again"], document={"sends": True})

@@ -45,7 +45,7 @@ async def command(
     order: str,
     transaction: str,
 ) -> Answer:
-    """Propose. Raises: NotFound; InvalidArgument; PermissionDenied."""
+    """Propose the correction. Raises: NotFound; InvalidArgument; PermissionDenied."""
     if len(session.marketplaces) != 1:
         raise NoSuchMarketplaceError("a correction is for one marketplace; name it")
     [marketplace] = session.marketplaces
@@ -65,7 +65,7 @@ async def command(
 
 
 def _minor_units(text: str) -> int:
-    """Read an amount; the chain moves parts of a cent, too."""
+    """Parse an amount into minor units. Fractions of a cent are allowed, as on chain."""
     match = _AMOUNT.fullmatch(text)
     if match is None:
         raise InvalidArgument(

@@ -19,7 +19,7 @@ from deploy.operator.settings import Place
 
 @doing("doctor", about=__doc__)
 def command(place: Place) -> Answer:
-    """Check everything. Raises: NoPlaceError."""
+    """Check every part. Raises: NoPlaceError."""
     place.require_services()
     found = asyncio.run(all_of(place))
     is_well = all(one.state != WRONG for one in found)

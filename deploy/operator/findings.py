@@ -1,4 +1,4 @@
-"""What an operator finds in a marketplace: values, and which of them are problems."""
+"""The findings of an operator's checks: values, and rules that say which ones are problems."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -8,10 +8,10 @@ from kernel.money import to_text
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Holding:
-    """One account on both sides, in minor units.
+    """One account in the ledger and on chain, in minor units.
 
-    in_motion: a command is in progress on it. is_closed: it is a contract that has paid out.
-    is_overfunded: the buyer's own wallet has paid it more than the order's amount.
+    in_motion: a command on it is in progress. is_closed: it is a contract that has paid out.
+    is_overfunded: the buyer's own wallet paid more than the order's amount into the contract.
     """
 
     account: str
@@ -23,28 +23,29 @@ class Holding:
 
     @property
     def differs(self) -> bool:
-        """Tell whether the sides differ with no command in progress, other than by a surplus."""
+        """Return whether the sides differ, no command is in progress, and it is no surplus."""
         return self.ledger != self.chain and not self.in_motion and not self.is_surplus
 
     @property
     def is_surplus(self) -> bool:
-        """Tell whether the contract has more because somebody else sent money to it.
+        """Return whether the contract has more because somebody else sent money to it.
 
-        Of a contract that has paid out, the ledger has nothing left; of one that has not, it has
-        booked all that was funded. A contract whose funding is not booked has no surplus.
+        A contract that has paid out has nothing left in the ledger. A contract that has not paid
+        out has all funded money in the ledger. A contract whose funding is not booked has no
+        surplus.
         """
         is_all_booked = (self.ledger == 0) if self.is_closed else (self.ledger > 0)
         is_more = self.chain > self.ledger and is_all_booked
         return self.account.startswith("escrow:") and is_more and not self.is_overfunded
 
     def describe(self) -> str:
-        """Describe both sides."""
+        """Describe the account's balances on both sides."""
         return f"{self.account}: ledger {to_text(self.ledger)}, chain {to_text(self.chain)}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Suspended:
-    """A deposit in suspense; amount in minor units. user_id: whose wallet has it, or empty."""
+    """A deposit in suspense; amount in minor units. user_id: the wallet's user, or empty."""
 
     transfer_id: str
     user_id: str
@@ -56,9 +57,9 @@ class Suspended:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Proposal:
-    """A proposal of one operator that another may approve. what: in words, with its reason.
+    """One operator's proposal that another operator may approve. what: a text with the reason.
 
-    state: OPEN, APPROVED, REJECTED or EXPIRED. settles: what it settles, or "".
+    state: OPEN, APPROVED, REJECTED or EXPIRED. settles: the event that it settles, or "".
     """
 
     id: str
@@ -70,7 +71,7 @@ class Proposal:
     settles: str
 
     def describe(self) -> str:
-        """Describe it in a sentence."""
+        """Describe the proposal in a sentence."""
         by = f", {self.state.lower()} by {self.decided_by}" if self.decided_by else ""
         until = f" until {self.expires_at}" if self.state == "OPEN" else ""
         return f"{self.state}{until} {self.id}: {self.what}, proposed by {self.proposed_by}{by}"
@@ -78,7 +79,7 @@ class Proposal:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Running:
-    """An operation in progress. since: when it was asked for, ISO 8601."""
+    """An operation in progress. since: when it was requested, ISO 8601."""
 
     kind: str
     step: str
@@ -88,7 +89,7 @@ class Running:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OrderNow:
-    """An order and the operation in progress on it. state: UNKNOWN: there is no such order."""
+    """An order and its operation in progress. state: UNKNOWN: there is no such order."""
 
     id: str
     state: str
@@ -96,7 +97,7 @@ class OrderNow:
 
     @property
     def in_motion(self) -> bool:
-        """Tell whether an operation runs on it."""
+        """Whether an operation on the order is in progress."""
         return self.operation is not None
 
 
@@ -110,9 +111,9 @@ class WithdrawalNow:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Misplaced:
-    """Money that the ledger holds or locks for an order which says that it has none.
+    """Money that the ledger holds or locks for an order whose state does not allow it.
 
-    order_id: of a withdrawal (wd_…) where the money is held for one.
+    order_id: if the money is held for a withdrawal, the withdrawal's id (wd_…).
     """
 
     account: str
@@ -140,13 +141,13 @@ class StuckCommand:
     since: str
 
     def describe(self) -> str:
-        """Describe where and why it stopped."""
+        """Describe where and why the command stopped."""
         return f"{self.kind} {self.id} of {self.account} at {self.step}, {self.since}: {self.why}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TransferAside:
-    """A transfer from outside whose record was refused. event_id: what a correction settles."""
+    """A transfer from outside that could not be recorded. event_id: to settle by a correction."""
 
     event_id: str
     transaction_hash: str
@@ -154,7 +155,7 @@ class TransferAside:
     why: str
 
     def describe(self) -> str:
-        """Describe it in a sentence."""
+        """Describe the transfer in a sentence."""
         to = self.to_address or "an unknown address"
         return f"{self.event_id} {self.transaction_hash} to {to}: {self.why}"
 
@@ -174,7 +175,7 @@ class ForeignChange:
     since: str
 
     def describe(self) -> str:
-        """Describe it in a sentence."""
+        """Describe the change in a sentence."""
         return (
             f"{self.event_id} {self.transaction_hash} {self.name} on {self.contract_id}"
             f" of order {self.order_id}, seen {self.since}"
@@ -190,7 +191,7 @@ class ChainHold:
     unclaimed: Sequence[str]
 
     def describe(self) -> str:
-        """Say since when and why, and list the unclaimed transactions."""
+        """Describe since when and why sending is on hold; lists the unclaimed transactions."""
         left = f"no step claims {', '.join(self.unclaimed)}"
         claimed = left if self.unclaimed else "steps claim every transaction that was found"
         return f"nothing was sent since {self.since}: {self.why}; {claimed}"
@@ -198,7 +199,7 @@ class ChainHold:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Redirection:
-    """What a party is paid goes to another address. approved_by: "": it is only proposed."""
+    """A party is paid at another address. approved_by: "": the redirection is only proposed."""
 
     party: str
     address: str
@@ -208,11 +209,11 @@ class Redirection:
 
     @property
     def state(self) -> str:
-        """Tell whether it is in effect."""
+        """Return whether the redirection is proposed or in effect."""
         return "APPROVED" if self.approved_by else "PROPOSED"
 
     def describe(self) -> str:
-        """Say who has decided, and what is left to do."""
+        """Describe who has decided, and what must still be done."""
         what = f"the {self.party.lower()} is paid at {self.address}"
         if self.approved_by:
             return f"APPROVED {what}, by {self.approved_by}; proposed by {self.proposed_by}"
@@ -222,13 +223,13 @@ class Redirection:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Blindness:
-    """Deposits are not seen. since: when the chain was last read, ISO 8601."""
+    """Escrow does not see deposits. since: when it last read the chain, ISO 8601."""
 
     why: str
     since: str
 
     def describe(self) -> str:
-        """Say since when, and why."""
+        """Describe since when deposits are not seen, and why."""
         why = self.why or "the watcher has not run since; check escrow and its node"
         return f"no deposit was seen since {self.since}: {why}"
 
@@ -245,5 +246,5 @@ class Concerns:
 
     @property
     def quarantined(self) -> list[StuckCommand]:
-        """Pick the commands that continue only when an operator requeues them."""
+        """The commands that continue only after an operator requeues them."""
         return [found for found in self.commands if found.state == "QUARANTINED"]

@@ -30,7 +30,7 @@ from kernel.money import UNIT, USDC, to_text
 
 FLOWS = click.Choice(("funding", "releases", "refunds", "payments"))
 NO_LIMIT = "none"
-# For requests about all marketplaces.
+# The marketplace of requests about all marketplaces.
 EVERYBODY = Named(id=uuid.UUID(int=0), name=ALL, environment=LIVE)
 Request = StopFlowRequest | ResumeFlowRequest | LimitFlowRequest
 Found = Sequence[tuple[Named, FlowReport]]
@@ -55,12 +55,12 @@ class _Amount(click.ParamType[str | int]):
         return int(units)
 
 
-# --marketplace is required, so that nobody stops all marketplaces by leaving it out.
+# --marketplace is required: otherwise leaving it out would stop all marketplaces.
 @asking("stop", about="Stop a flow of money: nothing more of it is signed.", marketplace=None)
 @click.option("--flow", type=FLOWS, required=True)
 @click.option("--reason", type=TEXT, required=True, help="The reason; stored in the history.")
 async def stop(session: Session, *, flow: str, reason: str) -> Answer:
-    """Stop a flow; it is stopped when this returns."""
+    """Stop a flow. When this returns, the flow is stopped."""
     return await _change(session, StopFlowRequest(flow=_flow(flow), reason=reason))
 
 
@@ -83,7 +83,7 @@ async def resume(session: Session, *, flow: str, reason: str) -> Answer:
 async def limits(
     session: Session, *, flow: str | None, amount: str | int | None, reason: str
 ) -> Answer:
-    """Limit a flow if one is given, else list the flows of each marketplace."""
+    """Set the daily limit of a flow if one is given, and list the flows of each marketplace."""
     if flow is None:
         request = ListFlowsRequest()
         return _said(

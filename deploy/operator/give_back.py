@@ -16,7 +16,7 @@ from deploy.operator.session import Session
 @click.option("--order", type=click.UUID, required=True, help="The order's UUID.")
 @click.option("--reason", required=True, help="Shown in the buyer's statement.")
 async def command(session: Session, *, order: uuid.UUID, reason: str) -> Answer:
-    """Give back. Raises: NotFound; FailedPrecondition."""
+    """Return the money. Raises: NotFound; FailedPrecondition."""
     await session.first(
         lambda operator: operator.give_back(order, reason=reason), missing="ORDER_NOT_FOUND"
     )

@@ -34,7 +34,7 @@ def _of_marketplace(run: Callable[..., Answer]) -> Callable[..., Answer]:
 @click.option("--scopes", default=SCOPES, show_default=True, help="The scopes of the key.")
 @click.option("--name", default="", help="A note on the key's purpose.")
 def issue(place: Place, *, marketplace: str, scopes: str, name: str) -> Answer:
-    """Make a key. Raises: as `_asked` says."""
+    """Create a key. Raises: as `_asked`."""
     _keep(place, "keys issue", marketplace=marketplace, scopes=scopes, name=name)
     made = _asked(place, marketplace, "create", "--scopes", scopes, "--name", name)
     return Answer(lines=[made["key"]], document=made)
@@ -43,7 +43,7 @@ def issue(place: Place, *, marketplace: str, scopes: str, name: str) -> Answer:
 @doing("list", about="List the keys of a marketplace, newest first, without their secrets.")
 @_of_marketplace
 def listing(place: Place, *, marketplace: str) -> Answer:
-    """List keys. Raises: as `_asked` says."""
+    """List keys. Raises: as `_asked`."""
     found = _asked(place, marketplace, "list")
     return Answer(lines=[_line(one) for one in found["keys"]], document=found)
 
@@ -52,7 +52,7 @@ def listing(place: Place, *, marketplace: str) -> Answer:
 @_of_marketplace
 @click.option("--id", "key_id", required=True, help="The twelve characters after ohk_live_.")
 def revoke(place: Place, *, marketplace: str, key_id: str) -> Answer:
-    """Revoke a key; revoking it again keeps the first time. Raises: as `_asked` says."""
+    """Revoke a key. Revoking it again keeps the first time. Raises: as `_asked`."""
     _keep(place, "keys revoke", marketplace=marketplace, id=key_id)
     found = _asked(place, marketplace, "revoke", key_id)
     return Answer(lines=[f"{found['id']} revoked at {found['revokedAt']}"], document=found)
@@ -66,13 +66,13 @@ group = click.Group(
 
 
 def _keep(place: Place, command: str, **details: str) -> None:
-    """Record the command. Raises: NoPlaceError; psycopg.Error."""
+    """Record the command in the trail. Raises: NoPlaceError; psycopg.Error."""
     place.require_database()
     keep(place, command, **details)
 
 
 def _asked(place: Place, marketplace: str, verb: str, *arguments: str) -> dict[str, Any]:
-    """Ask the gateway's program.
+    """Run the gateway's key tool and return its answer.
 
     Raises: NoPlaceError; FailedPrecondition; Unavailable: the database does not answer.
     """

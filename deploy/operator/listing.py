@@ -11,7 +11,7 @@ from deploy.operator.settings import Place
 @doing("marketplaces", about="List the marketplaces of a deployment.")
 @click.option("--marketplace", default=ALL, show_default=True, help="A name, name:test or UUID.")
 def command(place: Place, *, marketplace: str) -> Answer:
-    """List them. Raises: NoPlaceError; NoSuchMarketplaceError; psycopg.Error."""
+    """List marketplaces. Raises: NoPlaceError; NoSuchMarketplaceError; psycopg.Error."""
     place.require_database()
     found = chosen(marketplace, database_url=place.database_url)
     return Answer(

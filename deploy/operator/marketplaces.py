@@ -1,4 +1,4 @@
-"""Which marketplaces a deployment has: the gateway owns them, and they are read in its schema."""
+"""The marketplaces of a deployment, read from the schema of the gateway, which owns them."""
 
 import uuid
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ _LIST = "select id, name, environment from gateway.marketplaces order by name, e
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Named:
-    """A marketplace. environment: live or test, which are two marketplaces."""
+    """A marketplace. environment: live or test; the two are separate marketplaces."""
 
     id: uuid.UUID
     name: str
@@ -22,7 +22,7 @@ class Named:
 
     @property
     def label(self) -> str:
-        """Return how a command names it: shop, or shop:test."""
+        """Return the marketplace's name in commands: shop, or shop:test."""
         return self.name if self.environment == LIVE else f"{self.name}:{self.environment}"
 
 
@@ -31,10 +31,10 @@ class NoSuchMarketplaceError(LookupError):
 
 
 def listed(database_url: str) -> list[Named]:
-    """Return every marketplace by name.
+    """Return all marketplaces by name.
 
-    database_url: of a role that may read gateway.marketplaces. Raises: NoSuchMarketplaceError:
-    no database is known; psycopg.Error: it cannot be read.
+    database_url: with a role that may read gateway.marketplaces. Raises: NoSuchMarketplaceError: no
+    database is configured; psycopg.Error: the database cannot be read.
     """
     if not database_url:
         raise NoSuchMarketplaceError(
@@ -49,8 +49,8 @@ def listed(database_url: str) -> list[Named]:
 def chosen(text: str, *, database_url: str) -> list[Named]:
     """Return the marketplaces that an option names: all, or one by name, name:test or UUID.
 
-    A UUID is not looked up where no database is known. Raises: NoSuchMarketplaceError;
-    psycopg.Error: the database cannot be read.
+    If no database is configured, a UUID is accepted without a look-up. Raises:
+    NoSuchMarketplaceError; psycopg.Error: the database cannot be read.
     """
     wanted = _uuid(text)
     if wanted is not None and not database_url:

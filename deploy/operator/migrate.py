@@ -28,11 +28,11 @@ def command(place: Place) -> Answer:
     try:
         upgrade_all(place.database_url)
     except DBAPIError as error:
-        # The migrations before this one stay applied.
+        # Migrations before the failed one stay applied.
         raise FailedPrecondition(str(error.orig).strip(), reason="MIGRATION_REFUSED") from error
     after = applied(place.database_url, SCRIPTS)
     if after != before:
-        # The table of the trail itself may be new.
+        # Recorded after the migration, because the migration may create the trail's table.
         keep(place, "migrate", **after)
     return Answer(
         lines=[_line(schema, before[schema], after[schema]) for schema in SCRIPTS],

@@ -1,4 +1,4 @@
-"""What escrow lists for an operator's attention, without what a correction has settled."""
+"""Escrow's concerns for an operator, without those that a correction has settled."""
 
 from dataclasses import replace
 

@@ -1,4 +1,4 @@
-"""Compares held and locked money with the states of the orders and withdrawals it belongs to."""
+"""Compares held and locked money with the states of its orders and withdrawals."""
 
 from collections.abc import Mapping
 
@@ -6,19 +6,20 @@ from deploy.operator.client import Operator
 from deploy.operator.findings import Misplaced
 
 ESCROW = "escrow:"
-# In these states the buyer's money is held, and nothing of it is in a contract.
+# In these states, the ledger holds the buyer's money, and no money is in a contract.
 HELD = frozenset({"FUNDS_RESERVED", "ESCROW_CREATING", "ESCROW_FUNDING"})
-# In these the buyer's money is in the order's contract.
+# In these states, the buyer's money is in the order's contract.
 LOCKED = frozenset(
     {"ESCROW_FUNDED", "IN_PROGRESS", "RELEASE_REQUESTED", "REFUND_REQUESTED", "DISPUTED"}
 )
 
 
 async def misplaced(operator: Operator) -> list[Misplaced]:
-    """List what is held or locked for orders and withdrawals at rest that do not allow it.
+    """List money that is held or locked for orders and withdrawals whose state does not allow it.
 
-    Books and orders are read one after the other, so each suspect is read again: it is a finding
-    only if the money is still there after the order was read.
+    Only orders and withdrawals without an operation in progress count. Books and orders are not
+    read at the same moment, so the books are read again: only money that is still there is a
+    finding.
     """
     suspects = await _beside(operator, await _held(operator), HELD)
     suspects |= await _beside(operator, await _locked(operator), LOCKED)
@@ -36,7 +37,7 @@ async def misplaced(operator: Operator) -> list[Misplaced]:
 
 
 async def _held(operator: Operator) -> dict[tuple[str, str], int]:
-    """Return what is held, by user's account and order."""
+    """Return the amounts held for orders, by user's account and order."""
     holds = await operator.open_holds()
     return {
         (hold.debit_account, hold.order_id): hold.amount.minor_units
@@ -46,7 +47,7 @@ async def _held(operator: Operator) -> dict[tuple[str, str], int]:
 
 
 async def _withheld(operator: Operator) -> dict[tuple[str, str], int]:
-    """Return what is held for withdrawals, by user's account and withdrawal."""
+    """Return the amounts held for withdrawals, by user's account and withdrawal."""
     holds = await operator.open_holds()
     return {
         (hold.debit_account, hold.reason): hold.amount.minor_units
@@ -56,7 +57,7 @@ async def _withheld(operator: Operator) -> dict[tuple[str, str], int]:
 
 
 async def _locked(operator: Operator) -> dict[tuple[str, str], int]:
-    """Return what is locked, by escrow account and order."""
+    """Return the amounts locked in escrow accounts, by escrow account and order."""
     house = await operator.house_accounts()
     return {
         (name, name.removeprefix(ESCROW)): balance
@@ -68,7 +69,7 @@ async def _locked(operator: Operator) -> dict[tuple[str, str], int]:
 async def _beside(
     operator: Operator, amounts: Mapping[tuple[str, str], int], states: frozenset[str]
 ) -> dict[tuple[str, str], str]:
-    """Return the amounts whose order's state does not allow them, with that state."""
+    """Return the keys of amounts that their order's state does not allow, with that state."""
     if not amounts:
         return {}
     right: set[str] = set()
@@ -87,7 +88,7 @@ async def _beside(
 async def _beside_withdrawals(
     operator: Operator, amounts: Mapping[tuple[str, str], int]
 ) -> dict[tuple[str, str], str]:
-    """Return the amounts whose withdrawal is not in progress, with its state."""
+    """Return the keys of amounts whose withdrawal is not in progress, with its state."""
     found = {}
     for key in amounts:
         now = await operator.withdrawal(key[1])

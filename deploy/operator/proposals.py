@@ -34,14 +34,14 @@ async def command(session: Session, *, everything: bool) -> Answer:
 @asking("approve", about="Carry out another operator's proposal.")
 @click.option("--proposal", type=click.UUID, required=True, help="Its id.")
 async def approve(session: Session, *, proposal: uuid.UUID) -> Answer:
-    """Approve, which carries it out. Raises: as `Operator` says."""
+    """Approve a proposal, which then is carried out. Raises: as `Operator`."""
     return await _decide(session, proposal, APPROVED)
 
 
 @asking("reject", about="Reject a proposal for good.")
 @click.option("--proposal", type=click.UUID, required=True, help="Its id.")
 async def reject(session: Session, *, proposal: uuid.UUID) -> Answer:
-    """Reject. Raises: as `Operator` says."""
+    """Reject a proposal. Raises: as `Operator`."""
     return await _decide(session, proposal, REJECTED)
 
 
@@ -54,7 +54,7 @@ async def _decide(session: Session, proposal_id: uuid.UUID, verdict: str) -> Ans
 
 
 def answer(marketplace: Named, found: Proposal) -> Answer:
-    """Answer with one proposal."""
+    """Return the answer for one proposal."""
     return Answer(
         lines=[line(marketplace, found)], document={"proposal": document(marketplace, found)}
     )
@@ -66,7 +66,7 @@ def line(marketplace: Named, found: Proposal) -> str:
 
 
 def document(marketplace: Named, found: Proposal) -> dict[str, str]:
-    """Return one proposal for a program."""
+    """Return one proposal as a JSON document."""
     return {
         "marketplace": marketplace.label,
         "id": found.id,

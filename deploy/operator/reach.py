@@ -1,4 +1,4 @@
-"""Connections to a deployment's services, and calls to them in an operator's name."""
+"""Connections to a deployment's services, and calls to them in the operator's name."""
 
 import asyncio
 import time
@@ -18,24 +18,24 @@ from chassis.identity import OPERATOR, Signer
 from deploy.local.identities import Papers
 from kernel.errors import Unavailable
 
-# Balances are read live from the chain, one after the other.
+# A long limit: balances are read live from the chain, one after another.
 TIMEOUT_SECONDS = 60.0
-# How long a service that restarts is waited for.
+# How long to wait for a service that restarts.
 PATIENCE_SECONDS = 30.0
 PAUSE_SECONDS = 0.2
 
 
 @dataclass(slots=True, kw_only=True)
 class Services:
-    """The services that an operator calls. name: the operator's, or ""."""
+    """The services that an operator calls. name: the operator's name, or ""."""
 
     orders: OrdersServiceStub
     ledger: LedgerServiceStub
     escrow: EscrowServiceStub
     caller: Caller
     name: str
-    # Since when a service is unavailable, by the monotonic clock: it is waited for once, and not
-    # once for every marketplace.
+    # Since when a service is unavailable (monotonic clock). The wait for it happens once, not once
+    # per marketplace.
     _unavailable_since: float | None = field(default=None, init=False)
 
     async def call(
@@ -45,9 +45,9 @@ class Services:
         *,
         marketplace_id: uuid.UUID,
     ) -> ResponseT:
-        """Call for a marketplace; retries for PATIENCE_SECONDS while the service is unavailable.
+        """Call for a marketplace. While the service is unavailable, retry for PATIENCE_SECONDS.
 
-        Raises: DomainError of the service's kind and reason; Unavailable.
+        Raises: DomainError with the service's kind and reason; Unavailable.
         """
         while True:
             try:
@@ -78,7 +78,10 @@ class Services:
 async def connected(
     services: Mapping[str, str], *, papers: Papers, name: str = ""
 ) -> AsyncIterator[Services]:
-    """Open channels to services by name. papers: the operators'; name: the operator's own."""
+    """Open channels to services by name.
+
+    papers: the operators' key and certificate. name: the operator's own name.
+    """
     async with (
         open_channel(services["orders"], peer="orders", own=papers.own) as orders,
         open_channel(services["ledger"], peer="ledger", own=papers.own) as ledger,

@@ -20,7 +20,10 @@ from kernel.errors import Unavailable
 
 @doing("rebuild-stream", about=__doc__)
 def command(place: Place) -> Answer:
-    """Rebuild. Raises: NoPlaceError; Unavailable: NATS does not answer; psycopg.Error."""
+    """Rebuild the stream.
+
+    Raises: NoPlaceError; Unavailable: NATS does not answer; psycopg.Error.
+    """
     place.require_database()
     place.require_nats()
     keep(place, "rebuild-stream")

@@ -32,13 +32,13 @@ from kernel.errors import DomainError
 from kernel.money import to_text
 
 SECONDS_MAX = 86_400
-# For requests about all marketplaces.
+# The marketplace id of requests about all marketplaces.
 NO_MARKETPLACE = uuid.UUID(int=0)
 NO_CONCERNS = Concerns(commands=[], transfers=[])
 
 
 class Finding(NamedTuple):
-    """One finding. mark: its first word; docs/runbook.md has a section for each."""
+    """One finding. mark: its first word; docs/runbook.md has a section for each mark."""
 
     mark: str
     says: str
@@ -46,12 +46,12 @@ class Finding(NamedTuple):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Look:
-    """What was found in one marketplace. refusal: why it could not be checked, or ""."""
+    """The findings in one marketplace. refusal: why it could not be checked, or ""."""
 
     marketplace: Named
     holdings: Sequence[Holding] = ()
     concerns: Concerns = NO_CONCERNS
-    # Balances of the accounts that are the marketplace's own, in minor units, by name.
+    # The balances of the marketplace's house accounts by name, in minor units.
     house: dict[str, int] = field(default_factory=dict)
     deposits_in_suspense: int = 0
     misplaced: Sequence[Misplaced] = ()
@@ -59,7 +59,7 @@ class Look:
 
     @property
     def is_well(self) -> bool:
-        """Tell whether nothing needs an operator."""
+        """Return whether nothing needs an operator."""
         is_stuck = self.concerns.quarantined or self.misplaced
         is_stopped = self.concerns.hold is not None or self.concerns.blindness is not None
         is_touched = bool(self.concerns.changes)
@@ -67,7 +67,7 @@ class Look:
         return not (self.refusal or differing(self.holdings) or needs_care)
 
     def figures(self) -> dict[str, object]:
-        """Return the figures that an alarm may watch."""
+        """Return the figures for an alarm."""
         return {
             "marketplace": self.marketplace.label,
             "accounts": len(self.holdings),
@@ -95,7 +95,7 @@ class Look:
     help="Repeat after so many seconds, with one line of JSON each.",
 )
 async def command(session: Session, *, every: int | None) -> Answer:
-    """Check once, or until the program is stopped.
+    """Check once, or repeatedly until the program is stopped.
 
     Raises: DomainError: the invariants cannot be checked.
     """
@@ -121,7 +121,7 @@ async def command(session: Session, *, every: int | None) -> Answer:
 
 
 async def figures(session: Session) -> dict[str, object]:
-    """Check once, and return the figures of every marketplace; a refusal is one of them."""
+    """Check once; returns the figures of every marketplace, including refusals."""
     at = _now()
     try:
         invariants = await _invariants(session)
@@ -150,7 +150,7 @@ def _now() -> str:
 
 
 async def look(session: Session, marketplace: Named) -> Look:
-    """Check one marketplace; if that fails, the failure is a finding."""
+    """Check one marketplace. A failure of the check is itself a finding."""
     operator = session.operator(marketplace)
     try:
         return Look(
@@ -166,12 +166,12 @@ async def look(session: Session, marketplace: Named) -> Look:
 
 
 def differing(holdings: Sequence[Holding]) -> list[Holding]:
-    """Pick the accounts whose two sides differ with no command in progress."""
+    """Return the accounts whose sides differ with no command in progress."""
     return [found for found in holdings if found.differs]
 
 
 def lines(found: Look) -> list[str]:
-    """Describe what was found in a marketplace, a line each, with its name at the end."""
+    """Describe the findings in a marketplace, one per line, each ending with its name."""
     said = [f"{finding.mark:7} {finding.says}" for finding in findings(found)]
     if not found.refusal:
         accounts = counted(len(found.holdings), "account")
@@ -182,7 +182,7 @@ def lines(found: Look) -> list[str]:
 
 
 def findings(found: Look) -> list[Finding]:
-    """List what was found in a marketplace, the worst first."""
+    """Return the findings in a marketplace, the worst first."""
     if found.refusal:
         return [Finding("UNKNOWN", found.refusal)]
     said = [Finding("DIFFERS", one.describe()) for one in differing(found.holdings)]
@@ -209,12 +209,12 @@ def findings(found: Look) -> list[Finding]:
 
 
 async def _background(session: Session) -> Background:
-    """Return what the background comparison has found, over all marketplaces."""
+    """Return the result of the background comparison, for all marketplaces."""
     return await background(session.services, marketplace_id=NO_MARKETPLACE)
 
 
 async def _invariants(session: Session) -> list[InvariantResult]:
-    """Check the invariants of the whole ledger; one call covers all marketplaces."""
+    """Check the invariants of the whole ledger. One call covers all marketplaces."""
     if not session.marketplaces:
         return []
     return await session.operator(session.marketplaces[0]).invariants()

@@ -24,7 +24,10 @@ from deploy.operator.watch import TEXT
 async def command(
     session: Session, *, order: uuid.UUID, party: str, address: str, why: str
 ) -> Answer:
-    """Propose, or approve. Raises: NotFound; InvalidArgument; FailedPrecondition; Aborted."""
+    """Propose or approve a redirection.
+
+    Raises: NotFound; InvalidArgument; FailedPrecondition; Aborted.
+    """
     marketplace, found = await session.first(
         lambda operator: operator.redirect(order, party=party.upper(), address=address, why=why),
         missing="ESCROW_NOT_FOUND",

@@ -16,7 +16,7 @@ from deploy.operator.session import Session
 @asking("requeue", about=__doc__)
 @click.option("--command", type=click.UUID, required=True, help="The command's id.")
 async def command(session: Session, *, command: uuid.UUID) -> Answer:
-    """Requeue. Raises: NotFound; FailedPrecondition: it has ended."""
+    """Requeue the command. Raises: NotFound; FailedPrecondition: it has ended."""
     _, state = await session.first(
         lambda operator: operator.requeue(command), missing="COMMAND_NOT_FOUND"
     )

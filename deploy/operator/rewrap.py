@@ -14,11 +14,11 @@ from deploy.operator.session import Session
 
 @asking("rewrap", about=__doc__)
 async def command(session: Session) -> Answer:
-    """Rewrap page after page, and print the progress. Raises: DomainError."""
+    """Rewrap all keys, page by page, and print the progress. Raises: DomainError."""
     rewrapped, after = 0, ""
     unusable: list[str] = []
     while True:
-        # Every call names a marketplace; this one rewraps the keys of all.
+        # Every call must name a marketplace, but this one rewraps the keys of all marketplaces.
         page = await session.services.call(
             session.services.escrow.RewrapKeys,
             RewrapKeysRequest(after=after),

@@ -1,4 +1,4 @@
-"""One run of a command: the deployment's services, connected, and the marketplaces it is about."""
+"""One run of a command: connections to the services, and the marketplaces that it is about."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
@@ -16,9 +16,9 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Session:
-    """The services of a deployment, and the marketplaces that the command named.
+    """The connected services of a deployment, and the marketplaces that the command named.
 
-    is_all: it named all of them.
+    is_all: the command named all marketplaces.
     """
 
     services: Services
@@ -28,7 +28,7 @@ class Session:
     @classmethod
     @asynccontextmanager
     async def of(cls, place: Place, *, marketplace: str) -> AsyncIterator["Session"]:
-        """Connect. marketplace: as `marketplaces.chosen` reads it.
+        """Connect. marketplace: a text as `marketplaces.chosen` accepts it.
 
         Raises: NoPlaceError; NoSuchMarketplaceError; psycopg.Error.
         """
@@ -40,16 +40,16 @@ class Session:
             yield cls(services=services, marketplaces=found, is_all=marketplace == ALL)
 
     def operator(self, marketplace: Named) -> Operator:
-        """Return the operator's view of a marketplace."""
+        """Return the client for one marketplace."""
         return Operator(services=self.services, marketplace_id=marketplace.id)
 
     async def first(
         self, ask: Callable[[Operator], Awaitable[T]], *, missing: str
     ) -> tuple[Named, T]:
-        """Ask one marketplace after the other until one knows the id; ids are unique.
+        """Ask one marketplace after another until one knows the id; ids are unique.
 
-        missing: the reason of a marketplace that does not know it. Raises: NotFound: none does;
-        whatever `ask` raises.
+        missing: the reason with which a marketplace says that it does not know the id. Raises:
+        NotFound: no marketplace knows it; whatever `ask` raises.
         """
         last = NotFound("This deployment has no marketplace")
         for marketplace in self.marketplaces:

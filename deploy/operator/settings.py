@@ -1,7 +1,7 @@
 """The addresses of a deployment and the operator's name, from options or the environment.
 
-Without an address it is the embedded stack of RUN_DIR, described by its stack.json. Secrets, and
-URLs that may contain one, are never options: other processes can read those.
+Without addresses, the embedded stack of RUN_DIR is used, as its stack.json describes it. Secrets,
+and URLs that may contain secrets, are never options, because other processes can read options.
 """
 
 import os
@@ -21,7 +21,7 @@ from deploy.local.identities import Papers
 from deploy.local.settings import child_environment
 
 SERVICES = ("orders", "ledger", "escrow")
-# The settings it reads, besides API_KEY_PEPPER_FILE.
+# The settings that commands read, besides API_KEY_PEPPER_FILE.
 READS = frozenset(
     {
         *(f"{service.upper()}_ADDRESS" for service in SERVICES),
@@ -39,7 +39,7 @@ READS = frozenset(
         "TLS_KEY_FILE",
         "STELLAR_NETWORK_PASSPHRASE",
         "STELLAR_RPC_URL",
-        # The limits of a stream that is rebuilt.
+        # The limits of a rebuilt stream.
         *(name.upper() for name in StreamSettings.model_fields),
     }
 )
@@ -52,14 +52,14 @@ class NoPlaceError(Exception):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Place:
-    """A deployment, as far as it is known; what is not is "" or empty.
+    """A deployment, as far as it is known; unknown values are "" or empty.
 
-    services: address by name. papers: what they are shown. pepper: the API_KEY_PEPPER.
-    database_url: with the gateway's marketplaces. nats_url: of an administrator of the stream;
-    nats_authority: of its certificate, None: the system's.
-    operator: the name of who asks: it stands on what they propose and approve. event_keys: the
-    ledger's ESCROW_EVENT_KEYS. rpc_url, passphrase: of the chain's node. stack: what the embedded
-    stack tells.
+    services: addresses by name. papers: the operators' key and certificate. pepper: API_KEY_PEPPER.
+    database_url: of a role that can read the gateway's marketplaces. nats_url: with an
+    administrator of the stream. nats_authority: of the NATS certificate; None: the system's.
+    operator: the name of the operator, recorded with proposals and approvals. event_keys: the
+    ledger's ESCROW_EVENT_KEYS. rpc_url, passphrase: of the chain's node. stack: the embedded
+    stack's stack.json.
     """
 
     run_dir: Path
@@ -76,7 +76,7 @@ class Place:
     stack: Mapping[str, Any] = field(default_factory=dict, repr=False)
 
     def require_services(self) -> None:
-        """Require the services' addresses. Raises: NoPlaceError."""
+        """Check that the services' addresses are known. Raises: NoPlaceError."""
         if not self.services:
             raise NoPlaceError(
                 f"no stack runs in {self.run_dir}; start one with `make run`, or name one"
@@ -89,21 +89,21 @@ class Place:
         return self.papers
 
     def require_database(self) -> None:
-        """Require a database. Raises: NoPlaceError."""
+        """Check that a database is known. Raises: NoPlaceError."""
         if not self.database_url:
             self.require_services()
             raise NoPlaceError("DATABASE_URL: is required")
 
     def require_nats(self) -> None:
-        """Require NATS. Raises: NoPlaceError."""
+        """Check that NATS is known. Raises: NoPlaceError."""
         if not self.nats_url:
             raise NoPlaceError("NATS_URL: is required, of an administrator of the stream")
 
 
 def load(*, addresses: Mapping[str, str], run_dir: str, operator: str) -> Place:
-    """Read where everything is. addresses: of services by name, "" where none is named.
+    """Read options and environment. addresses: of services by name; "" for those not given.
 
-    Raises: NoPlaceError: what is said is wrong, or not whole.
+    Raises: NoPlaceError: a setting is wrong, or only a part of the settings is given.
     """
     if operator and OPERATOR_NAME.fullmatch(operator) is None:
         raise NoPlaceError(
@@ -127,7 +127,7 @@ def load(*, addresses: Mapping[str, str], run_dir: str, operator: str) -> Place:
 
 
 def _embedded(stack: Mapping[str, Any], place: Place) -> Place:
-    """Return the stack of a RUN_DIR; what it tells counts more than the environment."""
+    """Return the place of an embedded stack; its stack.json overrides the environment."""
     found = credentials.load(place.run_dir)
     return replace(
         place,
@@ -157,7 +157,7 @@ def _elsewhere(services: Mapping[str, str], place: Place) -> Place:
 
 
 def _http(url: str) -> str:
-    """Check a URL. Raises: NoPlaceError."""
+    """Check a URL and return it. Raises: NoPlaceError: it is not valid."""
     try:
         return spelling.http_url(url) if url else ""
     except ValueError as error:
@@ -165,12 +165,15 @@ def _http(url: str) -> str:
 
 
 def child(**values: str) -> dict[str, str]:
-    """Return the environment of a program of the project's that a command starts."""
+    """Return the environment for a program of the project that a command starts."""
     return child_environment(**values)
 
 
 def _secret(name: str) -> str:
-    """Read a secret, or the file that has it; "" where neither is named. Raises: NoPlaceError."""
+    """Read a secret from its variable, or from the file that `<name>_FILE` names; "" if neither.
+
+    Raises: NoPlaceError.
+    """
     path = _read(f"{name}_FILE")
     if _read(name) or not path:
         return _read(name)
@@ -181,7 +184,7 @@ def _secret(name: str) -> str:
 
 
 def _papers() -> Papers:
-    """Read the operators' key, and their certificate. Raises: NoPlaceError."""
+    """Load the operators' key and certificate. Raises: NoPlaceError."""
     path = _read("IDENTITY_KEY_FILE")
     try:
         given = _read("IDENTITY_KEY") or (Path(path).read_text() if path else "")
@@ -196,7 +199,7 @@ def _papers() -> Papers:
 
 
 def _certificates() -> Certificates | None:
-    """Read the operators' certificate; None: the services speak without TLS."""
+    """Load the operators' certificate; None: the services are called without TLS."""
     names = ("TLS_CERT_FILE", "TLS_KEY_FILE", "TLS_CA_FILE")
     paths = [_read("TLS_CERT_FILE"), _read("TLS_KEY_FILE"), _read("TLS_CA_FILE")]
     if not any(paths):

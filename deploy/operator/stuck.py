@@ -19,7 +19,7 @@ from deploy.operator.placing import misplaced
 from deploy.operator.session import Session
 
 MINUTES = 5
-# An operation runs on an order in one of these, or is over in a moment.
+# An order in one of these states has an operation in progress, or leaves the state at once.
 STATES = (
     "ESCROW_CREATING",
     "ESCROW_FUNDING",
@@ -39,7 +39,7 @@ NEEDS_YOU = frozenset({"STUCK", "HELD", "BLIND", "FOREIGN"})
     help="List operations that have run for longer.",
 )
 async def command(session: Session, *, minutes: int) -> Answer:
-    """List what makes no progress. Raises: as `Operator` says."""
+    """List what makes no progress. Raises: as `Operator`."""
     before = dt.datetime.now(dt.UTC) - dt.timedelta(minutes=minutes)
     found = [
         {"marketplace": marketplace.label, **one}
@@ -80,5 +80,8 @@ async def _of(operator: Operator, before: dt.datetime) -> list[dict[str, Any]]:
 
 
 def _one(mark: str, about: str, since: str, says: str) -> dict[str, Any]:
-    """Describe one. about: the id of a command or order; since: ISO 8601; "": unknown."""
+    """Return one entry as a JSON document.
+
+    about: the id of a command or order. since: ISO 8601; "": unknown.
+    """
     return {"mark": mark, "id": about, "since": since, "says": says}

@@ -18,9 +18,10 @@ from kernel.money import to_text
 @click.option("--credit", type=click.UUID, help="The transfer to credit.")
 @click.option("--reason", default="", help="The reason; shown in the user's statement.")
 async def command(session: Session, *, credit: uuid.UUID | None, reason: str) -> Answer:
-    """Credit a deposit if one is given, and list.
+    """Credit a deposit if one is given, and list the deposits in suspense.
 
-    Raises: NotFound: no such deposit is in suspense, or it reached no user's wallet.
+    Raises: NotFound: no such deposit is in suspense, or the wallet that received it is not a
+        user's.
     """
     if credit and not reason.strip():
         raise click.UsageError("a credit needs --reason")
@@ -60,7 +61,7 @@ async def command(session: Session, *, credit: uuid.UUID | None, reason: str) ->
 
 
 def line(found: Suspended) -> str:
-    """Describe one deposit in suspense."""
+    """Describe one deposit in suspense in a line."""
     return (
         f"{found.transfer_id}  {found.at}  {to_text(found.minor_units)} {found.asset}"
         f"  wallet of {found.user_id or 'no user'}  memo {found.memo!r}"

@@ -1,4 +1,4 @@
-"""The record of operators' changes to the database; services record the calls to them."""
+"""Records operators' changes to the database. The services record the calls to themselves."""
 
 import uuid
 from typing import Any
@@ -18,7 +18,7 @@ _KEEP = "insert into gateway.operator_trail (operator, command, details) values 
 def keep(place: Place, command: str, **details: object) -> None:
     """Record a command before it is carried out.
 
-    details: its arguments, without secrets. Raises: psycopg.Error: it must not be carried out.
+    details: the arguments, without secrets. Raises: psycopg.Error: do not carry the command out.
     """
     with psycopg.connect(place.database_url, connect_timeout=CONNECT_SECONDS) as connection:
         connection.execute(_KEEP, (place.operator, command, Jsonb(details)))
@@ -32,7 +32,7 @@ def note(
     marketplace_id: uuid.UUID,
     operator: str,
 ) -> None:
-    """Write the line of a change into the audit trail of a schema, in the change's transaction."""
+    """Write a change's line into the audit trail of a schema, in the change's transaction."""
     who = identity.operator(name=operator, marketplace_id=marketplace_id)
     with identity.acting_as(who):
         values = audit.values(change, marketplace_id=marketplace_id)

@@ -1,4 +1,4 @@
-"""Waits after an operator's ruling until the command has ended or stopped again."""
+"""Waits after an operator's ruling until the command has ended or has stopped again."""
 
 import asyncio
 import time
@@ -15,7 +15,7 @@ LOOK_SECONDS = 0.5
 
 
 async def watched(session: Session, marketplace: Named, command_id: uuid.UUID) -> Answer:
-    """Report a command once it has ended or stopped; the exit code is 1 if it stopped."""
+    """Report a command when it has ended or stopped. The exit code is 1 if it stopped."""
     operator = session.operator(marketplace)
     until = time.monotonic() + WATCH_SECONDS
     while True:
@@ -30,7 +30,7 @@ async def watched(session: Session, marketplace: Named, command_id: uuid.UUID) -
 
 
 class _Text(click.ParamType[str]):
-    """A text that is not empty."""
+    """The type of options whose text may not be empty."""
 
     name = "text"
 

@@ -1,7 +1,7 @@
-"""The command `orchestrator` of the installed package; in a checkout this file is only packaged.
+"""The command `orchestrator` of the installed package. In a checkout, this file is only packaged.
 
-Its code is beside it in `programs`, under the names of the checkout. Only the process of this
-command looks there, so these names do not clash with other packages.
+The package has the programs' code in `programs`, under the names of the checkout. Only the process
+of this command adds that folder to its path, so the names do not clash with other packages.
 """
 
 import sys

@@ -1,6 +1,6 @@
-"""The client under its name in the checkout, for the commands of the installed package.
+"""Provides the client under its name in the checkout, for commands of the installed package.
 
-Not used in a checkout, where the folder `client` is found.
+It is not used in a checkout, where Python finds the folder `client`.
 """
 
 from orchestrator.client import *  # type: ignore[import-not-found]  # noqa: F403 - the same names

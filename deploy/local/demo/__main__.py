@@ -1,4 +1,4 @@
-"""Run the demo; the exit code is 0 if every check passed."""
+"""Runs the demo. The exit code is 0 if every check passed."""
 
 import asyncio
 import contextlib
@@ -50,7 +50,7 @@ class Sides:
     @classmethod
     @contextlib.asynccontextmanager
     async def of(cls, run_dir: Path, stack: Mapping[str, Any]) -> AsyncIterator["Sides"]:
-        """Connect to all for the block."""
+        """Connect to all of them for the block."""
         papers = identities.operator_papers(run_dir)
         async with (
             Chain.of(stack) as chain,
@@ -70,7 +70,7 @@ class Sides:
                 )
 
     def purchase(self, price: str = PRICE, title: str = TITLE) -> Purchase:
-        """Prepare a purchase between the guide's two users."""
+        """Create a purchase between the two users of the guide, without starting it."""
         return Purchase(
             marketplace=self.marketplace,
             chain=self.chain,
@@ -114,7 +114,7 @@ async def show(run_dir: Path, stack: Mapping[str, Any], view: View) -> bool:
 
 
 def _tell(view: View, purchase: Purchase, events: Sequence[tuple[str, int]]) -> None:
-    """Print what does not fit into the table."""
+    """Print the facts that do not fit into the table."""
     view.say()
     view.say(f"Order    {purchase.order_id}")
     view.say(f"Contract {purchase.contract_id}")
@@ -129,7 +129,7 @@ def _tell(view: View, purchase: Purchase, events: Sequence[tuple[str, int]]) -> 
 async def _endings(
     new: Callable[[str, str], Purchase], marketplace: Marketplace, view: View
 ) -> list[InvariantResult]:
-    """Show the other ways an order ends; returns their checks."""
+    """Show the other ways in which an order can end; returns their checks."""
     ended, checks = await endings.walk(new, marketplace)
     view.say("Three more orders of 5.00, beside each other:")
     for ending in ended:
@@ -140,7 +140,10 @@ async def _endings(
 async def _two_views(
     stack: Mapping[str, Any], marketplace: Marketplace, view: View
 ) -> list[InvariantResult]:
-    """Show one order in both APIs; returns its checks. Skipped if tokens come from elsewhere."""
+    """Show one order in both APIs; returns the checks.
+
+    Skipped if the stack has another token issuer, or no faucet.
+    """
     if not stack.get("jwtSecret") or not stack.get("faucetUrl"):
         return []
     order = TwoViews(document=stack, marketplace=marketplace)
@@ -155,7 +158,7 @@ async def _two_views(
 async def _withdrawal(stack: Mapping[str, Any], sides: Sides, view: View) -> list[InvariantResult]:
     """Let the seller withdraw the price, and the platform its fees; returns the checks.
 
-    Skipped on a network of others.
+    Skipped on a network that is not the local devnet.
     """
     if not stack.get("devnetUrl"):
         return []
@@ -175,7 +178,7 @@ async def _withdrawal(stack: Mapping[str, Any], sides: Sides, view: View) -> lis
 
 
 def _money(sights: Sequence[Sight]) -> list[InvariantResult]:
-    """Compare what was paid with what arrived."""
+    """Check that the amounts that arrived equal the amounts that were paid."""
     first, last = sights[0], sights[-1]
     price = minor_units(PRICE)
     seller = last.seller_available - first.seller_available
@@ -209,7 +212,7 @@ def _order_events(events: Sequence[tuple[str, int]]) -> InvariantResult:
 
 
 async def books(operator: Operator) -> list[InvariantResult]:
-    """Check the ledger's invariants, and compare ledger and chain once nothing moves."""
+    """Check the ledger's invariants. Compare ledger and chain once no command is in progress."""
     deadline = time.monotonic() + SETTLE_SECONDS
     while True:
         invariants, holdings = await operator.invariants(), await operator.holdings()

@@ -1,4 +1,4 @@
-"""Balances as the chain itself reports them, read through its RPC."""
+"""Balances as the chain reports them, read through its RPC."""
 
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager

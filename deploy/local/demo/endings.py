@@ -1,4 +1,4 @@
-"""The other ways an order can end: canceled, refunded, split after a dispute; all three at once."""
+"""The other endings of an order: canceled, refunded, split by a dispute. All three run at once."""
 
 import asyncio
 import time
@@ -11,7 +11,7 @@ from deploy.local.demo.purchase import BUYER, SELLER, Purchase, minor_units
 from deploy.local.rest import Marketplace
 from kernel.money import to_text
 
-# The rest of the deposit pays for all three.
+# The rest of the deposit is enough for all three.
 PRICE = "5.00"
 TO_SELLER, TO_BUYER = "3.00", "2.00"
 NewPurchase = Callable[[str, str], Purchase]
@@ -33,7 +33,7 @@ async def walk(
 ) -> tuple[list[Ending], list[InvariantResult]]:
     """Run the three endings at the same time; returns them, and the checks of the money.
 
-    new: makes a purchase between the guide's two users, of a price and a title.
+    new: creates a purchase between the guide's two users, with a price and a title.
     """
     before = await _balances(marketplace)
     endings = await asyncio.gather(

@@ -1,4 +1,4 @@
-"""A plain NATS subscriber: no stream, no consumer, just subjects."""
+"""A plain NATS subscriber: it uses subjects only, without a stream or a consumer."""
 
 import asyncio
 import contextlib
@@ -26,7 +26,7 @@ PURCHASE = (
 
 
 class Listener:
-    """Every event of a subject since the block began, in the order of arrival."""
+    """All events of a subject since the block began, in the order of arrival."""
 
     def __init__(self) -> None:
         self._events: list[dict[str, Any]] = []
@@ -37,7 +37,7 @@ class Listener:
     async def of(
         cls, *, stack: Mapping[str, Any], subject: str = "order.*"
     ) -> AsyncIterator["Listener"]:
-        """Subscribe for the block. stack: what stack.json says."""
+        """Subscribe for the block. stack: the content of stack.json."""
         listener = cls()
         servers = [server.strip() for server in str(stack["natsUrl"]).split(",")]
         # Without a file, the system's authorities are trusted.
@@ -51,7 +51,7 @@ class Listener:
             await client.close()
 
     def of_aggregate(self, aggregate_id: str) -> list[tuple[str, int]]:
-        """Return type and version of each event of one aggregate."""
+        """Return the type and version of each event of one aggregate."""
         return [
             (event["eventType"], event["version"])
             for event in self._events
@@ -59,7 +59,7 @@ class Listener:
         ]
 
     async def wait_for(self, aggregate_id: str, event_type: str, *, seconds: float = 15) -> None:
-        """Wait for an event of that type; returns after `seconds` even without one."""
+        """Wait for an event of this type; after `seconds`, return without it."""
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(seconds):
                 while event_type not in dict(self.of_aggregate(aggregate_id)):

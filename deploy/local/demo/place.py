@@ -1,4 +1,4 @@
-"""Starts a fresh stack for the demo, beside any other that runs."""
+"""Starts a fresh stack for the demo, beside any other stack that runs."""
 
 import contextlib
 import re
@@ -13,7 +13,7 @@ from deploy.local.process import Command, Process, python_module
 from deploy.local.settings import PORTS, ROOT, StackSettings, child_environment
 
 START_SECONDS = 120.0
-# A line of the stack's log that says how one of its parts is.
+# A line of the stack's log with the progress of one of its parts.
 _PART = re.compile(r"^ *[\d.]+ s  ([\w-]+) +(starting|ready after [\d.]+ s)\n", re.MULTILINE)
 
 
@@ -21,9 +21,9 @@ _PART = re.compile(r"^ *[\d.]+ s  ([\w-]+) +(starting|ready after [\d.]+ s)\n", 
 def stack(
     settings: StackSettings, *, tell: Callable[[str, str], None]
 ) -> Iterator[tuple[Path, dict[str, Any]]]:
-    """Start a stack, yield its RUN_DIR and its stack.json, and stop it.
+    """Start a stack, yield its RUN_DIR and its stack.json, and stop it at the end.
 
-    tell: is called with a part's name and what it does, as the stack's parts come up.
+    tell: called with a part's name and its progress while the parts start.
 
     Raises: NotReadyError: the stack does not start.
     """
@@ -46,7 +46,7 @@ def stack(
 
     def is_ready() -> bool:
         nonlocal told
-        # Before the log is read: what the stack wrote until it was ready is told then.
+        # Checked before the log is read: everything that was logged before readiness is then told.
         is_up = state.read(run_dir) is not None
         parts = _PART.findall(process.log())
         for part, status in parts[told:]:
@@ -63,7 +63,7 @@ def stack(
 
 
 def _free_folder(beside: Path) -> Path:
-    """Return a RUN_DIR in which no stack runs, such as that of another demo."""
+    """Return a RUN_DIR in which no stack runs; other demos may use the first ones."""
     run_dir, number = beside / "demo", 1
     while state.is_running(run_dir):
         number += 1
@@ -72,7 +72,7 @@ def _free_folder(beside: Path) -> Path:
 
 
 def _forget(run_dir: Path, *, keep_logs: bool = False) -> None:
-    """Delete the data of the demo's last stack, and its logs unless they are kept."""
+    """Delete the data of the previous demo's stack, and its logs unless they are kept."""
     postgres.remove(run_dir / "postgres")
     for path in run_dir.glob("*"):
         if path.is_file():
@@ -82,7 +82,7 @@ def _forget(run_dir: Path, *, keep_logs: bool = False) -> None:
 
 
 def _free_ports(settings: StackSettings) -> int:
-    """Return the first of a row of free ports, from PORT_BASE on."""
+    """Return the first of a row of free ports, searched from PORT_BASE upwards."""
     base = settings.port_base
     while base + len(PORTS) < 65536:  # noqa: PLR2004 - the last port and one
         if all(is_free(base + offset) for offset in range(len(PORTS))):

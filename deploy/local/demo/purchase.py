@@ -1,4 +1,4 @@
-"""The purchase of the orders guide, step by step, over the marketplace API."""
+"""The purchase of the orders guide, step by step, through the marketplace API."""
 
 import asyncio
 import time
@@ -26,7 +26,7 @@ STEP_SECONDS = 60.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sight:
-    """What all sides report after a step. Amounts in minor units; contract: on chain."""
+    """What all sides report after a step; amounts in minor units. contract: balance on chain."""
 
     step: str
     state: str
@@ -39,11 +39,11 @@ class Sight:
 
 
 class DemoFailedError(Exception):
-    """A step did not finish."""
+    """A step did not finish in time, or failed."""
 
 
 class Purchase:
-    """One purchase. faucet_url: None if the money must come from elsewhere."""
+    """One purchase. faucet_url: None: the money must come from elsewhere."""
 
     def __init__(
         self,
@@ -72,7 +72,7 @@ class Purchase:
         self.addresses: dict[str, str] = {}
 
     async def steps(self) -> AsyncIterator[Sight]:
-        """Run the purchase; yields after each step."""
+        """Carry the purchase out; yields after each step."""
         walk: list[tuple[str, Callable[[], Awaitable[str]]]] = [
             ("users and wallets", self.register),
             (f"deposit {DEPOSIT}", self.deposit),
@@ -88,25 +88,25 @@ class Purchase:
             yield await self._look(name, state, time.monotonic() - started)
 
     async def balances(self, user: str) -> tuple[int, int]:
-        """Return what a user has available and reserved."""
+        """Return a user's available and reserved amounts."""
         balance = await self._marketplace.get(f"/users/{user}/balance")
         return minor_units(balance["available"]), minor_units(balance["reserved"])
 
     async def state(self) -> str:
-        """Return the order's status, and its final status once there is one."""
+        """Return the order's status; the final status if it has ended."""
         order = await self._marketplace.get(f"/orders/{self.order_id}")
         return f"{order['status']} {order.get('finalStatus') or ''}".strip()
 
     async def is_closed(self) -> bool:
-        """Tell whether the order has ended."""
+        """Return whether the order has ended."""
         return (await self.state()).startswith("CLOSED")
 
     async def on_chain(self, user: str) -> int:
-        """Return what a user's wallet holds on chain."""
+        """Return the balance of a user's wallet on chain."""
         return await self._chain.account_balance(self.addresses[user])
 
     async def contract_balance(self) -> int:
-        """Return what the order's contract holds on chain."""
+        """Return the balance of the order's contract on chain."""
         return await self._chain.contract_balance(self.contract_id) if self.contract_id else 0
 
     async def register(self) -> str:
@@ -119,7 +119,7 @@ class Purchase:
         return "-"
 
     async def deposit(self) -> str:
-        """Pay the buyer's wallet on chain and wait until the balance shows it."""
+        """Pay into the buyer's wallet on chain, and wait until the balance has the payment."""
         before, _ = await self.balances(self.buyer)
         address = self.addresses[self.buyer]
         if self._faucet_url is None:
@@ -134,7 +134,10 @@ class Purchase:
         return "-"
 
     async def _faucet(self, address: str) -> bool:
-        """Ask the faucet for money; the wallet's account may not be on chain yet."""
+        """Ask the faucet for money; returns whether it paid.
+
+        The wallet's account may not exist on chain yet.
+        """
         body = {"address": address, "amount": DEPOSIT}
         async with httpx.AsyncClient(timeout=STEP_SECONDS) as client:
             answer = await client.post(f"{self._faucet_url}", json=body)
@@ -160,7 +163,7 @@ class Purchase:
         return await self.act("reserve", {"amount": self.price})
 
     async def create_escrow(self) -> str:
-        """Deploy the contract, and wait for it."""
+        """Deploy the contract, and wait until it exists."""
         state = await self.act("escrow")
         order = await self._marketplace.get(f"/orders/{self.order_id}")
         self.contract_id = order["escrow"]["trustlessContractId"]
@@ -175,7 +178,7 @@ class Purchase:
         return await self.act("resolution/release", {"requestedBy": "BUYER"})
 
     async def act(self, action: str, body: dict[str, Any] | None = None) -> str:
-        """Request an action, and wait until it has finished; returns the state."""
+        """Request an action, and wait until it has ended; returns the order's state."""
         path = f"/orders/{self.order_id}"
         await self._marketplace.post(f"{path}/{action}", body)
 
@@ -200,7 +203,7 @@ class Purchase:
         )
 
     async def _new_hashes(self) -> tuple[str, ...]:
-        """Return the chain transactions since the last call."""
+        """Return the chain transactions since the previous call."""
         fresh = self._fresh_hashes
         self._fresh_hashes = []
         order_id = from_public("ord", self.order_id)
@@ -212,7 +215,10 @@ class Purchase:
 
 
 async def wait_for(condition: Callable[[], Awaitable[bool]], *, what: str) -> None:
-    """Wait until a condition holds. Raises: DemoFailedError: it does not in time; says `what`."""
+    """Wait until a condition holds.
+
+    Raises: DemoFailedError: it does not hold in time; the message has `what`.
+    """
     deadline = time.monotonic() + STEP_SECONDS
     while not await condition():
         if time.monotonic() > deadline:
@@ -221,7 +227,7 @@ async def wait_for(condition: Callable[[], Awaitable[bool]], *, what: str) -> No
 
 
 def minor_units(amount: str) -> int:
-    """Read an amount as the API prints it, zero included."""
+    """Parse an amount as the API prints it; zero is allowed."""
     value = Decimal(amount) * UNIT
     if value != value.to_integral_value():
         raise DemoFailedError(f"{amount} has more than seven decimals")

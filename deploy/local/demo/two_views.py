@@ -1,4 +1,4 @@
-"""One order in both APIs: buyer and business use the party API, the marketplace reads along."""
+"""One order in both APIs: its parties use the party API, the marketplace only reads it."""
 
 import time
 import uuid
@@ -17,7 +17,7 @@ from kernel.ids import parse_uuid, to_public
 AMOUNT, DEPOSIT = "150.00", "150.00"
 NOTES = "Final report"
 TIMEOUT_SECONDS = 60.0
-# The state in both views after each step (docs/states.md).
+# The order's state in both views after each step (docs/states.md).
 EXPECTED = (
     ("create", "ORDER_CREATED", "pending_payment"),
     ("pay", "IN_PROGRESS", "paid"),
@@ -28,7 +28,7 @@ EXPECTED = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Look:
-    """The state in both views after a step."""
+    """The order's state in both views after a step."""
 
     step: str
     marketplace: str
@@ -37,7 +37,7 @@ class Look:
 
 
 class TwoViews:
-    """The order; document: the running stack's stack.json."""
+    """The order in both views. document: the running stack's stack.json."""
 
     def __init__(self, *, document: Mapping[str, Any], marketplace: Marketplace) -> None:
         self._document = document
@@ -47,7 +47,7 @@ class TwoViews:
         self.order_id = ""
 
     async def steps(self) -> AsyncIterator[Look]:
-        """Run the order; yields its state in both views after each step."""
+        """Carry the order out; yields its state in both views after each step."""
         await self._fund_buyer()
         walk = (
             ("create", self._buyer, "/orders/", self._new_order()),
@@ -88,7 +88,7 @@ class TwoViews:
         ]
 
     async def _fund_buyer(self) -> None:
-        """Create both users by their first request, and pay the buyer's wallet on chain."""
+        """Register both users by their first request, and pay into the buyer's wallet on chain."""
         for user in (self._buyer, self._business):
             await self._party("GET", "/orders/?role=personal", user, None)
         deposit = await self._marketplace.get(f"/users/{self._buyer}/wallet/deposit")

@@ -1,4 +1,4 @@
-"""How the demo looks: plain lines of at most 80 columns, and on a terminal what goes on now."""
+"""The output of the demo: plain lines of at most 80 columns; on a terminal also the progress."""
 
 import contextlib
 import textwrap
@@ -12,7 +12,7 @@ from rich.text import Text
 from deploy.local.demo.purchase import Sight
 from kernel.money import to_text
 
-# Lines are no longer than this, as far as their words allow; wider terminals get wider lines.
+# The maximal width of a line, unless a single word is longer. Wider terminals get wider lines.
 WIDTH = 80
 _COLUMNS = ("step", "state", "available", "reserved", "contract", "seller", "seconds")
 _WIDTHS = (17, 17, 9, 8, 8, 7, 7)
@@ -24,20 +24,20 @@ _LEGEND = (
 
 @dataclass(slots=True)
 class View:
-    """Shows steps as they happen, then the list of checks."""
+    """Prints the steps as they happen, and then the list of checks."""
 
     console: Console = field(default_factory=Console)
 
     @contextlib.contextmanager
     def working(self) -> Iterator["Working"]:
-        """Show on a terminal what goes on during the block, and for how many seconds."""
+        """On a terminal, show during the block what is in progress, and for how many seconds."""
         columns = (SpinnerColumn(), TextColumn("{task.description}"), _Seconds())
         is_terminal = self.console.is_terminal
         with Progress(*columns, console=self.console, transient=True, disable=not is_terminal) as p:
             yield Working(p)
 
     def heading(self) -> None:
-        """Print the names of the table's columns, and what they mean."""
+        """Print the names of the table's columns and their meanings."""
         self.say()
         for line in _LEGEND:
             self.say(line)
@@ -61,7 +61,7 @@ class View:
         self._print(line)
 
     def check(self, *, holds: bool, name: str, details: str = "") -> None:
-        """Print one check: its name, and below it what was found."""
+        """Print one check: its name, and below it the details."""
         self._print(f"  {'ok    ' if holds else 'FAILED'}  {name}")
         if details:
             indent = " " * 10
@@ -79,14 +79,14 @@ class View:
 
 
 class Working:
-    """What goes on now: one line that is replaced, with the seconds since it began."""
+    """The progress line on a terminal. It is overwritten, and shows the seconds since its start."""
 
     def __init__(self, progress: Progress) -> None:
         self._progress = progress
         self._task = progress.add_task("", total=None)
 
     def show(self, doing: str) -> None:
-        """Say what begins now."""
+        """Show what is in progress from now on."""
         self._progress.reset(self._task, description=doing, total=None)
 
 
@@ -96,5 +96,5 @@ class _Seconds(ProgressColumn):
 
 
 def wrapped(text: str, *, width: int) -> list[str]:
-    """Break a text into lines between its words, and never inside of one."""
+    """Break a text into lines between words; a word is never broken."""
     return textwrap.wrap(text, width, break_long_words=False, break_on_hyphens=False)

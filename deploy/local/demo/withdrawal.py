@@ -1,4 +1,4 @@
-"""Seller and platform withdraw what they earned, to accounts outside that the demo makes."""
+"""Seller and platform withdraw what they earned to new accounts outside."""
 
 import asyncio
 import time
@@ -20,7 +20,7 @@ from kernel.money import CENT, to_text
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Withdrawn:
-    """A withdrawal as the API shows it, and what its two sides have then, in minor units."""
+    """A withdrawal as the API shows it, and the balances of both sides, in minor units."""
 
     document: Mapping[str, Any]
     on_chain: int
@@ -29,7 +29,7 @@ class Withdrawn:
     seconds: float
 
     def checks(self) -> list[InvariantResult]:
-        """Compare the account outside with what the seller had."""
+        """Check that the account outside received what the seller had."""
         price = minor_units(PRICE)
         return [
             InvariantResult(
@@ -51,7 +51,7 @@ class Withdrawn:
 
 
 async def withdraw(stack: Mapping[str, Any], marketplace: Marketplace, chain: Chain) -> Withdrawn:
-    """Make an account outside, and pay the price of the purchase to it."""
+    """Create an account outside, and withdraw the seller's price to it."""
     outside = await asyncio.to_thread(_account, stack)
     before = await _available(marketplace)
     started = time.monotonic()
@@ -68,7 +68,7 @@ async def withdraw(stack: Mapping[str, Any], marketplace: Marketplace, chain: Ch
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FeesWithdrawn:
-    """A withdrawal of fees as the API shows it, and what is where then, in minor units."""
+    """A withdrawal of fees as the API shows it, and the balances after it, in minor units."""
 
     document: Mapping[str, Any]
     on_chain: int
@@ -76,7 +76,7 @@ class FeesWithdrawn:
     seconds: float
 
     def checks(self) -> list[InvariantResult]:
-        """Compare the account outside with the fees."""
+        """Check that the account outside received the fees."""
         amount = minor_units(self.document["amount"])
         return [
             InvariantResult(
@@ -100,7 +100,7 @@ class FeesWithdrawn:
 async def withdraw_fees(
     stack: Mapping[str, Any], marketplace: Marketplace, chain: Chain
 ) -> FeesWithdrawn | None:
-    """Pay all fees that can be withdrawn to a new account outside; None: there are none."""
+    """Withdraw all available fees to a new account outside; None: there are no fees."""
     balance = await marketplace.get("/platform/balance")
     whole_cents = minor_units(balance["available"]) // CENT * CENT
     if whole_cents == 0:
@@ -119,7 +119,7 @@ async def withdraw_fees(
 
 
 async def _ended(marketplace: Marketplace, path: str, body: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Make a withdrawal, and wait for its end. Raises: DemoFailedError."""
+    """Create a withdrawal, and wait until it has ended. Raises: DemoFailedError."""
     deadline = time.monotonic() + STEP_SECONDS
     document = await marketplace.post(path, body)
     while document["inProgress"]:
@@ -136,7 +136,7 @@ async def _available(marketplace: Marketplace) -> int:
 
 
 def _account(stack: Mapping[str, Any]) -> str:
-    """Make an account with a trustline on the local network; returns its address."""
+    """Create an account with a trustline on the local network; returns its address."""
     key, asset = Keypair.random(), Asset("USDC", stack["usdcIssuer"])
     given = httpx.get(
         f"{stack['devnetUrl']}/friendbot", params={"addr": key.public_key}, timeout=STEP_SECONDS
