@@ -1,1 +1,1 @@
-"""Disputes: the case file support works on. It decides; orders pays."""
+"""Disputes: the cases on which support works. This service records decisions; orders pays them."""

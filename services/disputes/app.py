@@ -1,4 +1,4 @@
-"""Disputes, assembled: the only module that builds its objects."""
+"""Composition root of disputes: the only module that builds its objects."""
 
 from functools import partial
 
@@ -26,7 +26,7 @@ NAME = "disputes"
 
 
 async def build(settings: DisputesSettings) -> App:
-    """Build the service; it does not connect yet."""
+    """Assemble the service without opening a connection."""
     database = Database.open(
         url=settings.database_url,
         schema=NAME,

@@ -1,4 +1,4 @@
-"""The case and its rules, pure and synchronous: time and ids come in, events go out."""
+"""The case and its rules. Pure: time and ids are arguments, and events are results."""
 
 import datetime as dt
 import enum
@@ -15,7 +15,7 @@ from services.disputes.rulings import Proposal, Ruling, ruling_on
 from services.disputes.waits import NO_WAITS, Waits
 
 EVIDENCE_MAX = 100
-# The fields that a case is opened with and keeps. Evidence is added to later.
+# The fields that are set when a case is opened and never change. Evidence can be added later.
 OPENED_WITH = (
     "id",
     "marketplace_id",
@@ -57,14 +57,15 @@ class Side(enum.StrEnum):
 
 
 class DisputeReason(enum.StrEnum):
-    """The reason why it was opened."""
+    """The reason why the dispute was opened."""
 
     NOT_DELIVERED = "NOT_DELIVERED"
     QUALITY_ISSUE = "QUALITY_ISSUE"
     OTHER = "OTHER"
 
 
-# Any other pair is refused. A decision changes no status: a case is resolved when it is paid.
+# Any other pair is refused. A decision does not change the status: a case is resolved only after
+# the decision has been paid.
 TRANSITIONS: Mapping[tuple[DisputeStatus, Action], DisputeStatus] = {
     (DisputeStatus.OPEN, Action.ASSIGN): DisputeStatus.UNDER_REVIEW,
     (DisputeStatus.OPEN, Action.MESSAGE): DisputeStatus.OPEN,
@@ -118,10 +119,10 @@ class TooMuchEvidence(InvalidArgument):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NewCase:
-    """A case as it is opened. amount: the order's money in escrow.
+    """A case to open. amount: the order's money in escrow.
 
     buyer_id, seller_id: the order's sides; both or neither are given. answer_within, decide_within:
-    how long support may take; None: as long as it likes. clock_offset: of the marketplace's clock.
+    the time that support has; None: no limit. clock_offset: of the marketplace's clock.
     """
 
     id: DisputeId
@@ -144,7 +145,7 @@ class NewCase:
 class Dispute:
     """A case. version: the number of its events.
 
-    assigned_to_name: what the person of support is called who has assigned it to themselves.
+    assigned_to_name: the name of a person of support who has assigned the case to themselves.
     """
 
     id: DisputeId
@@ -172,20 +173,20 @@ class Dispute:
 
     @property
     def public_id(self) -> str:
-        """The public id: dsp_…."""
+        """The public id (`dsp_…`)."""
         return to_public("dsp", self.id)
 
     @property
     def overdue_since(self) -> dt.datetime | None:
-        """The earliest due moment of what support is late with; None: the case is not overdue."""
+        """The due moment of the earliest overdue wait; None: the case is not overdue."""
         return self.waits.overdue_since(is_decided=self.ruling is not None)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Filter:
-    """Which cases are listed; None: any. opened_from: at or after it; opened_to: before it.
+    """The filters of a list; None: any. opened_from: inclusive. opened_to: exclusive.
 
-    assigned_to: the agent's id, empty: any case.
+    assigned_to: the agent's id; empty: any case.
     """
 
     marketplace_id: MarketplaceId
@@ -200,7 +201,7 @@ class Filter:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fact:
-    """An event for subscribers: its type, and its payload by documented names."""
+    """An event that a decision produces: its type, and its payload by documented field names."""
 
     event_type: str
     payload: Mapping[str, object]
@@ -245,14 +246,14 @@ def open_case(
 
 
 def is_same_opening(known: Dispute, opened: Dispute) -> bool:
-    """Tell whether a case is the one that would be opened. Later changes do not count."""
+    """Tell whether a known case was opened with the same fields. Later changes do not count."""
     return all(getattr(known, name) == getattr(opened, name) for name in OPENED_WITH)
 
 
 def assign(
     dispute: Dispute, *, agent_id: str, agent_name: str = "", notes: str, at: dt.datetime
 ) -> tuple[Dispute, Fact]:
-    """Give the case to an agent, the first or another. Raises: InvalidState."""
+    """Assign the case to an agent, who replaces an earlier one. Raises: InvalidState."""
     dispute = replace(
         dispute,
         status=_next_status(dispute, Action.ASSIGN),
@@ -266,7 +267,7 @@ def assign(
 
 
 def unassign(dispute: Dispute, *, at: dt.datetime) -> tuple[Dispute, Fact]:
-    """Take the case from its agent: it is open again. Raises: InvalidState."""
+    """Remove the case's agent. The case is open again. Raises: InvalidState."""
     dispute = replace(
         take_up(dispute, Action.UNASSIGN, at=at),
         assigned_to="",
@@ -301,7 +302,7 @@ def add_evidence(
 
 
 def decide(dispute: Dispute, proposal: Proposal, *, at: dt.datetime) -> Dispute:
-    """Record the decision, once; the same decision again changes nothing.
+    """Record the decision once. The same decision again changes nothing.
 
     Raises: DecisionAlreadyMade; InvalidState; SplitAmountsMismatch; InvalidArgument: the amounts
         contradict the decision.
@@ -319,7 +320,7 @@ def decide(dispute: Dispute, proposal: Proposal, *, at: dt.datetime) -> Dispute:
 
 
 def withdraw(dispute: Dispute, *, at: dt.datetime) -> Dispute:
-    """Take back a decision that will never be paid. Raises: InvalidState: it was paid."""
+    """Withdraw a decision that will never be paid. Raises: InvalidState: it was paid."""
     status = _next_status(dispute, Action.WITHDRAW)
     if dispute.ruling is None:
         return dispute
@@ -327,7 +328,7 @@ def withdraw(dispute: Dispute, *, at: dt.datetime) -> Dispute:
 
 
 def complete(dispute: Dispute, *, at: dt.datetime) -> tuple[Dispute, Fact | None]:
-    """Mark the case resolved; no event if it was already. Raises: InvalidState."""
+    """Mark the case resolved; return no event if it already was. Raises: InvalidState."""
     if dispute.status is DisputeStatus.RESOLVED:
         return dispute, None
     status = _next_status(dispute, Action.COMPLETE)
@@ -347,9 +348,9 @@ def complete(dispute: Dispute, *, at: dt.datetime) -> tuple[Dispute, Fact | None
 def tell_overdue(
     dispute: Dispute, *, time: dt.datetime, at: dt.datetime
 ) -> tuple[Dispute, Fact] | None:
-    """Tell of the next wait that is due and was not told; None: there is none.
+    """Publish the next wait that is due and not published yet; None: there is none.
 
-    time: by the marketplace's clock.
+    time: the present time by the marketplace's clock.
     """
     untold = dispute.waits.untold(is_decided=dispute.ruling is not None)
     if untold is None or untold[0] > time:
@@ -383,7 +384,7 @@ def _invalid_state(dispute: Dispute, action: Action, message: str) -> InvalidSta
 
 
 def fact(name: str, dispute: Dispute, payload: Mapping[str, object]) -> Fact:
-    """Return an event of a case, with its ids."""
+    """Return an event of a case; the ids of case and order are added to the payload."""
     ids = {"disputeId": dispute.public_id, "orderId": to_public("ord", dispute.order_id)}
     return Fact(event_type=f"dispute.{name}", payload={**ids, **payload})
 

@@ -1,6 +1,6 @@
-"""The measures of disputes for Prometheus: those that support is late with.
+"""The measures of disputes for Prometheus: the overdue ones.
 
-Marketplaces whose clock was moved are left out: nobody waits there.
+Test marketplaces that have moved their clock are left out, because nobody waits there.
 """
 
 from chassis.metrics import Measure

@@ -1,4 +1,4 @@
-"""The loop that tells of cases that wait too long: one event for each wait, in its transaction."""
+"""The loop that publishes overdue waits of cases: one event for each wait."""
 
 from dataclasses import dataclass, field
 
@@ -11,16 +11,16 @@ from services.disputes.service import DisputesService
 from services.disputes.waits_store import Due, WaitStore
 
 BATCH = 50
-# A support agent's hours are many; an idle service asks its database seldom.
+# The pause between polls. Support has hours to answer, so a frequent poll is not needed.
 LOOK_SECONDS = 30
 log = logger()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Overdue:
-    """Tells what is overdue. Each replica looks; the lock of a case lets one of them tell.
+    """Publishes overdue waits. Every replica polls; the lock of a case lets only one publish.
 
-    bell: rung when a test marketplace's clock was moved in this process.
+    bell: rung when a request to this process has moved a test marketplace's clock.
     """
 
     cases: DisputesService
@@ -28,14 +28,14 @@ class Overdue:
     bell: Bell = field(default_factory=Bell)
 
     async def run(self) -> None:
-        """Look from time to time until cancelled."""
+        """Poll until cancelled."""
         while True:
             self.bell.silence()
             if await self.tell() == 0:
                 await self.bell.wait(seconds=LOOK_SECONDS)
 
     async def tell(self) -> int:
-        """Publish the events of the waits that are due; returns how many."""
+        """Publish the events of the waits that are due; return how many were published."""
         async with self.cases.database.statement() as connection:
             due = await self.waits.due(connection, limit=BATCH)
         return sum([await self._tell(one) for one in due])
@@ -58,10 +58,11 @@ class Overdue:
                         after={"waitsFor": fact.payload["waitsFor"]},
                     )
                     await self.cases.trail.record(tx, change, marketplace_id=due.marketplace_id)
-                # Also where nothing is told: an older version has ended the wait, and noted none.
+                # Save even without an event: an older version of the service may have ended the
+                # wait without updating the derived columns.
                 await self.cases.disputes.save(tx, before=before, after=case)
                 return count
         except DomainError as error:
-            # The next turn looks again.
+            # The next poll tries again.
             log.info("dispute.not_told", dispute_id=str(due.dispute_id), error=error.reason)
             return 0

@@ -22,7 +22,7 @@ class DisputeIsOwn(PermissionDenied):
 
 
 def require_outsider(dispute: Dispute, own_user_id: UUID | None) -> None:
-    """Check that the user that a person of support is, if any, is not in the case.
+    """Check that a person of support is not a party to the case, if they also are a user.
 
     Raises: DisputeIsOwn.
     """

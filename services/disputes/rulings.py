@@ -1,4 +1,4 @@
-"""The ruling on a case: who gets how much of its amount. Pure."""
+"""The ruling on a case: how its amount is divided. Pure."""
 
 import datetime as dt
 import enum
@@ -9,7 +9,7 @@ from kernel.money import CENT, Money
 
 
 class DisputeDecision(enum.StrEnum):
-    """The possible decisions: who gets the money."""
+    """The possible decisions on who gets the money."""
 
     FULL_RELEASE = "FULL_RELEASE"
     FULL_REFUND = "FULL_REFUND"
@@ -24,9 +24,9 @@ class SplitAmountsMismatch(InvalidArgument):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Proposal:
-    """A decision as requested; amounts may be left out if the decision implies them.
+    """A requested decision. Amounts may be left out if the decision implies them.
 
-    resolved_by_name: what a person of support is called.
+    resolved_by_name: the name of a person of support.
     """
 
     decision: DisputeDecision
@@ -39,7 +39,7 @@ class Proposal:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ruling:
-    """The decision, as recorded: release + refund = the amount of the case."""
+    """A recorded decision. release and refund add up to the amount of the case."""
 
     decision: DisputeDecision
     release: Money
@@ -50,13 +50,13 @@ class Ruling:
     resolved_by_name: str = ""
 
     def pays_as(self, other: "Ruling") -> bool:
-        """Tell whether both give the same money to the same people."""
+        """Tell whether both rulings have the same decision and amounts."""
         ours = (self.decision, self.release, self.refund)
         return ours == (other.decision, other.release, other.refund)
 
 
 def ruling_on(amount: Money, proposal: Proposal, *, at: dt.datetime) -> Ruling:
-    """Return the ruling that a proposal makes on an amount; it divides the whole of it.
+    """Return the ruling of a proposal, which divides the whole amount.
 
     Raises: SplitAmountsMismatch; InvalidArgument: the amounts contradict the decision.
     """

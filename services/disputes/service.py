@@ -1,6 +1,6 @@
 """The use cases of disputes. Each is one transaction: load, decide, save.
 
-One that changes a case returns bytes: the encoded case, stored with the change for retries.
+A use case that changes a case returns the encoded case, which is stored as the answer for retries.
 """
 
 import datetime as dt
@@ -32,7 +32,7 @@ from services.disputes.waits_store import WaitStore
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DisputesService:
-    """Open, read and change cases. encode: a case on the wire, as bytes."""
+    """Opens, reads and changes cases. encode: encodes a case as bytes."""
 
     database: Database
     disputes: DisputeStore
@@ -44,7 +44,7 @@ class DisputesService:
     encode: Callable[[Dispute], bytes]
 
     async def open_case(self, *, key: RequestKey, case: NewCase) -> Answer:
-        """Open the case of an order; the same case again returns it as it is, however late.
+        """Open the case of an order. If the same case exists, return it as it is now.
 
         Raises: DisputeAlreadyOpen; DisputeIdTaken; InvalidUrl; InvalidArgument;
             IdempotencyKeyReused: same key, different request.
@@ -81,7 +81,7 @@ class DisputesService:
     async def get(
         self, *, marketplace_id: MarketplaceId, dispute_id: DisputeId, reader: UUID | None
     ) -> Dispute:
-        """Return a case; reader: the user who asks, None: any case may be read.
+        """Return a case. reader: the user who asks, who must be a party; None: no party asks.
 
         Raises: DisputeNotFound; NotParty; DisputeIsOwn.
         """
@@ -106,7 +106,7 @@ class DisputesService:
     async def list_cases(
         self, *, chosen: Filter, after: UUID | None, size: int
     ) -> Sequence[Dispute]:
-        """List cases, newest first; one more if there is another page.
+        """List cases, newest first; one case more if there is another page.
 
         Raises: InvalidArgument: `after` is not a case.
         """
@@ -116,14 +116,14 @@ class DisputesService:
     async def list_overdue(
         self, *, chosen: Filter, after: tuple[dt.datetime, UUID] | None, size: int
     ) -> Sequence[Dispute]:
-        """List overdue cases, the longest overdue first; one more if there is another page."""
+        """List overdue cases, the longest overdue first; one more if another page follows."""
         async with self.database.statement() as connection:
             return await self.waits.overdue(connection, chosen, after=after, limit=size + 1)
 
     async def assign(
         self, *, key: RequestKey, dispute_id: DisputeId, agent_id: str, agent_name: str, notes: str
     ) -> Answer:
-        """Give the case to an agent; it is then under review.
+        """Assign the case to an agent. The case is then under review.
 
         Raises: DisputeNotFound; InvalidState; IdempotencyKeyReused.
         """
@@ -139,9 +139,9 @@ class DisputesService:
         return await self.idempotency.execute(self.database, key, work)
 
     async def unassign(self, *, key: RequestKey, dispute_id: DisputeId) -> Answer:
-        """Take the case from its agent; it is then open.
+        """Remove the case's agent. The case is then open.
 
-        Raises: DisputeNotFound; InvalidState: it has no agent; IdempotencyKeyReused.
+        Raises: DisputeNotFound; InvalidState: the case has no agent; IdempotencyKeyReused.
         """
 
         async def work(tx: Transaction) -> bytes:
@@ -160,7 +160,9 @@ class DisputesService:
         evidence: Sequence[str],
         user_id: UUID | None,
     ) -> Answer:
-        """Add links to the case; they are kept, never fetched. user_id: None for a marketplace.
+        """Add links to the case. Links are stored and never fetched.
+
+        user_id: the person who adds them; None: a marketplace.
 
         Raises: DisputeNotFound; NotParty; InvalidState; TooMuchEvidence; InvalidUrl;
             IdempotencyKeyReused.
@@ -176,10 +178,10 @@ class DisputesService:
         return await self.idempotency.execute(self.database, key, work)
 
     async def decide(self, *, key: RequestKey, dispute_id: DisputeId, proposal: Proposal) -> Answer:
-        """Record the decision before any money moves; it stands unless it is withdrawn.
+        """Record the decision before any money moves. It stands unless it is withdrawn.
 
-        The same decision again, by the same or another agent, returns the case as it is: the first
-        note and name stand.
+        If the same decision is made again, by the same or another agent, the case is returned
+        unchanged, with the first note and name.
 
         Raises: DisputeNotFound; InvalidState; DecisionAlreadyMade; SplitAmountsMismatch;
             InvalidArgument; IdempotencyKeyReused.
@@ -193,9 +195,9 @@ class DisputesService:
         return await self.idempotency.execute(self.database, key, work)
 
     async def withdraw(self, *, key: RequestKey, dispute_id: DisputeId, why: str) -> Answer:
-        """Take back a decision that will never be paid; it is kept, with the reason.
+        """Withdraw a decision that will never be paid. Its row stays, with the reason.
 
-        Raises: DisputeNotFound; InvalidState: it was paid; IdempotencyKeyReused.
+        Raises: DisputeNotFound; InvalidState: the decision was paid; IdempotencyKeyReused.
         """
 
         async def work(tx: Transaction) -> bytes:
@@ -208,9 +210,9 @@ class DisputesService:
         return await self.idempotency.execute(self.database, key, work)
 
     async def complete(self, *, key: RequestKey, dispute_id: DisputeId) -> Answer:
-        """Mark the case resolved when its decision has been paid.
+        """Mark the case resolved, after its decision has been paid.
 
-        Raises: DisputeNotFound; InvalidState: it has not been decided; IdempotencyKeyReused.
+        Raises: DisputeNotFound; InvalidState: the case is not decided; IdempotencyKeyReused.
         """
 
         async def work(tx: Transaction) -> bytes:
@@ -223,9 +225,11 @@ class DisputesService:
     async def age_answers(
         self, *, key: RequestKey, by: dt.timedelta, offset: dt.timedelta
     ) -> Answer:
-        """Let the kept answers of a test marketplace get older: its clock was moved.
+        """Age the stored answers of a test marketplace that has moved its clock.
 
-        offset: how far in all; 0: an older gateway does not say. Raises: IdempotencyKeyReused.
+        offset: the clock's total offset; 0: an older gateway does not send it.
+
+        Raises: IdempotencyKeyReused.
         """
 
         async def work(tx: Transaction) -> bytes:
@@ -245,7 +249,7 @@ class DisputesService:
         return found
 
     async def answered(self, tx: Transaction, case: Dispute) -> Dispute:
-        """Return a locked case as it is when support has answered, for the first time or again."""
+        """Return a locked case after an answer of support, which ends the wait for the first."""
         if not case.waits.is_unanswered:
             return case
         time = await self.waits.time(tx, case.marketplace_id)
@@ -254,7 +258,7 @@ class DisputesService:
     async def save(
         self, tx: Transaction, before: Dispute, after: Dispute, fact: Fact | None
     ) -> bytes:
-        """Write the changes of a locked case with their event; returns the case, encoded."""
+        """Save the changes of a locked case with their event; return the encoded case."""
         if after != before:
             await self.disputes.save(tx, before=before, after=after)
         if fact is not None:
@@ -262,9 +266,9 @@ class DisputesService:
         return self.encode(after)
 
     async def _note(self, tx: Transaction, verb: str, before: Dispute, after: Dispute) -> None:
-        """Write the line of a change that a caller asked this service for.
+        """Write the audit line of a change that a caller requested from this service.
 
-        What orders asks for is a part of a command on an order, whose line is there.
+        A change requested by orders belongs to a command on an order, which has its own line.
         """
         change = Change(
             action=f"dispute.{verb}",
@@ -276,7 +280,7 @@ class DisputesService:
         await self.trail.record(tx, change, marketplace_id=after.marketplace_id)
 
     async def tell(self, tx: Transaction, dispute: Dispute, fact: Fact) -> None:
-        """Write the event of a changed case."""
+        """Write an event of a case to the outbox."""
         who = identity.current_or_none()
         event = Event(
             event_type=fact.event_type,
@@ -307,6 +311,6 @@ def _require_reader(dispute: Dispute, reader: UUID | None) -> None:
 
 
 def _own_user_id() -> UUID | None:
-    """Return the user that the caller is who is of support, if they are; None: the clock acts."""
+    """Return the user account of a caller of support; None: no account, or no caller."""
     who = identity.current_or_none()
     return None if who is None else who.own_user_id

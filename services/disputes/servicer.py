@@ -1,4 +1,4 @@
-"""The gRPC methods: decode, one use case, encode. ACCESS says who may call each."""
+"""The RPCs of disputes: decode, call one use case, encode. ACCESS says who may call each."""
 
 import datetime as dt
 from collections.abc import Callable
@@ -22,9 +22,9 @@ from services.disputes.talk.servicer import TalkMethods
 
 Context = grpc.aio.ServicerContext[Any, Any]
 
-# A marketplace, and the two parties of a case: the method checks that they are.
+# Marketplaces and people. The use case checks that a person is a party to the case.
 WITH_PARTIES = MARKETPLACE | PEOPLE
-# A marketplace, and its people of support, who work on any case.
+# Marketplaces and their people of support, who work on any case.
 WITH_STAFF = MARKETPLACE | STAFF
 ACCESS = {
     "OpenDispute": allow("orders"),
@@ -42,7 +42,7 @@ ACCESS = {
 
 
 def binding(service: DisputesService, talk: TalkService, *, ring: Callable[[], None]) -> Binding:
-    """Return the servicer with its allow-list. ring: called when a clock was moved."""
+    """Return the servicer with its allow-list. ring: called after a clock is moved."""
     return Binding(
         servicer=DisputesServicer(service, talk, ring=ring),
         add=disputes_pb2_grpc.add_DisputesServiceServicer_to_server,
@@ -52,7 +52,7 @@ def binding(service: DisputesService, talk: TalkService, *, ring: Callable[[], N
 
 
 class DisputesServicer(TalkMethods, disputes_pb2_grpc.DisputesServiceServicer):
-    """One method for each RPC; those of messages and notes are in their room."""
+    """The RPCs of disputes; the mixin of messages and notes is in its room."""
 
     def __init__(
         self, service: DisputesService, talk: TalkService, *, ring: Callable[[], None]
@@ -107,7 +107,7 @@ class DisputesServicer(TalkMethods, disputes_pb2_grpc.DisputesServiceServicer):
             key=request_key(request),
             dispute_id=wire.dispute_id(request.dispute_id),
             agent_id=request.agent_id,
-            # Of others, only the id is known.
+            # Only the id of another agent is known.
             agent_name=who.name if who.principal == request.agent_id else "",
             notes=request.notes,
         )
@@ -177,7 +177,7 @@ def _marketplace() -> MarketplaceId:
 
 
 def _reader() -> UUID | None:
-    """Return the user who must be a party to the case; None for an admin or a marketplace."""
+    """Return the user who must be a party to the case; None: an admin or a marketplace."""
     who = identity.current()
     return None if who.role == ROLE_ADMIN else who.user_id
 

@@ -1,4 +1,4 @@
-"""The settings of disputes: those of every service."""
+"""The settings of disputes: only the common ones."""
 
 from chassis.settings import ServiceSettings
 

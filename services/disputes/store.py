@@ -1,6 +1,6 @@
-"""Cases in PostgreSQL. Rows in, dataclasses out.
+"""Cases in PostgreSQL: read and write rows as dataclasses.
 
-Every statement names the marketplace: a case of another one does not exist for it.
+Every statement names the marketplace, so it cannot find another marketplace's cases.
 """
 
 import datetime as dt
@@ -37,7 +37,7 @@ class DisputeStore:
     """Reads and writes cases with their rulings."""
 
     async def add(self, tx: Transaction, dispute: Dispute) -> None:
-        """Insert a case; waits for another transaction that opens one for the same order.
+        """Insert a case. Waits for a transaction that opens a case for the same order.
 
         Raises: DisputeAlreadyOpen; DisputeIdTaken.
         """
@@ -54,14 +54,14 @@ class DisputeStore:
     async def find(
         self, tx: Transaction, *, marketplace_id: MarketplaceId, dispute_id: DisputeId
     ) -> Dispute | None:
-        """Read a case, without a lock; None where there is none."""
+        """Read a case without a lock; None: there is none."""
         row = await tx.fetchrow(_FIND, {"marketplace_id": marketplace_id, "id": dispute_id})
         return None if row is None else dispute_of(row)
 
     async def get(
         self, tx: Transaction, *, marketplace_id: MarketplaceId, dispute_id: DisputeId
     ) -> Dispute:
-        """Read a case, without a lock. Raises: DisputeNotFound."""
+        """Read a case without a lock. Raises: DisputeNotFound."""
         found = await self.find(tx, marketplace_id=marketplace_id, dispute_id=dispute_id)
         if found is None:
             raise DisputeNotFound("Dispute not found")
@@ -70,7 +70,7 @@ class DisputeStore:
     async def get_of_order(
         self, tx: Transaction, *, marketplace_id: MarketplaceId, order_id: OrderId
     ) -> Dispute:
-        """Read the newest case of an order, without a lock. Raises: DisputeNotFound."""
+        """Read the newest case of an order without a lock. Raises: DisputeNotFound."""
         order = {"marketplace_id": marketplace_id, "order_id": order_id}
         row = await tx.fetchrow(_FIND_NEWEST, order)
         if row is None:
@@ -84,12 +84,12 @@ class DisputeStore:
 
         Raises: DisputeNotFound.
         """
-        # Two statements: the one that waits for the lock would see an outdated ruling.
+        # Two statements, because the one that waits for the lock would read an outdated ruling.
         await tx.run(_LOCK, {"marketplace_id": marketplace_id, "id": dispute_id})
         return await self.get(tx, marketplace_id=marketplace_id, dispute_id=dispute_id)
 
     async def save(self, tx: Transaction, *, before: Dispute, after: Dispute) -> None:
-        """Write the changes of a locked case; a ruling is inserted when it is new."""
+        """Write the changes of a locked case, and insert its ruling if it is new."""
         if await tx.run(_SAVE, {**_columns(after), "version_before": before.version}) != 1:
             raise RuntimeError(f"dispute {after.id} was saved without its lock")
         if (ruling := after.ruling) is not None and before.ruling is None:
@@ -107,7 +107,7 @@ class DisputeStore:
             await tx.run(_ADD_RULING, row)
 
     async def withdraw(self, tx: Transaction, *, dispute: Dispute, why: str) -> None:
-        """Mark the ruling of a locked case as withdrawn at the case's instant; it is kept."""
+        """Mark the ruling of a locked case as withdrawn at `updated_at`. The row is kept."""
         values = {
             "marketplace_id": dispute.marketplace_id,
             "id": dispute.id,
@@ -120,9 +120,9 @@ class DisputeStore:
     async def page(
         self, tx: Transaction, chosen: Filter, *, after: UUID | None, limit: int
     ) -> list[Dispute]:
-        """Read up to `limit` cases, newest first, that come after the case with the id `after`.
+        """Read up to `limit` cases, newest first. after: the last case of the page before.
 
-        Raises: InvalidArgument: there is no such case to go on from.
+        Raises: InvalidArgument: there is no case with the id `after`.
         """
         until: tuple[dt.datetime, UUID] = (chosen.opened_to or NEVER, _LEAST_ID)
         if after is not None:
@@ -193,7 +193,7 @@ def _columns(dispute: Dispute) -> dict[str, object]:
 
 
 def dispute_of(row: Any) -> Dispute:
-    """Read the row of a case with its ruling."""
+    """Decode a case from its row with the columns of its ruling."""
     ruling = None
     if row.decision is not None:
         ruling = Ruling(
@@ -237,9 +237,9 @@ def dispute_of(row: Any) -> Dispute:
 
 
 def standing(cases: sa.FromClause) -> LateralFromClause:
-    """Select the ruling of a case that is not withdrawn, looked up by the key of the case.
+    """Return the subquery of the ruling of a case that is not withdrawn.
 
-    The subquery keeps the planner from reading the whole table.
+    A lateral subquery by the key of the case keeps the planner from reading the whole table.
     """
     return (
         sa.select(
@@ -323,9 +323,9 @@ _WITHDRAW = compiled(
 )
 
 
-# Pages of cases by status, opener and agent.
+# Pages that are read by status and opener, and also by agent.
 _KINDS = ("kinds", "kinds_of_agent")
-# Before and after every case.
+# An instant before, and one after every case.
 EVER = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 NEVER = dt.datetime(9999, 1, 1, tzinfo=dt.UTC)
 _LEAST_ID = UUID(int=0)
@@ -334,13 +334,13 @@ _LIMIT = sa.bindparam("limit", type_=sa.Integer)
 
 @functools.cache
 def _page(by: str | None, *, tried: AbstractSet[str]) -> str:
-    """Return the statement of a page, newest first. by: how the cases are found, None: all.
+    """Return the statement of a page, newest first. by: how cases are found; None: all cases.
 
-    The filters of `tried` are tried on each of the few cases of an order, or of given ids.
+    tried: filters that are checked on each case found by `by`, such as the few cases of an order.
     """
     cases: sa.FromClause = disputes
     if by == "ids":
-        # One by one: the planner would rather read all of the marketplace.
+        # Each id is looked up alone. Else the planner reads all cases of the marketplace.
         ids = sa.func.unnest(sa.bindparam("ids", type_=ARRAY(sa.Uuid)))
         given = sa.select(ids.label("id")).distinct().subquery("given")
         one = sa.select(disputes).where(_OF_MARKETPLACE, disputes.c.id == given.c.id).limit(1)
@@ -364,9 +364,9 @@ def _page(by: str | None, *, tried: AbstractSet[str]) -> str:
 
 
 def _of_kinds(*, of_agent: bool) -> sa.FromClause:
-    """Select the newest cases of each wanted status and opener, each kind down its own index.
+    """Return a subquery of the newest cases of each wanted status and opener, each by its index.
 
-    The newest of all are among them, whichever filters are given, and no other case is looked at.
+    It contains the newest of all wanted cases, and no other case is read.
     """
     statuses, openers = (
         sa.func.unnest(sa.bindparam(name, type_=ARRAY(sa.Text))) for name in ("statuses", "openers")
@@ -376,7 +376,7 @@ def _of_kinds(*, of_agent: bool) -> sa.FromClause:
         disputes.c.status == kinds.c.status, disputes.c.opened_by == kinds.c.opened_by
     )
     if of_agent:
-        # Of the partial index: a parameter might be empty.
+        # For the partial index: the planner does not know that the parameter is not empty.
         agent = disputes.c.assigned_to
         walk = walk.where(agent == sa.bindparam("assigned_to"), agent != "")
     found = walk.limit(_LIMIT).lateral("found")
@@ -384,7 +384,7 @@ def _of_kinds(*, of_agent: bool) -> sa.FromClause:
 
 
 def _newest(cases: sa.FromClause) -> sa.Select[Any]:
-    """Select the cases of the marketplace between the ends of the page, newest first."""
+    """Select the marketplace's cases between the bounds of the page, newest first."""
     until = sa.tuple_(
         sa.bindparam("until_created_at", type_=disputes.c.created_at.type),
         sa.bindparam("until_id", type_=disputes.c.id.type),

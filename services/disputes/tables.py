@@ -1,4 +1,4 @@
-"""The tables of schema disputes; migrations/ makes them."""
+"""The tables of the schema disputes; migrations/ creates them."""
 
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import ARRAY
@@ -33,13 +33,13 @@ disputes = sa.Table(
     sa.Column("first_answered_at", sa.DateTime(timezone=True)),
     sa.Column("decision_due_at", sa.DateTime(timezone=True)),
     sa.Column("overdue_told", ARRAY(sa.Text), nullable=False),
-    # What follows from the others, for the indexes: the next due moment that is to be told, and
-    # the earliest of those that were told and still wait.
+    # Derived columns for the indexes: the next due moment to be published, and the earliest
+    # published due moment whose wait continues.
     sa.Column("untold_due_at", sa.DateTime(timezone=True)),
     sa.Column("overdue_since", sa.DateTime(timezone=True)),
 )
 
-# How far the clocks of test marketplaces were moved.
+# The offsets by which test marketplaces have moved their clocks.
 clocks = sa.Table(
     "clocks",
     metadata,
@@ -47,7 +47,7 @@ clocks = sa.Table(
     sa.Column("offset_seconds", sa.BigInteger, nullable=False),
 )
 
-# Rulings are never deleted; a withdrawal fills in its two columns.
+# Rulings are never deleted. A withdrawal sets withdrawn_at and withdrawn_why.
 rulings = sa.Table(
     "rulings",
     metadata,
@@ -81,6 +81,6 @@ def _remarks(name: str) -> sa.Table:
     )
 
 
-# What parties may read, and what they may not, are never in one table.
+# Parties may read messages but not notes, so the two have separate tables.
 messages = _remarks("messages")
 notes = _remarks("notes")

@@ -1,7 +1,7 @@
-"""What a case waits for from support: the first answer, and the decision. Pure.
+"""The waits of a case for support: for the first answer, and for the decision. Pure.
 
-Each wait has its due moment from the opening of the case. It is overdue when that moment has
-passed, it has not ended, and its event was published: once, whatever happens afterwards.
+The due moment of each wait is fixed when the case is opened. A wait is overdue when its due moment
+has passed, it has not ended, and its event has been published. The event is published once.
 """
 
 import datetime as dt
@@ -21,7 +21,8 @@ class Wait(enum.StrEnum):
 class Waits:
     """The waits of a case, by the marketplace's clock.
 
-    A due moment of None: there is no such wait. told: those whose event was published.
+    A due moment of None means that there is no such wait. told: the waits whose event was
+    published.
     """
 
     first_answer_due_at: dt.datetime | None = None
@@ -39,7 +40,7 @@ class Waits:
         return replace(self, first_answered_at=time) if self.is_unanswered else self
 
     def running(self, *, is_decided: bool) -> Mapping[Wait, dt.datetime]:
-        """Return the due moments of the waits that have not ended. A decision ends both."""
+        """Return the due moments of the waits that have not ended. A decision ends both waits."""
         if is_decided:
             return {}
         first = self.first_answer_due_at if self.is_unanswered else None
@@ -47,31 +48,31 @@ class Waits:
         return {wait: at for wait, at in due.items() if at is not None}
 
     def untold(self, *, is_decided: bool) -> tuple[dt.datetime, Wait] | None:
-        """Return the running wait that is told next, with its due moment."""
+        """Return the running wait whose event is published next, with its due moment."""
         running = self.running(is_decided=is_decided)
         return min(
             ((at, wait) for wait, at in running.items() if wait not in self.told), default=None
         )
 
     def overdue_since(self, *, is_decided: bool) -> dt.datetime | None:
-        """Return the earliest due moment of what is overdue; None: nothing is."""
+        """Return the earliest due moment of an overdue wait; None: no wait is overdue."""
         running = self.running(is_decided=is_decided)
         return min((at for wait, at in running.items() if wait in self.told), default=None)
 
     def tell(self, wait: Wait) -> "Waits":
-        """Note that the event of a wait is published."""
+        """Record that the event of a wait is published."""
         return replace(self, told=self.told | {wait})
 
 
 def begun(
     *, time: dt.datetime, answer_within: dt.timedelta | None, decide_within: dt.timedelta | None
 ) -> Waits:
-    """Begin the waits of a case that is opened. time: by the marketplace's clock."""
+    """Return the waits of a case that is opened at `time`, by the marketplace's clock."""
     return Waits(
         first_answer_due_at=None if answer_within is None else time + answer_within,
         decision_due_at=None if decide_within is None else time + decide_within,
     )
 
 
-# Of a case that support may take as long over as it likes.
+# The waits of a case for which support has no time limit.
 NO_WAITS = Waits()

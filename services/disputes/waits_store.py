@@ -1,6 +1,6 @@
-"""Waits in PostgreSQL: the clocks of marketplaces, what is due by them, and what is overdue.
+"""Waits in PostgreSQL: the clocks of marketplaces, due waits, and overdue cases.
 
-The database's clock decides, with the offset by which a test marketplace has moved its own.
+The marketplace's clock decides: the database's time plus the offset of a test marketplace.
 """
 
 import datetime as dt
@@ -20,19 +20,19 @@ from services.disputes.tables import disputes
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Due:
-    """A case of which a wait may be due."""
+    """A case that may have a due wait."""
 
     marketplace_id: MarketplaceId
     dispute_id: DisputeId
 
 
 class WaitStore:
-    """The waits of all marketplaces."""
+    """Reads the waits of all marketplaces, and moves their clocks."""
 
     async def move_clock(
         self, tx: Transaction, *, marketplace_id: MarketplaceId, offset: dt.timedelta
     ) -> None:
-        """Note how far a marketplace's clock was moved in all; it is never moved back."""
+        """Store the total offset of a marketplace's clock. A smaller offset is ignored."""
         values = {"marketplace_id": marketplace_id, "seconds": int(offset.total_seconds())}
         await tx.run(_MOVE, values)
 
@@ -42,7 +42,7 @@ class WaitStore:
         return found
 
     async def due(self, connection: Connection, *, limit: int) -> list[Due]:
-        """List cases of which a wait is due and was not told; up to twice `limit`."""
+        """List cases with a due wait whose event is not published; up to twice `limit`."""
         return [
             Due(marketplace_id=row.marketplace_id, dispute_id=row.id)
             for row in await connection.fetch(_DUE, {"limit": limit})
@@ -58,7 +58,7 @@ class WaitStore:
     ) -> list[Dispute]:
         """Read up to `limit` overdue cases, the longest overdue first.
 
-        after: the due moment and the id of the case that the page begins after.
+        after: the due moment and the id of the last case of the page before; None: first page.
         """
         since, last = after or (EVER, UUID(int=0))
         values: dict[str, object] = {
@@ -78,13 +78,13 @@ class WaitStore:
 
 
 def _overdue() -> str:
-    """Return the statement of a page: walks the index, and tries each filter on what it finds."""
+    """Return the statement of a page: it walks the index and checks each case by the filters."""
     place = sa.tuple_(disputes.c.overdue_since, disputes.c.id)
     after = sa.tuple_(
         sa.bindparam("after_since", type_=disputes.c.overdue_since.type),
         sa.bindparam("after_id", type_=disputes.c.id.type),
     )
-    # `offset 0` keeps the planner from taking another index.
+    # `offset 0` keeps the planner from choosing another index.
     walk = (
         sa.select(disputes)
         .where(
@@ -123,7 +123,8 @@ on conflict (marketplace_id) do update set offset_seconds = excluded.offset_seco
     where c.offset_seconds < excluded.offset_seconds
 """
 _TIME = "select time_of(%(marketplace_id)s)"
-# What is due by everybody's clock, and what is due only by the clock of a test marketplace.
+# The cases that are due by the database's clock, and those that are due only by the clock of a test
+# marketplace.
 _DUE = """
 (select marketplace_id, id from disputes where untold_due_at <= now()
     order by untold_due_at limit %(limit)s)

@@ -1,4 +1,4 @@
-"""Cases on the wire: protobuf ↔ domain, for every value. UNSPECIFIED is refused here."""
+"""Translate cases between Protobuf and the domain. UNSPECIFIED is refused here."""
 
 import datetime as dt
 import uuid
@@ -79,7 +79,7 @@ def order_id(text: str) -> OrderId:
 
 
 def new_case(request: disputes_pb2.OpenDisputeRequest) -> NewCase:
-    """Decode a case to open. Raises: InvalidArgument: only one side, or the same one twice."""
+    """Decode a case to open. Raises: InvalidArgument: only one side, or the same side twice."""
     sides = [side for side in (request.buyer_id, request.seller_id) if side]
     if len(sides) == 1 or len(set(sides)) < len(sides):
         fields = [("seller_id", "must be given with buyer_id, and differ from it")]
@@ -103,10 +103,10 @@ def new_case(request: disputes_pb2.OpenDisputeRequest) -> NewCase:
 
 
 def opening(request: disputes_pb2.OpenDisputeRequest) -> disputes_pb2.OpenDisputeRequest:
-    """Return the part of a request to open a case that identifies it when it is retried.
+    """Return the part of a request to open a case that must be the same in a retry.
 
-    The sides follow from the order. An older orders service sent none: its request is the same
-    with them. The hours and the clock are those of the moment.
+    The sides follow from the order, and an older orders service did not send them. The hours and
+    the clock's offset may have changed since the first attempt.
     """
     asked = disputes_pb2.OpenDisputeRequest()
     asked.CopyFrom(request)
@@ -134,7 +134,7 @@ def proposal(request: disputes_pb2.DecideDisputeRequest) -> Proposal:
 
 
 def chosen(request: disputes_pb2.ListDisputesRequest, *, marketplace_id: uuid.UUID) -> Filter:
-    """Decode the filter of a list. Raises: InvalidArgument: no calendar has an instant."""
+    """Decode the filters of a list. Raises: InvalidArgument: an instant does not exist."""
     return Filter(
         marketplace_id=MarketplaceId(marketplace_id),
         ids=[dispute_id(text) for text in request.dispute_ids] or None,
@@ -148,7 +148,7 @@ def chosen(request: disputes_pb2.ListDisputesRequest, *, marketplace_id: uuid.UU
 
 
 def after(request: disputes_pb2.ListDisputesRequest) -> uuid.UUID | None:
-    """Decode the case that the page begins after; None: the first page. Raises: InvalidArgument."""
+    """Decode the case after which the page begins; None: first page. Raises: InvalidArgument."""
     place = place_from_token(request.page.page_token, request)
     return None if place is None else uuid_of_place(place)
 
@@ -156,9 +156,11 @@ def after(request: disputes_pb2.ListDisputesRequest) -> uuid.UUID | None:
 def after_overdue(
     request: disputes_pb2.ListDisputesRequest,
 ) -> tuple[dt.datetime, uuid.UUID] | None:
-    """Decode the place of the overdue case that the page begins after. Raises: InvalidArgument.
+    """Decode the place of the overdue case after which the page begins; None: first page.
 
-    The token has the due moment itself: the case may not be overdue any more.
+    The token contains the due moment, because the case may no longer be overdue.
+
+    Raises: InvalidArgument.
     """
     place = place_from_token(request.page.page_token, request)
     if place is None:
@@ -174,7 +176,7 @@ def after_overdue(
 def page(
     request: disputes_pb2.ListDisputesRequest, found: Sequence[Dispute], *, size: int
 ) -> disputes_pb2.ListDisputesResponse:
-    """Encode a page, with a token for the next one if there is one."""
+    """Encode a page, with a token if another page follows."""
     cases = fitting((dispute(one) for one in found), size)
     is_cut = len(cases) < len(found)
     token = bound_token(_place(found[len(cases) - 1], request), request) if is_cut else ""

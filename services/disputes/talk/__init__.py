@@ -1,1 +1,1 @@
-"""What is written about a case: messages of both sides and support, and notes of support."""
+"""Messages and notes: the texts that both sides and support write about a case."""

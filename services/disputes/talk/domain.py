@@ -1,7 +1,7 @@
-"""Remarks and their rules, pure: messages of both sides and support, and notes of support.
+"""Remarks and their rules: messages of both sides and support, and notes of support. Pure.
 
-A message belongs to the case and has an event. A note changes nothing of the case: no party may
-see that somebody wrote one.
+A message changes the case and has an event. A note leaves the case unchanged, because no party may
+see that a note exists.
 """
 
 import datetime as dt
@@ -14,12 +14,12 @@ from kernel.ids import DisputeId, MarketplaceId, to_public
 from services.disputes import domain as cases
 from services.disputes.domain import Action, Dispute, Fact
 
-# So many messages of one case, and so many notes.
+# The most messages, and the most notes, of one case.
 REMARKS_MAX = 1000
 
 
 class DisputeAuthor(enum.StrEnum):
-    """Who writes."""
+    """The author of a remark."""
 
     BUYER = "BUYER"
     SELLER = "SELLER"
@@ -34,7 +34,7 @@ class TooManyMessages(FailedPrecondition):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Writer:
-    """Somebody who writes. id: the principal. name: what a person of support is called."""
+    """The writer of a remark. id: the principal. name: the name of a person of support."""
 
     author: DisputeAuthor
     id: str
@@ -43,7 +43,7 @@ class Writer:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Remark:
-    """A message or a note, never changed."""
+    """A message or a note. It is never changed."""
 
     id: UUID
     marketplace_id: MarketplaceId
@@ -53,14 +53,14 @@ class Remark:
     at: dt.datetime
 
     def public_id(self, prefix: str) -> str:
-        """Return its public id: msg_… of a message, note_… of a note."""
+        """Return the public id: msg_… of a message, note_… of a note."""
         return to_public(prefix, self.id)
 
 
 def message(
     dispute: Dispute, *, remark_id: UUID, writer: Writer, text: str, known: int, at: dt.datetime
 ) -> tuple[Dispute, Remark, Fact]:
-    """Write a message. known: how many the case has.
+    """Write a message. known: the number of messages on the case.
 
     Raises: InvalidState; TooManyMessages.
     """
@@ -73,7 +73,7 @@ def message(
 def note(
     dispute: Dispute, *, remark_id: UUID, writer: Writer, text: str, known: int, at: dt.datetime
 ) -> Remark:
-    """Write a note, also on a resolved case. known: how many the case has.
+    """Write a note, even on a resolved case. known: the number of notes on the case.
 
     Raises: TooManyMessages.
     """

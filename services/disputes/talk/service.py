@@ -18,7 +18,7 @@ from services.disputes.talk.store import RemarkStore
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TalkService:
-    """Write and read what is said about cases. The two functions encode a remark as bytes."""
+    """Writes and reads messages and notes. encode_…: encode a remark as bytes."""
 
     cases: DisputesService
     messages: RemarkStore
@@ -35,7 +35,7 @@ class TalkService:
         writer: Writer,
         user: UUID | None,
     ) -> Answer:
-        """Write a message. user: the person who writes, for their side; None: support does.
+        """Write a message. user: the person who writes for their side; None: support writes.
 
         Raises: DisputeNotFound; NotParty; InvalidState; TooManyMessages; IdempotencyKeyReused.
         """
@@ -96,9 +96,9 @@ class TalkService:
         after: UUID | None,
         size: int,
     ) -> Sequence[Remark]:
-        """List the messages about a case, newest first; one more if there is another page.
+        """List the messages of a case, newest first; one more if there is another page.
 
-        Raises: DisputeNotFound; NotParty; InvalidArgument: `after` is not a message of it.
+        Raises: DisputeNotFound; NotParty; InvalidArgument: `after` is no message of the case.
         """
         await self.cases.get(marketplace_id=marketplace_id, dispute_id=dispute_id, reader=reader)
         return await self._page(self.messages, marketplace_id, dispute_id, after, size)
@@ -111,9 +111,9 @@ class TalkService:
         after: UUID | None,
         size: int,
     ) -> Sequence[Remark]:
-        """List the notes on a case, newest first; one more if there is another page.
+        """List the notes of a case, newest first; one more if there is another page.
 
-        Raises: DisputeNotFound; InvalidArgument: `after` is not a note on it.
+        Raises: DisputeNotFound; InvalidArgument: `after` is no note of the case.
         """
         await self.cases.get(marketplace_id=marketplace_id, dispute_id=dispute_id, reader=None)
         return await self._page(self.notes, marketplace_id, dispute_id, after, size)
@@ -138,7 +138,7 @@ class TalkService:
     async def _record(
         self, tx: Transaction, verb: str, case: Dispute, after: Mapping[str, object]
     ) -> None:
-        """Write the line of a remark; its text is not in it."""
+        """Write the audit line of a remark, without its text."""
         change = Change(
             action=f"dispute.{verb}",
             target_type="dispute",

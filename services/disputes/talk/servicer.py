@@ -1,4 +1,4 @@
-"""The methods of DisputesService on messages and notes: decode, one use case, encode."""
+"""The RPCs of messages and notes: decode, call one use case, encode."""
 
 from typing import Any
 
@@ -16,7 +16,7 @@ from services.disputes.talk.service import TalkService
 from services.disputes.wire import dispute_id
 
 Context = grpc.aio.ServicerContext[Any, Any]
-# No line of notes admits PEOPLE: parties do not see that there are any.
+# The RPCs of notes do not admit PEOPLE, because parties must not see that notes exist.
 ACCESS = {
     "AddMessage": allow(
         "gateway", scope="support", people_scope="write", roles=MARKETPLACE | STAFF | PEOPLE
@@ -28,7 +28,7 @@ ACCESS = {
 
 
 class TalkMethods:
-    """The contract's methods of messages and notes; DisputesServicer has them too."""
+    """The RPCs of messages and notes, a mixin of DisputesServicer."""
 
     _talk: TalkService
 
@@ -88,6 +88,6 @@ class TalkMethods:
 
 
 def _writer() -> Writer:
-    """Return who writes; for a person, the use case finds their side."""
+    """Return the caller as support. The use case sets the side of a person."""
     who = identity.current()
     return Writer(author=DisputeAuthor.SUPPORT, id=who.principal, name=who.name)

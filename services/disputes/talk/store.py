@@ -1,4 +1,4 @@
-"""Messages and notes in PostgreSQL. Rows in, dataclasses out; a row is never changed.
+"""Messages and notes in PostgreSQL: insert and read rows, which never change.
 
 Every statement names the marketplace and the case. Both tables have the same columns.
 """
@@ -17,7 +17,7 @@ from services.disputes.talk.domain import DisputeAuthor, Remark, Writer
 
 
 class RemarkStore:
-    """The remarks of one table."""
+    """Reads and inserts the remarks of one table."""
 
     def __init__(self, table: sa.Table) -> None:
         case = (
@@ -73,9 +73,11 @@ class RemarkStore:
         after: UUID | None,
         limit: int,
     ) -> list[Remark]:
-        """Read up to `limit` remarks on a case, newest first, that come after another one.
+        """Read up to `limit` remarks on a case, newest first.
 
-        Raises: InvalidArgument: there is no such remark to go on from.
+        after: the last remark of the page before; None: first page.
+
+        Raises: InvalidArgument: the case has no remark with the id `after`.
         """
         case = {"marketplace_id": marketplace_id, "dispute_id": dispute_id}
         if after is None:
@@ -99,5 +101,5 @@ def _remark(row: Any) -> Remark:
     )
 
 
-# Messages, which both sides read, and notes, which no party reads.
+# Both sides read messages; no party reads notes.
 MESSAGES, NOTES = RemarkStore(tables.messages), RemarkStore(tables.notes)

@@ -1,4 +1,4 @@
-"""Messages and notes on the wire: domain → protobuf, for every value."""
+"""Encode messages and notes to Protobuf."""
 
 from collections.abc import Sequence
 
@@ -25,7 +25,7 @@ def encode_note(remark: Remark) -> bytes:
 
 
 def message(remark: Remark, *, is_named: bool) -> disputes_pb2.DisputeMessage:
-    """Encode a message. is_named: with the name of its author, which parties are not told."""
+    """Encode a message. is_named: with id and name of its author, which parties do not get."""
     return disputes_pb2.DisputeMessage(
         id=str(remark.id),
         dispute_id=str(remark.dispute_id),

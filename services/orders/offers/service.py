@@ -55,7 +55,6 @@ class OfferService:
 
         by: the side for which a marketplace acts; a person acts for their own side.
 
-
         Raises: OrderNotFound; NotParty; OfferAmountNotValid; OrderInWrongState; OfferAlreadyOpen;
             TooManyOffers.
         """
@@ -95,7 +94,6 @@ class OfferService:
         """Accept an offer, pay both sides, and close the order.
 
         by: the side for which a marketplace acts; None: the other side, whichever it is.
-
 
         Raises: OrderNotFound; NotParty; OfferNotFound; OfferIsOwn; OfferNotOpen; OrderInWrongState.
         """
@@ -156,7 +154,7 @@ class OfferService:
         offer_id: uuid.UUID,
         reader: uuid.UUID | None,
     ) -> Offer:
-        """Read an offer. reader: the person who asks, who must be a side; None: no check.
+        """Read an offer. reader: the person who asks, who must be a side; None: no side asks.
 
         Raises: OrderNotFound; NotParty; OfferNotFound.
         """
