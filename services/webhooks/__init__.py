@@ -1,1 +1,1 @@
-"""Webhooks: events of a marketplace, signed and sent to URLs that it has registered."""
+"""Webhooks: sign the events of a marketplace and send them to the URLs that it has registered."""

@@ -1,7 +1,7 @@
-"""Which addresses a webhook may reach, and which URLs can be registered. Pure.
+"""The addresses that a webhook may reach, and the URLs that can be registered. Pure.
 
-A marketplace chooses the URL, and this program stands inside the operator's network: it must not
-become a way in. What an address means is decided here, after every disguise of it is taken off.
+A marketplace chooses the URL, and this program runs inside the operator's network. A URL must not
+give access to that network. Names and addresses are brought into one form before they are checked.
 """
 
 import ipaddress
@@ -17,24 +17,24 @@ Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 PORTS = (443, 8443)
 LOCAL = "localhost"
-# Characters that a path or query may have as they are. Source: RFC 3986 §3.3, §3.4.
+# Characters of a path or query that need no escaping. Source: RFC 3986 §3.3, §3.4.
 _SAFE = "/%:@!$&'()*+,;=?~-._[]"
-# Not all versions of Python's library count these among the addresses that are not global.
+# Addresses that are not public, although some versions of Python's library count them as global.
 _CLOSED = tuple(
     map(
         ipaddress.ip_network,
         (
-            "100.64.0.0/10",  # behind a carrier's translation; Alibaba's metadata
-            "168.63.129.16/32",  # Azure's own services, reached from each of its machines
+            "100.64.0.0/10",  # carrier-grade NAT; Alibaba's metadata
+            "168.63.129.16/32",  # Azure's platform services, reachable from each machine
             "192.0.0.0/24",  # protocol assignments; Oracle's metadata
             "192.88.99.0/24",  # the relays of 6to4
             "198.18.0.0/15",  # benchmarks
         ),
     )
 )
-# All public IPv6 addresses are in it. Source: IANA, IPv6 Global Unicast Address Assignments.
+# Contains all public IPv6 addresses. Source: IANA, IPv6 Global Unicast Address Assignments.
 _PUBLIC_V6 = ipaddress.IPv6Network("2000::/3")
-# Those in it that are not: protocol assignments with Teredo, 6to4, documentation.
+# Its parts that are not public: protocol assignments with Teredo, 6to4, documentation.
 _CLOSED_V6 = tuple(
     map(ipaddress.IPv6Network, ("2001::/23", "2002::/16", "2001:db8::/32", "3fff::/20"))
 )
@@ -48,7 +48,7 @@ class WebhookUrlNotAllowed(InvalidArgument):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rules:
-    """allows_loopback: addresses of this machine, over plain http too. closed: own networks."""
+    """allows_loopback: this machine may be reached, also over http. closed: operator's networks."""
 
     allows_loopback: bool = False
     closed: Sequence[Network] = ()
@@ -56,7 +56,7 @@ class Rules:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Target:
-    """A URL in its parts. host: in ASCII, without brackets. path: with the query."""
+    """The parts of a URL. host: in ASCII, without brackets. path: with the query."""
 
     scheme: str
     host: str
@@ -74,12 +74,12 @@ def is_allowed(address: Address, rules: Rules) -> bool:
         is_special = address.is_multicast or address.is_reserved or address.is_unspecified
         is_closed = any(address in network for network in _CLOSED)
         return address.is_global and not is_special and not is_closed
-    # Addresses that stand for IPv4 ones (mapped, compatible, 6to4, NAT64, Teredo) are not in it.
+    # This excludes addresses that represent IPv4 ones (mapped, compatible, 6to4, NAT64, Teredo).
     return address in _PUBLIC_V6 and not any(address in network for network in _CLOSED_V6)
 
 
 def target(url: str, rules: Rules) -> Target:
-    """Read a webhook's URL. Raises: InvalidUrl: it is no URL; WebhookUrlNotAllowed."""
+    """Parse and check a webhook's URL. Raises: InvalidUrl: it is no URL; WebhookUrlNotAllowed."""
     is_plain = url.startswith("http://")
     try:
         require_url(f"https://{url.removeprefix('http://')}" if is_plain else url, field="url")
@@ -113,11 +113,11 @@ def target(url: str, rules: Rules) -> Target:
 
 
 def _ascii(host: str) -> str:
-    """Write a host as DNS does. Raises: InvalidUrl: that makes something else than a name of it."""
+    """Return the ASCII form of a host name. Raises: InvalidUrl: that form is not a name."""
     if host.isascii():
         return host
     spelled = host.encode("idna").decode("ascii")
-    # Some letters of other scripts stand for digits: a name must stay a name.
+    # Some letters of other scripts become digits, which could turn a name into an address.
     require_url(f"https://{spelled}", field="url")
     if _literal(spelled) is not None:
         problem = "must name a host by a DNS name or an IP address"

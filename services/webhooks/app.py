@@ -1,4 +1,4 @@
-"""Webhooks, assembled: the only module that builds its objects."""
+"""Composition root of webhooks: the only module that builds its objects."""
 
 from functools import partial
 from typing import Any
@@ -31,7 +31,7 @@ NAME = "webhooks"
 
 
 async def build(settings: WebhooksSettings, *, outgoing: Outgoing | None = None) -> App:
-    """Build the service; it does not connect yet. outgoing: sends instead of its own."""
+    """Assemble the service without opening a connection. outgoing: a replacement for tests."""
     database = Database.open(
         url=settings.database_url,
         schema=NAME,

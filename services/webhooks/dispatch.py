@@ -1,7 +1,7 @@
-"""Dispatch: deliveries are leased work. An attempt is signed, sent, and written down.
+"""Dispatch: deliveries are leased work. An attempt is signed, sent, and recorded.
 
-At least once: a process that dies after the receiver has answered leaves the delivery to the next
-one, which sends it again under the same id.
+An event is delivered at least once: if a process dies after the receiver has answered, another
+process sends the event again under the same id.
 """
 
 import asyncio
@@ -26,9 +26,9 @@ from services.webhooks.store import LEASE_SECONDS, LEASES, DeliveryStore
 from services.webhooks.webhook_store import WebhookStore
 
 AT_ONCE = 256
-# Between two looks that nothing asked for. The process that writes deliveries rings its own bell.
+# The longest pause between two polls. The process that writes deliveries rings its own bell.
 IDLE_SECONDS = 5.0
-# Before each claim, so that those of a busy program take more deliveries at once.
+# The pause before each claim, so that a busy process claims more deliveries at once.
 TOGETHER_SECONDS = 0.005
 ATTEMPTS = Counter(
     "orchestrator_webhook_attempts_total", "Attempts to deliver an event, by outcome", ["outcome"]
@@ -38,7 +38,7 @@ log = logger()
 
 
 class Dispatch:
-    """Sends the deliveries whose turn it is."""
+    """Claims and sends due deliveries."""
 
     def __init__(
         self,
@@ -74,7 +74,7 @@ class Dispatch:
         )
 
     async def run(self) -> None:
-        """Send until cancelled."""
+        """Claim and send deliveries until cancelled."""
         await self._leases.run()
 
     async def _claim(self, tx: Transaction, most: int) -> list[Lease]:
@@ -132,7 +132,7 @@ class Dispatch:
         return await self._outgoing.post(webhook.url, body=delivery.body.encode(), headers=headers)
 
     async def _troubled(self, lease: Lease, error: Exception, seconds: float) -> bool:
-        """Try again here: the database was unavailable. Its lease runs out otherwise."""
+        """Log the trouble and retry: the database was unavailable, and the lease may be held."""
         log.warning(
             "webhook.delivery_troubled",
             delivery=str(lease.id),

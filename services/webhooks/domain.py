@@ -1,4 +1,4 @@
-"""Webhooks and deliveries: what is sent where, when again, and when no longer. Pure."""
+"""The rules of webhooks and deliveries: what is sent, when it is retried, when it ends. Pure."""
 
 import datetime as dt
 import enum
@@ -14,12 +14,12 @@ TEST_EVENT = "webhook.test"
 DISABLED_EVENT = "webhook.disabled"
 # How long both secrets are valid after a rotation.
 BOTH_SECRETS = dt.timedelta(hours=24)
-# Deliveries and the list of events are kept for so long; older events are not sent.
+# How long deliveries and the list of events are kept. Older events are not sent.
 KEPT = dt.timedelta(days=30)
 PURGED_AT_ONCE = 1000
-# An event of so shortly before its webhook may be sent to it: clocks differ.
+# An event that is older than its webhook by at most this is sent, because clocks differ.
 SLACK = dt.timedelta(minutes=1)
-# The pauses after failed attempts, in seconds: three days in all.
+# The pauses after failed attempts, in seconds; three days in total.
 PAUSES = (
     *(5, 30, 120, 600, 1_800, 3_600, 7_200, 14_400, 28_800),
     *(43_200, 43_200, 43_200, 43_200, 29_845),
@@ -73,7 +73,7 @@ class State(enum.StrEnum):
 
 
 class Trouble(enum.StrEnum):
-    """Why an attempt has failed."""
+    """Why an attempt failed."""
 
     ADDRESS_NOT_ALLOWED = "ADDRESS_NOT_ALLOWED"
     NAME_NOT_RESOLVED = "NAME_NOT_RESOLVED"
@@ -85,7 +85,10 @@ class Trouble(enum.StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Webhook:
-    """A registered URL. secret_number: counts its secrets; previous_until: of the one before."""
+    """A registered URL. secret_number: the number of its newest secret.
+
+    previous_until: until when the previous secret is valid.
+    """
 
     marketplace_id: uuid.UUID
     id: uuid.UUID
@@ -102,13 +105,13 @@ class Webhook:
 
     @property
     def is_enabled(self) -> bool:
-        """Whether events are sent to it."""
+        """Whether events are sent to the webhook."""
         return self.disabled_why is None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Changes:
-    """The fields of a webhook that a request changes; None: it stays."""
+    """The fields of a webhook that a request changes; None: unchanged."""
 
     url: str | None = None
     event_types: tuple[str, ...] | None = None
@@ -118,7 +121,7 @@ class Changes:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
-    """What came of an attempt. status: of the answer, 0: none. trouble: None: it was delivered."""
+    """The result of an attempt. status: of the answer; 0: no answer. trouble: None: delivered."""
 
     url: str
     milliseconds: int
@@ -137,7 +140,7 @@ class Attempt:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Delivery:
-    """An event that is sent to a webhook. attempts: since it was last told to be sent."""
+    """One event for one webhook. attempts: since the delivery was created or last resent."""
 
     marketplace_id: uuid.UUID
     id: uuid.UUID
@@ -157,7 +160,7 @@ class Delivery:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ListedEvent:
-    """An event of the list. sequence: in the order of the stream; body: its JSON."""
+    """An event of the list. sequence: its position in the list; body: its JSON."""
 
     id: str
     sequence: int
@@ -166,19 +169,19 @@ class ListedEvent:
 
     @property
     def place(self) -> "Where":
-        """Where it is in the list."""
+        """The event's place in the list."""
         return self.occurred_at, self.sequence
 
 
-# A place in the list of events, which is read newest first.
+# A place in the list of events: when the event occurred, and its sequence.
 Where = tuple[dt.datetime, int]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EventsWanted:
-    """Which events are listed. types: names; empty: all. aggregate_id: empty: of all aggregates.
+    """The filters of a page of events. types: names; empty: all. aggregate_id: empty: all.
 
-    occurred_from: the earliest moment. before: the place that the list begins after.
+    occurred_from: the earliest moment, inclusive. before: the page begins after this place.
     """
 
     types: Sequence[str]
@@ -187,7 +190,7 @@ class EventsWanted:
     before: Where
 
 
-# Before and after every event.
+# An instant before, and a place after every event.
 EARLIEST = dt.datetime.min.replace(tzinfo=dt.UTC)
 END: Where = (dt.datetime.max.replace(tzinfo=dt.UTC), 2**63 - 1)
 
@@ -200,8 +203,8 @@ def events_wanted(
     occurred_to: dt.datetime | None,
     after: Where | None,
 ) -> EventsWanted:
-    """Say which events a page has. occurred_to: left out itself. after: the last one before."""
-    # Sequences count from 1: none of that moment comes before 0.
+    """Return the filters of a page. occurred_to: exclusive. after: end of the page before."""
+    # Sequences begin with 1, so this place excludes every event of that moment.
     before = END if occurred_to is None else (occurred_to, 0)
     return EventsWanted(
         types=types,
@@ -212,12 +215,12 @@ def events_wanted(
 
 
 def is_listed(*, occurred_at: dt.datetime, now: dt.datetime) -> bool:
-    """Tell whether an event is young enough for the list, also in a stream that was made anew."""
+    """Tell whether an event is young enough for the list. A rebuilt stream has older ones."""
     return occurred_at > now - KEPT
 
 
 def wants(event_types: Collection[str], event_type: str) -> bool:
-    """Tell whether a webhook with these types gets an event: by name, family.* or *."""
+    """Tell whether a webhook with these types gets an event: by name, `family.*` or `*`."""
     family = f"{event_type.partition('.')[0]}.*"
     return ALL in event_types or event_type in event_types or family in event_types
 
@@ -225,19 +228,19 @@ def wants(event_types: Collection[str], event_type: str) -> bool:
 def is_due_to(webhook: Webhook, *, occurred_at: dt.datetime, now: dt.datetime) -> bool:
     """Tell whether an event is young enough for a webhook.
 
-    A stream that was made anew has all events again, also those from before the webhook and those
-    whose deliveries are no longer kept.
+    A rebuilt stream contains all events again, with those from before the webhook was registered,
+    and those whose deliveries have been purged.
     """
     return occurred_at > max(webhook.created_at - SLACK, now - KEPT)
 
 
 def pause_after(attempts: int) -> int | None:
-    """Return the seconds until the next attempt, after so many failed ones; None: no more."""
+    """Return the seconds until the next attempt; None: no more. attempts: failed so far."""
     return PAUSES[attempts - 1] if attempts <= len(PAUSES) else None
 
 
 def changed(before: Webhook, changes: Changes, *, at: dt.datetime) -> Webhook:
-    """Change a webhook. Enabling one that is enabled changes nothing, and so does disabling."""
+    """Change a webhook. Enabling an enabled one has no effect, nor has disabling a disabled one."""
     after = replace(
         before,
         url=before.url if changes.url is None else changes.url,
@@ -253,7 +256,7 @@ def changed(before: Webhook, changes: Changes, *, at: dt.datetime) -> Webhook:
 
 
 def rotated(before: Webhook, *, at: dt.datetime) -> Webhook:
-    """Count a new secret; the one before stays valid for a while."""
+    """Give a webhook its next secret. The previous secret stays valid for BOTH_SECRETS."""
     return replace(
         before,
         secret_number=before.secret_number + 1,
@@ -270,12 +273,12 @@ def given_up(before: Webhook, *, at: dt.datetime) -> Webhook:
 
 
 def require_enabled(webhook: Webhook) -> None:
-    """Raises: WebhookDisabled."""
+    """Check that events are sent to a webhook. Raises: WebhookDisabled."""
     if not webhook.is_enabled:
         raise WebhookDisabled("The webhook is not enabled")
 
 
 def require_room(count: int) -> None:
-    """Refuse one more webhook than a marketplace may have. Raises: TooManyWebhooks."""
+    """Check that a marketplace may have another webhook. Raises: TooManyWebhooks."""
     if count >= WEBHOOKS_MAX:
         raise TooManyWebhooks(f"A marketplace has at most {WEBHOOKS_MAX} webhooks")

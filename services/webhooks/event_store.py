@@ -1,4 +1,4 @@
-"""The list of events in PostgreSQL: rows in, dataclasses out."""
+"""The list of events in PostgreSQL: read and write rows as dataclasses."""
 
 import datetime as dt
 import uuid
@@ -19,12 +19,12 @@ from services.webhooks.domain import (
 
 
 class EventStore:
-    """Events of every marketplace: written once, listed for one, and deleted by age."""
+    """Inserts events of all marketplaces, lists those of one, and deletes old ones."""
 
     async def add(self, tx: Transaction, new: Iterable[Sequence[object]]) -> int:
-        """Write events in their order; those that are known stay as they are.
+        """Insert events in the given order; existing rows are kept.
 
-        new: the values of NEW. Returns how many were written.
+        new: the values of NEW. Returns the number of inserted rows.
         """
         return await tx.run(_ADD, NEW.values(new))
 
@@ -53,18 +53,18 @@ class EventStore:
         return [_event(row) for row in await tx.fetch(statement, values)]
 
     async def purge(self, tx: Transaction) -> int:
-        """Delete some events that were written more than KEPT ago; returns how many."""
+        """Delete a batch of events recorded more than KEPT ago; return their number."""
         return await tx.run(_PURGE, {"kept": KEPT, "limit": PURGED_AT_ONCE})
 
     async def place(self, tx: Transaction) -> Place:
-        """Read up to which message of which stream events are written."""
+        """Read the place in the stream up to which events are recorded."""
         row = await tx.fetchrow("select made, sequence from recording", {})
         if row is None:
             raise InvalidArgument("the table recording has no row")
         return Place(made=row.made, sequence=row.sequence)
 
     async def advance(self, tx: Transaction, before: Place, after: Place) -> bool:
-        """Write a new place; returns whether the old one was still that."""
+        """Replace the place `before` by `after`; False: another process has changed it."""
         values = {"made": before.made, "sequence": before.sequence}
         values |= {"next_made": after.made, "next_sequence": after.sequence}
         return await tx.run(_ADVANCE, values) == 1
@@ -85,7 +85,7 @@ NEW = Columns(
     occurred_at="timestamptz",
     body="text",
 )
-# In the order of the arrays, which the sequence follows.
+# Rows are inserted in the order of the arrays, so the sequence follows that order.
 _ADD = f"""
 insert into events ({NEW.names}, recorded_at)
 select {NEW.names}, clock_timestamp() from {NEW.unnested}
@@ -108,9 +108,9 @@ where marketplace_id = %(marketplace_id)s and {condition}
 
 
 def _of_each(names: str, condition: str) -> str:
-    """Return the statement that lists events of each type: the newest of all are among them.
+    """Return the statement that lists the newest events of each type, and then of all types.
 
-    Each type is walked down its index, so no event of another type is looked at.
+    Each type is read along its index, so no event of another type is read.
     """
     return f"""
 select found.id, found.sequence, found.occurred_at, found.body
@@ -122,7 +122,7 @@ cross join lateral ({_listing(f"{condition}type = wanted.name")}) found
 
 _TYPES = "unnest(%(types)s::text[]) as wanted (name)"
 _OF_AGGREGATE = "marketplace_id = %(marketplace_id)s and aggregate_id = %(aggregate_id)s"
-# The types of an aggregate's events, one look-up in the index for each. The last is null.
+# The types of an aggregate's events, by one index lookup each. The last row is null.
 _TYPES_OF_AGGREGATE = f"""
 with recursive wanted (name) as (
     (select type from events where {_OF_AGGREGATE} order by type limit 1)
@@ -132,7 +132,7 @@ with recursive wanted (name) as (
     from wanted where wanted.name is not null
 )
 """  # noqa: S608 - joined from constants of this file
-# (of an aggregate, of types) → the statement.
+# (filter by aggregate, filter by types) → the statement.
 PAGES = {
     (False, False): _listing("true"),
     (False, True): _of_each(_TYPES, ""),

@@ -1,7 +1,7 @@
-"""Intake: the stream's events, written down as deliveries, once for each webhook and event.
+"""Intake: writes the deliveries of the stream's events, one for each webhook and event.
 
-One process of all replicas does it (`reading.py`), in the order of the stream. The place in the
-stream is written in the transaction of the deliveries.
+One process among all replicas does this (`reading.py`), in the order of the stream. The place in
+the stream is saved in the transaction of the deliveries.
 """
 
 import asyncio
@@ -22,12 +22,12 @@ from services.webhooks.reading import QUIET_SECONDS, Heard
 from services.webhooks.store import DeliveryStore
 from services.webhooks.webhook_store import WebhookStore
 
-# Events that no webhook wanted, after the last place that was written.
+# After this many messages that no webhook wants, the place is saved anyway.
 UNWRITTEN_MAX = 1000
 
 
 class Intake:
-    """Writes deliveries. bell: rings when there are new ones."""
+    """Writes deliveries. bell: rung after deliveries are written."""
 
     def __init__(
         self,
@@ -48,21 +48,21 @@ class Intake:
         self._is_quiet = False
 
     async def start(self) -> Place:
-        """Read the place from which to follow."""
+        """Read the place from which to follow the stream."""
         async with self._database.statement() as connection:
             self._place = await self._deliveries.place(connection)
         made, sequence = self._place
         return Place(made=made, sequence=sequence)
 
     async def take(self, heard: Sequence[Heard], place: Place) -> None:
-        """Write the deliveries of some events. Raises: Unavailable: another process did."""
+        """Write the deliveries of events. Raises: Unavailable: another process wrote them."""
         if self._is_quiet:
             # Meanwhile more events come, for which one look is enough.
             await asyncio.sleep(QUIET_SECONDS)
         next_place, now = (place.made, place.sequence), self._clock.now()
         made, sequence = self._place
-        # A place is not written for each message that no webhook wants. Those after the written one
-        # are read again by the next process.
+        # The place is not saved for each message that no webhook wants. The next process reads the
+        # messages after the saved place again.
         if place.made == made and place.sequence < sequence + UNWRITTEN_MAX:
             async with self._database.statement() as connection:
                 if not await self._new(connection, heard, now=now):
@@ -77,12 +77,12 @@ class Intake:
             self._bell.ring()
 
     async def keep_writing(self) -> None:
-        """Do nothing: what was taken is written."""
+        """Do nothing: `take` writes at once."""
 
     async def _new(
         self, connection: Connection, heard: Sequence[Heard], *, now: dt.datetime
     ) -> list[tuple[object, ...]]:
-        """Return the deliveries of some events, in their order; their webhooks are locked."""
+        """Return the deliveries of events, in their order. Locks the webhooks for key share."""
         marketplaces = {uuid.UUID(one.event.marketplace_id) for one in heard}
         if not marketplaces:
             return []

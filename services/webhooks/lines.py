@@ -1,4 +1,4 @@
-"""What the audit trail says of webhooks. Never a secret."""
+"""The lines of the audit trail about webhooks. They never contain a secret."""
 
 from collections.abc import Mapping
 
@@ -6,17 +6,17 @@ from chassis.audit import Change
 from kernel.ids import to_public
 from services.webhooks.domain import Webhook
 
-# A webhook, and what is said of it.
+# A webhook and its line.
 Noted = tuple[Webhook, Change]
 
 
 def created(webhook: Webhook) -> Noted:
-    """Say that a webhook was registered."""
+    """Return the line of a registered webhook."""
     return _noted("create", webhook, before={}, after=_fields(webhook))
 
 
 def updated(before: Webhook, after: Webhook) -> Noted | None:
-    """Say which fields of a webhook have changed; None: none has."""
+    """Return the line of the changed fields of a webhook; None: no field has changed."""
     old, new = _fields(before), _fields(after)
     names = [name for name in new if old[name] != new[name]]
     if not names:
@@ -30,12 +30,12 @@ def updated(before: Webhook, after: Webhook) -> Noted | None:
 
 
 def deleted(webhook: Webhook) -> Noted:
-    """Say that a webhook was deleted."""
+    """Return the line of a deleted webhook."""
     return _noted("delete", webhook, before=_fields(webhook), after={})
 
 
 def rotated(before: Webhook, after: Webhook) -> Noted:
-    """Say that the secret was replaced."""
+    """Return the line of a replaced secret."""
     return _noted(
         "rotate_secret",
         after,
@@ -45,12 +45,12 @@ def rotated(before: Webhook, after: Webhook) -> Noted:
 
 
 def sent(verb: str, webhook: Webhook, *, deliveries: int) -> Noted:
-    """Say that deliveries were told to be sent."""
+    """Return the line of a test or of deliveries that are resent."""
     return _noted(verb, webhook, before={}, after={"deliveries": deliveries})
 
 
 def disabled(before: Webhook, after: Webhook) -> Noted:
-    """Say that a webhook was disabled, because its receiver answered nothing for too long."""
+    """Return the line of a webhook that was disabled because its receiver failed for too long."""
     old, new = {"enabled": before.is_enabled}, {"enabled": after.is_enabled}
     return _noted("disable", after, before=old, after=new)
 

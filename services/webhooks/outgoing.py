@@ -1,8 +1,9 @@
-"""Guarded HTTP: one POST to an address that was checked, and was not asked for twice.
+"""Guarded HTTP: one POST, which connects only to an address that was checked.
 
-The name is resolved once for each connection, every address that it has is checked, and the
-connection goes to a checked one. The name stays what TLS verifies and what Host says. Redirects
-are not followed, proxies of the environment are not used, and 2 KiB of the answer are read.
+The name is resolved once for each connection, all its addresses are checked, and the connection
+goes to one of the checked addresses. TLS verifies the name, and the Host header contains it.
+Redirects are not followed, proxies of the environment are not used, and at most 2 KiB of the
+answer are read.
 """
 
 import asyncio
@@ -23,14 +24,14 @@ from services.webhooks.domain import ANSWER_BYTES, Outcome, Trouble
 SECONDS = 10.0
 CONNECTIONS_MAX = 256
 IDLE_SECONDS = 15.0
-# Of each name server, doubled at each try.
+# The timeout of each name server, doubled at each try, and the number of tries.
 NAME_SECONDS, NAME_TRIES = 2.0, 2
 Resolve = Callable[[str, int], Awaitable[Sequence[str]]]
 _OK, _REDIRECTS, _ERRORS = 200, 300, 400
 
 
 class AddressNotAllowed(Exception):
-    """The name has an address that events are not sent to."""
+    """The name has an address to which events must not be sent."""
 
 
 class NameNotResolved(Exception):
@@ -38,10 +39,10 @@ class NameNotResolved(Exception):
 
 
 class Names:
-    """Asks the name servers of this machine, and its hosts file, without threads.
+    """Resolves names by the machine's name servers and hosts file, without threads.
 
-    Threads are few: names that are answered slowly would delay the events of everybody.
-    servers: instead of the machine's, each as address:port.
+    A thread pool is small, so slow name servers would delay the events of all marketplaces.
+    servers: replace the machine's servers; each as address:port.
     """
 
     def __init__(self, servers: Sequence[str] | None = None) -> None:
@@ -63,7 +64,7 @@ class Names:
         return [node.addr[0].decode() for node in found.nodes]
 
     async def close(self) -> None:
-        """Give up the questions that are not answered."""
+        """Cancel the pending queries."""
         if self._resolver is not None:
             await self._resolver.close()
 
@@ -92,7 +93,8 @@ class _Guarded(httpcore.AsyncNetworkBackend):
             raise NameNotResolved from None
         if not found:
             raise NameNotResolved
-        # One that is not allowed refuses all: the rest of such an answer is no honest one either.
+        # One address that is not allowed refuses the name: the other addresses of such an answer
+        # cannot be trusted either.
         if not all(addresses.is_allowed(one, self._rules) for one in found):
             raise AddressNotAllowed
         return await self._connect_to_one(found, port, timeout, local_address, socket_options)
@@ -118,9 +120,9 @@ class _Guarded(httpcore.AsyncNetworkBackend):
 
 
 class Outgoing:
-    """Sends events. resolve: the addresses of a name, instead of those that DNS has.
+    """Sends events. resolve: resolves names instead of DNS.
 
-    trusted: verifies receivers.
+    trusted: the TLS context that verifies receivers.
     """
 
     def __init__(
@@ -142,7 +144,7 @@ class Outgoing:
         )
 
     async def post(self, url: str, *, body: bytes, headers: Mapping[str, str]) -> Outcome:
-        """Send one body; whatever happens is an outcome."""
+        """Send one body, and return the outcome of success or failure."""
         began = time.monotonic()
         status, answer, trouble = 0, b"", None
         try:

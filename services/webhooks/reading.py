@@ -1,6 +1,6 @@
-"""Reading: one process of all replicas follows the stream, for deliveries and for the list.
+"""Reading: one process among all replicas follows the stream, for deliveries and for the list.
 
-Both read the same subscription. Each keeps its own place in the stream, written in the transaction
+The two readers share one subscription. Each saves its own place in the stream, in the transaction
 of its effects.
 """
 
@@ -19,42 +19,45 @@ from chassis.telemetry import logger
 from kernel.errors import Unavailable
 from kernel.ids import parse_uuid
 
-# Connections beside the pool.
+# The connections that are needed beside the pool.
 CONNECTIONS = 1
 AWAY_SECONDS = 1
 # While no marketplace of the last look had a webhook, events are looked at together, this often.
 QUIET_SECONDS = 0.05
-# The names of an aggregate are in an index.
+# The most characters of an aggregate's type and id, which are in an index.
 NAMES_MAX = 400
 log = logger()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Heard:
-    """An event of the stream that can be stored. occurred_at: as its body says."""
+    """An event of the stream that can be stored. occurred_at: from its body."""
 
     event: Event
     occurred_at: dt.datetime
 
 
 class Reader(Protocol):
-    """What reads the stream; see `chassis.following.follow`."""
+    """A reader of the stream; see `chassis.following.follow`."""
 
     async def start(self) -> Place:
-        """Read the place from which to follow."""
+        """Read the place from which to follow the stream."""
         ...
 
     async def take(self, heard: Sequence[Heard], place: Place) -> None:
-        """Handle events, up to a place, and keep that. Raises: Unavailable: another process did."""
+        """Handle events up to a place, and save the place.
+
+        Raises: Unavailable: another process has done so.
+        """
         ...
 
     async def keep_writing(self) -> None:
-        """Write what was taken and is not written yet, until cancelled. Raises: as `take`."""
+        """Write events that were taken but not written, until cancelled. Raises: as `take`."""
         ...
 
 
 async def keep_reading(database: Database, bus: Bus, *readers: Reader) -> None:
-    """Let every reader read the stream until cancelled, while no other process does."""
+    """Read the stream for all readers until cancelled, as the only process that does so."""
     shared = SharedReading(readers)
     while True:
         try:
@@ -67,23 +70,23 @@ async def keep_reading(database: Database, bus: Bus, *readers: Reader) -> None:
 
 
 class SharedReading:
-    """Readers of one subscription. Each event is read once, from the place of the last of them."""
+    """Readers that share one subscription, which begins at the earliest of their places."""
 
     def __init__(self, readers: Sequence[Reader]) -> None:
         self._readers = readers
         self._begun: list[Place] = []
 
     async def start(self) -> Place:
-        """Read every place; returns the one from which to follow."""
+        """Read the place of every reader; return the place from which to follow."""
         self._begun = [await reader.start() for reader in self._readers]
         made = {place.made for place in self._begun}
         if len(made) > 1:
-            # One of them has not begun with this stream. What the others know changes nothing.
+            # A reader has not begun with this stream. The others skip the events that they know.
             return Place(made="", sequence=0)
         return Place(made=made.pop(), sequence=min(place.sequence for place in self._begun))
 
     async def take(self, messages: Sequence[Followed], place: Place) -> None:
-        """Give each reader the events after its place. Raises: Unavailable."""
+        """Pass the events after its place to each reader. Raises: Unavailable."""
         found = [heard for one in messages if (heard := heard_in(one)) is not None]
         for reader, begun in zip(self._readers, self._begun, strict=True):
             known = begun.sequence if begun.made == place.made else 0
@@ -92,8 +95,11 @@ class SharedReading:
 
 
 async def _together(following: Sequence[Coroutine[Any, Any, None]]) -> None:
-    """Run until one of them fails, or this is cancelled; then end all. Raises: what it raised."""
-    # No TaskGroup: it loses its own cancellation where a task fails at the same time.
+    """Run coroutines until one fails or the caller is cancelled; then cancel all.
+
+    Raises: what the failed coroutine raised.
+    """
+    # A TaskGroup would lose its own cancellation if a task failed at the same time.
     tasks = [asyncio.create_task(one) for one in following]
     try:
         await asyncio.wait(tasks, return_when=asyncio.FIRST_EXCEPTION)
@@ -107,7 +113,7 @@ async def _together(following: Sequence[Coroutine[Any, Any, None]]) -> None:
 
 
 def heard_in(one: Followed) -> Heard | None:
-    """Read a message; None: it is not an event that can be stored. No client gets it either."""
+    """Decode a message; None: not an event that can be stored, so no client gets it."""
     event = event_of(one.subject, one.body, sequence=one.sequence)
     if event is None or one.marketplace_id not in {"", event.marketplace_id}:
         return None

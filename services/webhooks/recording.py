@@ -1,6 +1,7 @@
-"""Recording: the stream's events, written into the list, each once, in the order of the stream.
+"""Recording: writes the stream's events into the list, each once, in the order of the stream.
 
-They are written a moment after they were taken: those of a busy stream are written together.
+Events are written a moment after they are taken, so that a busy stream's events are written
+together.
 """
 
 import asyncio
@@ -16,36 +17,36 @@ from services.webhooks import domain
 from services.webhooks.event_store import EventStore
 from services.webhooks.reading import Heard
 
-# Between two writes.
+# The pause between two writes.
 TOGETHER_SECONDS = 0.2
-# So many events are written at once; those who wait for more are not kept in memory.
+# At this many events, `take` writes at once, to bound the memory.
 TOGETHER_MAX = 1000
-# Between two looks that nothing asked for.
+# The longest pause between two writes without a ring of the bell.
 SELDOM_SECONDS = 60.0
 
 
 class Recording:
-    """Writes the list of events. A stream that was made anew adds nothing twice."""
+    """Writes the list of events. A rebuilt stream adds no event twice."""
 
     def __init__(self, *, database: Database, events: EventStore, clock: Clock) -> None:
         self._database = database
         self._events = events
         self._clock = clock
-        # The place that is written, and the one up to which events were taken.
+        # The saved place, and the place up to which events were taken.
         self._place = self._taken_to = Place(made="", sequence=0)
         self._taken: list[Heard] = []
         self._bell = Bell()
         self._writing = asyncio.Lock()
 
     async def start(self) -> Place:
-        """Read the place from which to follow, and forget what was taken and not written."""
+        """Read the place from which to follow; drop events that were taken but not written."""
         async with self._writing, self._database.statement() as connection:
             self._taken = []
             self._place = self._taken_to = await self._events.place(connection)
         return self._place
 
     async def take(self, heard: Sequence[Heard], place: Place) -> None:
-        """Take some events. Raises: Unavailable: another process wrote them."""
+        """Take events. Raises: Unavailable: another process wrote them."""
         self._taken += heard
         self._taken_to = place
         if len(self._taken) >= TOGETHER_MAX:
@@ -53,7 +54,7 @@ class Recording:
         self._bell.ring()
 
     async def keep_writing(self) -> None:
-        """Write what was taken, until cancelled. Raises: as `take`."""
+        """Write taken events until cancelled. Raises: as `take`."""
         while True:
             self._bell.silence()
             await self._write()

@@ -1,7 +1,7 @@
 """The use cases of webhooks. Each is one transaction: load, decide, save.
 
-One that changes something returns bytes: the encoded answer, stored with the change for retries. A
-secret is not in them.
+A use case that changes something returns the encoded answer, which is stored for retries. Stored
+answers contain no secret.
 """
 
 import asyncio
@@ -40,9 +40,10 @@ PURGE_SECONDS = 3600
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WebhooksService:
-    """Register, read and change webhooks, and send again. encode…: answers on the wire.
+    """Registers, reads and changes webhooks, and resends. encode…: encode answers as bytes.
 
-    delivery_id: names the delivery of an event to a webhook. bell: rings for new deliveries.
+    delivery_id: returns the id of the delivery of an event to a webhook. bell: rung when deliveries
+    may be due.
     """
 
     database: Database
@@ -110,7 +111,7 @@ class WebhooksService:
             return await self.webhooks.page(connection, marketplace_id, after=after, limit=size + 1)
 
     async def update(self, *, key: RequestKey, webhook_id: uuid.UUID, changes: Changes) -> Answer:
-        """Change a webhook. What waits for one that is enabled again is sent.
+        """Change a webhook. If it is enabled again, its waiting deliveries are sent.
 
         Raises: WebhookNotFound; InvalidUrl; WebhookUrlNotAllowed; IdempotencyKeyReused.
         """
@@ -211,7 +212,7 @@ class WebhooksService:
     async def resend_since(
         self, *, key: RequestKey, webhook_id: uuid.UUID, since: dt.datetime
     ) -> Answer:
-        """Send the ended deliveries again that were written at or after a moment.
+        """Resend all ended deliveries that were created at or after a moment.
 
         Raises: WebhookNotFound; WebhookDisabled; IdempotencyKeyReused.
         """
@@ -258,7 +259,7 @@ class WebhooksService:
 
 
 def test_event(webhook: Webhook, *, event_id: str, public: str, at: dt.datetime) -> str:
-    """Return an event that tells nothing: it shows that the receiver is reached."""
+    """Return an event without content, which shows whether the receiver can be reached."""
     document = {
         "eventId": event_id,
         "eventType": TEST_EVENT,

@@ -1,4 +1,4 @@
-"""The gRPC methods: decode, one use case, encode. ACCESS says who may call each."""
+"""The RPCs of webhooks: decode, call one use case, encode. ACCESS says who may call each."""
 
 from typing import Any, TypeVar
 from uuid import UUID
@@ -53,7 +53,7 @@ def binding(service: WebhooksService, secrets: Secrets) -> Binding:
 
 
 class WebhooksServicer(webhooks_pb2_grpc.WebhooksServiceServicer):
-    """One method for each RPC. The contract lists their refusals."""
+    """The RPCs of webhooks. The contract lists their refusals."""
 
     def __init__(self, service: WebhooksService, secrets: Secrets) -> None:
         self._service = service
@@ -182,7 +182,7 @@ class WebhooksServicer(webhooks_pb2_grpc.WebhooksServiceServicer):
         return wire.event(found)
 
     def _with_secret(self, answer: Answer, context: Context) -> webhooks_pb2.Webhook:
-        """Add the secret that the stored answer is about."""
+        """Decode a stored answer and add its webhook's secret, which is not stored."""
         message = _answered(webhooks_pb2.Webhook, answer, context)
         message.secret = self._secrets.secret(
             _marketplace(), wire.uuid_of(message.id), message.secret_number

@@ -1,4 +1,4 @@
-"""The settings of webhooks: those of every service, the key of all secrets, closed networks."""
+"""The settings of webhooks: the common ones, the key of all secrets, closed networks."""
 
 import ipaddress
 from typing import Annotated
@@ -22,9 +22,9 @@ def _read(value: str) -> tuple[Network, ...]:
 class WebhooksSettings(ServiceSettings):
     """Read from the environment, once."""
 
-    # The secrets of all webhooks are derived from it. With another key, all of them are others.
+    # The key from which the secrets of all webhooks are derived. Another key changes all secrets.
     webhook_key: Secret
-    # Networks of the operator's own that no webhook may reach: "203.0.113.0/24, 2a00:1::/32".
+    # The operator's networks that no webhook may reach, such as "203.0.113.0/24, 2a00:1::/32".
     webhook_closed_networks: Annotated[str, AfterValidator(_networks)] = ""
 
     def closed_networks(self) -> tuple[Network, ...]:

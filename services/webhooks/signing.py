@@ -1,7 +1,7 @@
 """Secrets and signatures, as Standard Webhooks describes them.
 
-A secret is derived from the key of this program and the webhook's id, and is stored nowhere: a
-copy of the database does not have it.
+A secret is derived from the service's key and the webhook's id, and is never stored, so a copy of
+the database does not contain it.
 """
 
 import base64
@@ -19,13 +19,13 @@ PREFIX = "whsec_"
 
 
 class Secrets:
-    """The secrets of all webhooks. key: what they are derived from."""
+    """The secrets of all webhooks. key: the key from which they are derived."""
 
     def __init__(self, key: str) -> None:
         self._key = key.encode()
 
     def secret(self, marketplace_id: uuid.UUID, webhook_id: uuid.UUID, number: int) -> str:
-        """Return a secret of a webhook by its number."""
+        """Return the secret of a webhook with this number."""
         text = f"webhook\n{marketplace_id}\n{webhook_id}\n{number}"
         derived = hmac.new(self._key, text.encode(), hashlib.sha256).digest()
         return PREFIX + base64.b64encode(derived).decode()
@@ -33,7 +33,7 @@ class Secrets:
     def headers(
         self, webhook: Webhook, *, message_id: str, body: str, at: dt.datetime
     ) -> Mapping[str, str]:
-        """Sign a body, with both secrets while two are valid.
+        """Sign a body, with both secrets while two are valid; return the HTTP headers.
 
         Source: https://www.standardwebhooks.com.
         """

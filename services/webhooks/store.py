@@ -1,4 +1,4 @@
-"""Deliveries in PostgreSQL: rows in, dataclasses out. Attempts check the lease."""
+"""Deliveries in PostgreSQL. Every write of an attempt checks the epoch of the lease."""
 
 import datetime as dt
 import uuid
@@ -27,26 +27,26 @@ from services.webhooks.tables import deliveries, intake
 
 LEASES = LeaseTable("deliveries", running="state = 'PENDING'", age="sequence")
 LEASE_SECONDS = 30
-# The deliveries of one webhook that are sent at once, by all replicas: a slow receiver leaves room
-# for the others.
+# The most deliveries of one webhook that all replicas send at the same time, so that a slow
+# receiver leaves room for the others.
 OF_ONE_WEBHOOK = 16
 
 
 class DeliveryStore:
-    """Deliveries: written once for each webhook and event, claimed, and ended under a lease."""
+    """Inserts, claims, ends, lists and deletes deliveries."""
 
     async def add(self, tx: Transaction, new: Iterable[Sequence[object]]) -> int:
-        """Write deliveries in their order; those that are known stay as they are.
+        """Insert deliveries in the given order; existing rows are kept.
 
-        new: the values of NEW. Returns how many were written.
+        new: the values of NEW. Returns the number of inserted rows.
         """
         return await tx.run(_ADD_DELIVERIES, NEW.values(new))
 
     async def claim(self, tx: Transaction, most: int) -> list[Lease]:
-        """Take deliveries whose turn it is, of each webhook up to its share.
+        """Claim due deliveries, up to OF_ONE_WEBHOOK of each webhook.
 
-        It is the turn of the oldest delivery of an aggregate. One that has failed and waits for
-        its next attempt lets the later ones pass. One that is being sent lets none pass.
+        The deliveries of one aggregate are claimed in order. A delivery that waits for its next
+        attempt does not block later ones; a delivery that is being sent does.
         """
         values = {"limit": most, "share": OF_ONE_WEBHOOK, "seconds": LEASE_SECONDS}
         return [
@@ -55,20 +55,23 @@ class DeliveryStore:
         ]
 
     async def under(self, tx: Transaction, lease: Lease) -> Delivery:
-        """Read a delivery that is leased. Raises: LeaseLost."""
+        """Read the delivery of a lease. Raises: LeaseLost."""
         row = await tx.fetchrow(_UNDER, _names(lease))
         if row is None:
             raise LeaseLost
         return _delivery(row)
 
     async def delivered(self, tx: Transaction, lease: Lease, outcome: Outcome) -> None:
-        """Write that the receiver has answered with 2xx. Raises: LeaseLost."""
+        """Record that the receiver has answered with 2xx. Raises: LeaseLost."""
         await self._end(tx, lease, outcome, state=State.DELIVERED, pause=0)
 
     async def failed(
         self, tx: Transaction, lease: Lease, outcome: Outcome, *, pause: int | None
     ) -> None:
-        """Write a failed attempt. pause: until the next one; None: no more. Raises: LeaseLost."""
+        """Record a failed attempt. pause: seconds until the next attempt; None: there is none.
+
+        Raises: LeaseLost.
+        """
         state = State.FAILED if pause is None else State.PENDING
         await self._end(tx, lease, outcome, state=state, pause=pause or 0)
 
@@ -77,7 +80,7 @@ class DeliveryStore:
         await LEASES.give_back(tx, [lease])
 
     async def has_been_reached(self, tx: Transaction, webhook: Webhook, *, seconds: int) -> bool:
-        """Tell whether a webhook has taken any delivery in the last seconds."""
+        """Tell whether a delivery to a webhook succeeded in the last `seconds`."""
         values = {**_key(webhook), "seconds": seconds}
         return await tx.fetchrow(_REACHED, values) is not None
 
@@ -89,12 +92,12 @@ class DeliveryStore:
         return _delivery(row)
 
     async def resend(self, tx: Transaction, webhook: Webhook, delivery_id: uuid.UUID) -> Delivery:
-        """Send a delivery again; one that waits is sent now. Raises: DeliveryNotFound."""
+        """Make a delivery due now, with all its attempts again. Raises: DeliveryNotFound."""
         await tx.run(_RESEND, {**_key(webhook), "id": delivery_id})
         return await self.find(tx, webhook, delivery_id)
 
     async def resend_since(self, tx: Transaction, webhook: Webhook, since: dt.datetime) -> int:
-        """Send the ended deliveries again that were written at or after a moment; how many."""
+        """Make ended deliveries created at or after a moment due now; return their number."""
         return await tx.run(_RESEND_SINCE, {**_key(webhook), "since": since})
 
     async def page(
@@ -106,16 +109,16 @@ class DeliveryStore:
         after: int | None,
         limit: int,
     ) -> list[Delivery]:
-        """List the deliveries of a webhook, newest first. after: the last one before."""
+        """List deliveries of a webhook, newest first. after: the last one of the page before."""
         values = {**_key(webhook), "state": state, "after": after or _LAST_NUMBER, "limit": limit}
         return [_delivery(row) for row in await tx.fetch(_PAGES[state is not None], values)]
 
     async def purge(self, tx: Transaction) -> int:
-        """Delete some deliveries that are older than KEPT; returns how many."""
+        """Delete a batch of deliveries that are older than KEPT; return their number."""
         return await tx.run(_PURGE, {"kept": KEPT, "limit": PURGED_AT_ONCE})
 
     async def place(self, tx: Transaction) -> tuple[str, int]:
-        """Read up to which message of which stream deliveries are written."""
+        """Read the place in the stream up to which deliveries are written."""
         row = await tx.fetchrow(_PLACE, {})
         if row is None:
             raise InvalidArgument("the table intake has no row")
@@ -124,7 +127,7 @@ class DeliveryStore:
     async def advance(
         self, tx: Transaction, before: tuple[str, int], after: tuple[str, int]
     ) -> bool:
-        """Write a new place; returns whether the old one was still that."""
+        """Replace the place `before` by `after`; False: another process has changed it."""
         values = {"made": before[0], "sequence": before[1]}
         values |= {"next_made": after[0], "next_sequence": after[1]}
         return await tx.run(_ADVANCE, values) == 1
@@ -200,7 +203,7 @@ NEW = Columns(
     aggregate_id="text",
     body="text",
 )
-# In the order of the arrays, which the sequence follows.
+# Rows are inserted in the order of the arrays, so the sequence follows that order.
 _ADD_DELIVERIES = f"""
 insert into deliveries
     ({NEW.names}, state, attempts, due_at, lease_until, lease_epoch, created_at)
@@ -264,7 +267,7 @@ limit 1
 _FIND_DELIVERY = compiled(
     sa.select(deliveries).where(*_OF_WEBHOOK, deliveries.c.id == sa.bindparam("id"))
 )
-# One that is being sent is left alone: its attempt is the one that was asked for.
+# A delivery that is being sent is not changed: its present attempt serves the request.
 _AGAIN = """
 update deliveries set state = 'PENDING', attempts = 0, due_at = clock_timestamp(),
     finished_at = null

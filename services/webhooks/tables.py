@@ -1,4 +1,4 @@
-"""The tables of schema webhooks; migrations/ makes them."""
+"""The tables of the schema webhooks; migrations/ creates them."""
 
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import ARRAY
@@ -22,7 +22,7 @@ webhooks = sa.Table(
     sa.Column("updated_at", sa.DateTime(timezone=True), nullable=False),
 )
 
-# sequence: in the order of the stream. last_…: of the last attempt.
+# sequence: follows the order of the stream. last_…: the last attempt.
 deliveries = sa.Table(
     "deliveries",
     metadata,
@@ -50,7 +50,7 @@ deliveries = sa.Table(
     sa.Column("last_trouble", sa.Text),
 )
 
-# The list of events. sequence: in the order of the stream.
+# The list of events. sequence: follows the order of the stream.
 events = sa.Table(
     "events",
     metadata,
@@ -65,7 +65,7 @@ events = sa.Table(
     sa.Column("recorded_at", sa.DateTime(timezone=True), nullable=False),
 )
 
-# One row: the last message of the stream that is in the list.
+# One row: the place in the stream up to which events are in the list.
 recording = sa.Table(
     "recording",
     metadata,
@@ -74,7 +74,7 @@ recording = sa.Table(
     sa.Column("sequence", sa.BigInteger, nullable=False),
 )
 
-# One row: the last message of the stream whose deliveries are written.
+# One row: the place in the stream up to which deliveries are written.
 intake = sa.Table(
     "intake",
     metadata,

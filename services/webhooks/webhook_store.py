@@ -1,4 +1,4 @@
-"""Webhooks in PostgreSQL: rows in, dataclasses out."""
+"""Webhooks in PostgreSQL: read and write rows as dataclasses."""
 
 import uuid
 from collections.abc import Collection
@@ -14,14 +14,17 @@ from services.webhooks.tables import webhooks
 
 
 class WebhookStore:
-    """Webhooks, of one marketplace per call."""
+    """Reads and writes webhooks."""
 
     async def add(self, tx: Transaction, webhook: Webhook) -> None:
         """Insert a webhook."""
         await tx.run(_ADD, _columns(webhook))
 
     async def count(self, tx: Transaction, marketplace_id: uuid.UUID) -> int:
-        """Count a marketplace's webhooks; others that add one wait until the end."""
+        """Count a marketplace's webhooks, and lock the count until the transaction ends.
+
+        A transaction that adds another webhook waits for the lock.
+        """
         await tx.fetchrow(_ONE_AT_A_TIME, {"name": str(marketplace_id)})
         return int(await tx.fetchval(_COUNT, {"marketplace_id": marketplace_id}) or 0)
 
@@ -44,14 +47,14 @@ class WebhookStore:
     async def page(
         self, tx: Transaction, marketplace_id: uuid.UUID, *, after: uuid.UUID | None, limit: int
     ) -> list[Webhook]:
-        """List webhooks, newest first. after: the last one before."""
+        """List webhooks, newest first. after: the last one of the page before; None: first."""
         values = {"marketplace_id": marketplace_id, "after": after or _LAST, "limit": limit}
         return [_webhook(row) for row in await tx.fetch(_PAGE, values)]
 
     async def of_marketplaces(
         self, tx: Transaction, marketplace_ids: Collection[uuid.UUID]
     ) -> list[Webhook]:
-        """Read all webhooks of some marketplaces; none is deleted until the end."""
+        """Read all webhooks of these marketplaces; a lock prevents their deletion meanwhile."""
         rows = await tx.fetch(_OF_MARKETPLACES, {"marketplaces": list(marketplace_ids)})
         return [_webhook(row) for row in rows]
 
@@ -121,7 +124,7 @@ _SAVE = compiled(
     )
 )
 _DELETE = compiled(sa.delete(webhooks).where(*_WEBHOOK))
-# Ids sort by time.
+# Ids are ordered by time.
 _PAGE = compiled(
     sa.select(webhooks)
     .where(_OF_MARKETPLACE, webhooks.c.id < sa.bindparam("after"))

@@ -1,4 +1,4 @@
-"""Webhooks and deliveries on the wire: protobuf ↔ domain, for every value."""
+"""Translate webhooks, deliveries and events between Protobuf and the domain."""
 
 import datetime as dt
 import re
@@ -34,7 +34,7 @@ def uuid_of(text: str) -> uuid.UUID:
 
 
 def changes(request: webhooks_pb2.UpdateWebhookRequest) -> Changes:
-    """Decode the fields that are set."""
+    """Decode the fields that a request changes."""
     return Changes(
         url=request.url if request.HasField("url") else None,
         event_types=tuple(request.event_types) or None,
@@ -44,7 +44,7 @@ def changes(request: webhooks_pb2.UpdateWebhookRequest) -> Changes:
 
 
 def state(value: webhooks_pb2.DeliveryStatus) -> State | None:
-    """Decode a filter; None: all."""
+    """Decode the filter of a list by state; None: all states."""
     return _STATE_OF.get(value)
 
 
@@ -66,7 +66,7 @@ def webhook(found: Webhook) -> webhooks_pb2.Webhook:
 
 
 def encode(found: Webhook) -> bytes:
-    """Encode a webhook as bytes."""
+    """Encode a webhook as the bytes of a stored answer."""
     return webhook(found).SerializeToString(deterministic=True)
 
 
@@ -109,7 +109,7 @@ def delivery(found: Delivery) -> webhooks_pb2.Delivery:
 
 
 def encode_delivery(found: Delivery) -> bytes:
-    """Encode a delivery as bytes."""
+    """Encode a delivery as the bytes of a stored answer."""
     return delivery(found).SerializeToString(deterministic=True)
 
 
@@ -122,13 +122,13 @@ def deliveries(found: Sequence[Delivery], *, size: int) -> webhooks_pb2.ListDeli
 
 
 def encode_count(webhook_id: uuid.UUID, count: int) -> bytes:
-    """Encode how many deliveries are sent again."""
+    """Encode the number of resent deliveries as the bytes of a stored answer."""
     message = webhooks_pb2.ResendDeliveriesResponse(webhook_id=str(webhook_id), count=count)
     return message.SerializeToString(deterministic=True)
 
 
 def place(text: str | None) -> Where | None:
-    """Read a place in the list of events, as a token has it. Raises: InvalidArgument."""
+    """Decode a place in the list of events from a token. Raises: InvalidArgument."""
     if text is None:
         return None
     found = _PLACE.fullmatch(text)
@@ -148,7 +148,7 @@ def event(found: ListedEvent) -> webhooks_pb2.Event:
 def events(
     found: Sequence[ListedEvent], request: webhooks_pb2.ListEventsRequest, *, size: int
 ) -> webhooks_pb2.ListEventsResponse:
-    """Encode a page. request: asked for it; its filters hold for the next page."""
+    """Encode a page. request: the token for the next page is bound to its filters."""
     shown = fitting(map(event, found), size)
     token = ""
     if len(shown) < len(found):
