@@ -1,9 +1,9 @@
-// The public API, with the caller's own credential. Nothing else is ever called.
+// Client of the public API, with the caller's own credential. The console calls nothing else.
 
 import { credential } from "./session.js";
 
 const ROOT = "/api/v1";
-// How long a change may wait for the chain before it answers "accepted".
+// How long a change may wait for the chain before the API answers "accepted".
 const WAIT_SECONDS = 20;
 
 /** A refusal of the API: its status, code and message. */
@@ -14,18 +14,18 @@ export class Refused extends Error {
   }
 }
 
-/** Read: the whole answer, `data` and what stands beside it. */
+/** Read a path; returns the whole answer: `data` and the fields beside it. */
 export const read = (path, query = {}, options = {}) =>
   send("GET", path, { query, signal: options.signal });
 
-/** Read what `data` holds. */
+/** Read a path; returns only `data`. */
 export async function get(path, query, options) {
   const document = await read(path, query, options);
-  // The party API has no envelope.
+  // Answers of the party API have no envelope.
   return document.success === true ? document.data : document;
 }
 
-/** Read pages of a list until it ends or `most` rows are there. */
+/** Read pages of a list until it ends or `most` rows are read. */
 export async function all(path, query, { most = 500, signal } = {}) {
   const rows = [];
   let cursor;
@@ -37,17 +37,17 @@ export async function all(path, query, { most = 500, signal } = {}) {
   return { rows, isWhole: !cursor };
 }
 
-/** Change something. key: the same for every try of the same wish. */
+/** Send a change. key: the idempotency key; the same for all attempts of one change. */
 export async function change(method, path, body, { key = newKey() } = {}) {
   const headers = { "Idempotency-Key": key, Prefer: `wait=${WAIT_SECONDS}` };
   return (await send(method, path, { body, headers })).data;
 }
 
-/** Whether a refusal is the answer to a wish, so that the next try is a new one. */
+/** Return whether a refusal is final for this change, so that the next attempt needs a new key. */
 export const isAnswer = (error) =>
   error.status >= 400 && error.status < 500 && error.code !== "IDEMPOTENCY_KEY_IN_PROGRESS";
 
-/** Return a change whose tries have one key until it is answered: a lost answer does it once. */
+/** Return a function that sends a change; its attempts share one key until there is an answer. */
 export function once() {
   let key = newKey();
   return async (method, path, body) => {
@@ -62,7 +62,7 @@ export function once() {
   };
 }
 
-/** Ask what a change would do. */
+/** Request the preview of a change. */
 export async function preview(method, path, body) {
   const headers = { "Idempotency-Key": newKey(), Prefer: "dry-run" };
   return (await send(method, path, { body, headers })).data;
@@ -74,7 +74,7 @@ export const part = (text) => encodeURIComponent(text);
 
 export const authorization = () => ({ Authorization: `Bearer ${credential()}` });
 
-/** Read a file, whole: one that breaks off is an error. */
+/** Read a complete file. A file that ends early is an error. */
 export async function file(path, query) {
   const answer = await ask("GET", path, { query, headers: { Accept: "text/csv" } });
   if (!answer.ok) throw refusal(answer, await answer.json().catch(() => null));
@@ -105,7 +105,7 @@ async function ask(method, path, { query = {}, body, headers = {}, signal } = {}
   }
 }
 
-/** Read JSON; a number with decimals is an amount, and stays as it is written. */
+/** Parse JSON. A number with decimals is an amount, and is kept as its text. */
 const parsed = (text) =>
   JSON.parse(text, (_name, value, context) =>
     typeof value === "number" && context?.source.includes(".") ? context.source : value);

@@ -1,4 +1,4 @@
-// The console: who is signed in, which view is shown, and what stands around it.
+// The console: the signed-in caller, the current view, and the frame around it.
 
 import { get } from "./api.js";
 import { fill, h, say } from "./dom.js";
@@ -15,7 +15,7 @@ const main = document.getElementById("main");
 const nav = document.getElementById("views");
 const who = document.getElementById("who");
 const live = document.getElementById("live");
-// Where each kind of credential begins.
+// The first view for each kind of credential.
 const HOME = { key: "overview", support: "disputes", person: "mine" };
 const STATES = { off: "", connecting: "Connecting", live: "Live", polling: "Every 10 s" };
 
@@ -23,7 +23,7 @@ let me = null;
 let leaveView = () => {};
 let shown = 0;
 
-/** Sign in with the credential of this tab, or ask for one. */
+/** Sign in with the credential of this tab, or show the sign-in page. */
 async function enter() {
   if (!session.credential()) return askForCredential();
   try {
@@ -33,7 +33,7 @@ async function enter() {
     return fill(main, trouble(error, enter));
   }
   frame();
-  // The events of another credential stay with it.
+  // Remove the events of the previous credential.
   stream.stop();
   stream.start();
   await show();
@@ -83,7 +83,7 @@ async function show() {
   document.title = `${view.title} · Orchestrator`;
   const place = h("div", { class: "view" }, h("p", { class: "loading", role: "status" }, "Loading…"));
   fill(main, place);
-  // Each view brings its own code when it is first asked for.
+  // The code of a view is loaded when the view is first shown.
   const draw = async () => {
     try {
       const { show: draws } = await view.load();

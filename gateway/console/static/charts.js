@@ -1,4 +1,4 @@
-// Pictures, drawn as SVG: bars, and a line of steps. Each also says its figures as text.
+// Charts as SVG: bars, and a step line. Each chart also has its figures as text.
 
 import { h, svg } from "./dom.js";
 import { day, time } from "./format.js";
@@ -9,7 +9,7 @@ const LABEL = 130;
 const HEIGHT = 180;
 const EDGE = { left: 8, right: 8, top: 26, bottom: 24 };
 
-/** Bars, one below the other. rows: name, value, and the value as text. */
+/** Draw horizontal bars, one below another. rows: name, value, and the value as text. */
 export function bars(rows) {
   const most = Math.max(...rows.map((one) => one.value), 1);
   const room = WIDTH - LABEL - 40;
@@ -27,7 +27,7 @@ export function bars(rows) {
   );
 }
 
-/** A line that stays level until the next point. points: at (milliseconds), value; oldest first. */
+/** Draw a step line. points: at (milliseconds) and value, oldest first. */
 export function steps(points, { text }) {
   const [first, last] = [points[0], points.at(-1)];
   const most = Math.max(...points.map((one) => one.value), 1);

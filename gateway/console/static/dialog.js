@@ -1,4 +1,4 @@
-// Dialogs: they keep the keyboard's focus, close with Esc, and give the focus back.
+// Dialogs: they hold the keyboard focus, close with Esc, and then return the focus.
 
 import { isAnswer, newKey, preview } from "./api.js";
 import { fill, h, say } from "./dom.js";
@@ -7,7 +7,7 @@ import { foretold } from "./preview.js";
 
 let made = 0;
 
-/** Open a dialog; returns its parts. actions: buttons beside "Close". */
+/** Open a dialog; returns its elements. actions: buttons beside "Close". */
 export function open({ title, content, actions = [], closes = "Close", onClose = () => {} }) {
   const id = `dialog-${(made += 1)}`;
   const body = h("div", { class: "body" }, content);
@@ -24,8 +24,8 @@ export function open({ title, content, actions = [], closes = "Close", onClose =
 }
 
 /**
- * Ask before something is changed. text: what happens. previewed: path and body that the API is
- * asked about first. act(key): the change; the key stays the same until it is answered.
+ * Ask for confirmation of a change. text: what will happen. previewed: path and body of the change,
+ * to show its preview first. act(key): sends the change; the key stays the same until it is answered.
  */
 export function confirm({ title, text, label, danger = false, previewed, act, done = "Done." }) {
   let key = newKey();

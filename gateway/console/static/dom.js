@@ -1,13 +1,13 @@
-// Elements. Every text goes in as text: nothing here reads HTML.
+// Functions that create elements. All texts are inserted as text, never as HTML.
 
 const NAMESPACE = document.getElementById("mark").namespaceURI;
 
-/** Make an element. attributes: `class`, any attribute, `on` for listeners, `data` for data-…. */
+/** Create an element. attributes: `class`, any attribute, `on`: listeners, `data`: data-… values. */
 export function h(tag, attributes = {}, ...children) {
   return filled(document.createElement(tag), attributes, children);
 }
 
-/** Make an element of a picture. */
+/** Create an SVG element. */
 export function svg(tag, attributes = {}, ...children) {
   return filled(document.createElementNS(NAMESPACE, tag), attributes, children);
 }
@@ -24,7 +24,7 @@ function filled(element, attributes, children) {
   return element;
 }
 
-/** Add children: elements, texts, lists of them; nothing for null, undefined and false. */
+/** Append children: elements, texts, lists of these. null, undefined and false are skipped. */
 export function add(element, ...children) {
   for (const child of children.flat(Infinity)) {
     if (child === null || child === undefined || child === false) continue;
@@ -33,7 +33,7 @@ export function add(element, ...children) {
   return element;
 }
 
-/** Put children in the place of what an element holds. */
+/** Replace the children of an element. */
 export function fill(element, ...children) {
   element.replaceChildren();
   return add(element, ...children);
@@ -41,14 +41,14 @@ export function fill(element, ...children) {
 
 const FOCUSABLE = "a, button, input, select, textarea, summary, [tabindex]";
 
-/** Draw an element anew; the keyboard's focus stays where it was. */
+/** Redraw an element, and keep the keyboard focus where it was. */
 export function refill(element, ...children) {
   const at = [...element.querySelectorAll(FOCUSABLE)].indexOf(document.activeElement);
   fill(element, ...children);
   if (at >= 0) element.querySelectorAll(FOCUSABLE)[at]?.focus({ preventScroll: true });
 }
 
-/** Say something that a screen reader reads aloud, too. */
+/** Show a message that a screen reader also reads aloud. */
 export function say(text) {
   const place = document.getElementById("said");
   fill(place, h("p", {}, text));
@@ -56,7 +56,7 @@ export function say(text) {
   say.ending = setTimeout(() => place.replaceChildren(), 6000);
 }
 
-/** Run something soon after a call; calls until then are one. */
+/** Run a function a little later. Calls until then are combined into one. */
 export function settled(act, milliseconds = 250) {
   let waiting = null;
   return () => {

@@ -1,11 +1,11 @@
-// What is on chain: its id, and a link to the explorer that the deployment names, if it names one.
+// Shows ids of objects on chain, with a link to the block explorer if one is configured.
 
 import { part } from "./api.js";
 import { copied, outside } from "./parts.js";
 
 let base = "";
 
-/** Ask the gateway which explorer shows its network. */
+/** Ask the gateway for the explorer of its network. */
 export async function learn() {
   const answer = await fetch("/console/settings.json", { credentials: "omit" }).catch(() => null);
   if (answer?.ok) base = (await answer.json()).explorerUrl;

@@ -1,11 +1,11 @@
-// Lists as CSV files: asked for with a period, and handed to the browser when they are whole.
+// Exports lists as CSV files for a period. A file is saved only when it is complete.
 
 import { file } from "./api.js";
 import { open } from "./dialog.js";
 import { fill, h, say } from "./dom.js";
 import { button, trouble } from "./parts.js";
 
-/** A button that exports a list. path: of the API; name: of the file, without its ending. */
+/** Return a button that exports a list. path: in the API. name: of the file, without its ending. */
 export const exporting = (path, name) => button("Export CSV", () => ask(path, name));
 
 function ask(path, name) {

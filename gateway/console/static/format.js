@@ -1,4 +1,4 @@
-// How amounts, times and names are printed.
+// Formats amounts, times and names.
 
 const DECIMALS = 7;
 const DAY = new Intl.DateTimeFormat(undefined, { dateStyle: "medium" });
@@ -15,7 +15,7 @@ export const day = (at) => DAY.format(new Date(at));
 export const time = (at) => TIME.format(new Date(at));
 export const clock = (at) => CLOCK.format(new Date(at));
 
-/** Print how long something took or takes: 3 days, 2 minutes. */
+/** Format a duration: 3 days, 2 minutes. */
 export function duration(seconds) {
   const [name, size] = UNITS.find(([, size]) => seconds >= size) ?? UNITS.at(-1);
   const count = Math.round(seconds / size);
@@ -24,7 +24,7 @@ export function duration(seconds) {
 
 export const ago = (at) => `${duration(Math.max(0, (Date.now() - new Date(at)) / 1000))} ago`;
 
-/** Print an amount with groups of thousands; every decimal stays. */
+/** Format an amount with separators for thousands; all decimals are kept. */
 export function money(text) {
   const [, sign, whole, rest] = /^([+-]?)(\d+)(\.\d+)?$/.exec(text) ?? [];
   if (whole === undefined) return String(text);
@@ -32,14 +32,14 @@ export function money(text) {
   return `${sign.replace("-", "−")}${groups}${rest ?? ""}`;
 }
 
-/** Read an amount as a whole number of minor units; null: it is not one. */
+/** Parse an amount as a whole number of minor units; null: it is not an amount. */
 export function units(text) {
   const match = /^(\d{1,15})(?:\.(\d{1,7}))?$/.exec(String(text).trim());
   if (!match) return null;
   return BigInt(match[1] + (match[2] ?? "").padEnd(DECIMALS, "0"));
 }
 
-/** Print minor units as an amount with at least two decimals. */
+/** Format minor units as an amount with at least two decimals. */
 export function fromUnits(count) {
   const digits = String(count).padStart(DECIMALS + 1, "0");
   const rest = digits.slice(-DECIMALS).replace(/0{1,5}$/, "");

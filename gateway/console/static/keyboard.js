@@ -1,4 +1,4 @@
-// Shortcuts: to views, along lists, to the filter. They can be switched off.
+// Keyboard shortcuts: for views, for the rows of lists, for the filter. They can be switched off.
 
 import { h } from "./dom.js";
 import { open } from "./dialog.js";

@@ -1,4 +1,4 @@
-// A list of the API, page by page, with filters in the address, and live.
+// A list of the API that is read page by page, with filters in the address, and updated live.
 
 import { all, read } from "./api.js";
 import { fill, h, settled } from "./dom.js";
@@ -7,8 +7,8 @@ import { note } from "./places.js";
 import { listen } from "./stream.js";
 
 /**
- * Show a list. path: of the API. columns: of the table; the first cell links to the row. query():
- * the filters that count now. concerns(event): whether the list is read again after it.
+ * Show a list. path: in the API. columns: of the table; the first cell links to the row. query():
+ * returns the current filters. concerns(event): returns whether to read the list again after an event.
  */
 export function list({ path, columns, query = () => ({}), none, concerns, signal, caption, id = (row) => row.id }) {
   const place = h("div", { class: "list" });
@@ -33,7 +33,7 @@ export function list({ path, columns, query = () => ({}), none, concerns, signal
   async function pages(isNext) {
     if (isNext) return read(path, { ...query(), cursor, limit: 50 }, { signal });
     if (rows.length <= 50) return read(path, { ...query(), limit: 50 }, { signal });
-    // What somebody has opened stays open when the list is read again.
+    // Rows that the user has opened stay open when the list is read again.
     const { rows: data, isWhole } = await all(path, query(), { most: rows.length, signal });
     return { data, nextCursor: isWhole ? null : cursor };
   }
@@ -61,12 +61,12 @@ function changed(seen, id, text) {
 }
 
 /**
- * Filters of a list, kept in the address. fields: name, label, and options of a choice, or a type.
- * values: as they are written; asked(): as the API is asked.
+ * The filters of a list, kept in the address. fields: name, label, and the options of a choice, or an
+ * input type. values: as the user wrote them. asked(): as the API expects them.
  */
 export function filters({ path, fields, query, changed: act }) {
   const values = Object.fromEntries(fields.map(({ name }) => [name, query[name] ?? ""]));
-  // A day is asked for by its first moment; the last day of a range, by the moment after it.
+  // A day is sent as its first moment. The last day of a range is sent as the moment after it.
   const asked = () => Object.fromEntries(fields.map((one) => [one.name, moment(values[one.name], one)]));
   const apply = settled(() => {
     note(path, values);

@@ -1,4 +1,4 @@
-// The small things that every view shows: statuses, amounts, times, facts, empty places, refusals.
+// Elements that all views share: statuses, amounts, times, facts, empty lists, refusals.
 
 import { h } from "./dom.js";
 import { ago, money, short, time, tone, words } from "./format.js";
@@ -10,7 +10,7 @@ export function amount(text, currency) {
   return h("span", { class: "amount" }, money(text), currency && h("small", {}, ` ${currency}`));
 }
 
-/** A signed amount; the sign is printed, colour is not all that tells. */
+/** A signed amount. The sign is printed, so the meaning does not depend on colour alone. */
 export function signed(text) {
   const isLess = String(text).startsWith("-");
   const isZero = /^-?0(\.0+)?$/.test(text);
@@ -24,7 +24,7 @@ export function when(at) {
   return h("time", { datetime: at, title: `${time(at)} (${at})`, data: { ago: "" } }, ago(at));
 }
 
-/** Print anew how long ago everything was that is shown. */
+/** Update all relative times that are shown. */
 export function renew() {
   for (const one of document.querySelectorAll("time[data-ago]")) one.textContent = ago(one.dateTime);
 }
@@ -35,7 +35,7 @@ export const none = () => h("span", { class: "none" }, "–");
 
 export const code = (text) => (text ? h("code", { title: text }, short(text)) : none());
 
-/** An id or a hash, whole, with a button that copies it. */
+/** A complete id or hash, with a button that copies it. */
 export function copied(text, { whole = true } = {}) {
   if (!text) return none();
   const button = h("button", { type: "button", class: "copy", "aria-label": `Copy ${text}` }, "Copy");
@@ -49,13 +49,13 @@ export function copied(text, { whole = true } = {}) {
 
 export const link = (href, ...text) => h("a", { href }, ...text);
 
-/** A link to somewhere else: it tells nobody where it was followed from. Only https is followed. */
+/** A link to another site, without a referrer. Only https links are followed. */
 export const outside = (href, text = href) =>
   href.startsWith("https://")
     ? h("a", { href, target: "_blank", rel: "noopener noreferrer" }, text)
     : h("code", {}, href);
 
-/** A list of names and what they are. */
+/** A list of names and values. */
 export const facts = (pairs) =>
   h(
     "dl",
@@ -68,7 +68,7 @@ export const facts = (pairs) =>
 export const empty = (what, hint) =>
   h("div", { class: "empty" }, h("p", { class: "what" }, what), hint && h("p", {}, hint));
 
-/** A refusal of the API: its code, its message, and what it names. */
+/** A refusal of the API: its code, its message, and its details. */
 export function trouble(error, again) {
   const { required_scope: scope, fields } = error.details ?? {};
   return h(
@@ -87,14 +87,14 @@ export const panel = (title, ...content) => {
   return h("section", { class: "panel", "aria-labelledby": id }, h("h2", { id }, title), ...content);
 };
 
-/** The head of a view: its title, what stands beside it, and what can be done. */
+/** The head of a view: its title, additional facts, and its actions. */
 export const head = (title, beside = [], actions = []) =>
   h("div", { class: "head" }, h("h1", {}, title), beside, h("div", { class: "actions" }, actions));
 
 export const button = (text, act, kind = "") =>
   h("button", { type: "button", class: kind, on: { click: act } }, text);
 
-/** A table. columns: title, cell(row), and `number` where amounts stand. */
+/** A table. columns: title, cell(row), and `number` for columns of amounts. */
 export function table(columns, rows, { caption, rowClass } = {}) {
   const cells = (row) =>
     columns.map((one, place) =>

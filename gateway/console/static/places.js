@@ -1,10 +1,10 @@
-// The views: their addresses behind the #, their titles, keys, and the modules that show them.
+// The views: their addresses behind the #, titles, keys, and the modules that show them.
 
 const load = (name) => () => import(`./views/${name}.js`);
 
 /**
- * Views of the menu. key: goes there after g. for: people of support, or a person with a token of
- * the party API, see it, too; a view without it is for API keys alone.
+ * Views of the menu. key: pressed after g, it opens the view. for: who sees the view besides API keys:
+ * people of support, or people with a token of the party API. Without it, only API keys see the view.
  */
 export const VIEWS = [
   { path: "overview", title: "Overview", key: "v", load: load("overview") },
@@ -27,17 +27,17 @@ const MORE = [
   { path: "webhooks", title: "Webhook", load: load("webhook") },
 ];
 
-/** Return who a credential is: an API key, somebody of support, or a person of the party API. */
+/** Return the kind of a credential: an API key, a person of support, or a person of the party API. */
 export function kind(me) {
   if (me.public_id) return "person";
   return me.supportId ? "support" : "key";
 }
 
-/** Return the views that a credential sees in the menu. */
+/** Return the views that the menu shows for a credential. */
 export const menu = (me) =>
   VIEWS.filter((one) => (kind(me) === "key" ? !one.only : one.for?.includes(kind(me))));
 
-/** Read an address: #/orders/ord_…?status=… */
+/** Parse an address: #/orders/ord_…?status=… */
 export function find(hash) {
   const [path, query = ""] = hash.replace(/^#\/?/, "").split("?");
   const [first, id, ...rest] = path.split("/").map(decoded);
@@ -46,9 +46,9 @@ export function find(hash) {
   return { view, params: { id }, query: Object.fromEntries(new URLSearchParams(query)) };
 }
 
-/** Write an address of a view with its filters, without reading the view anew. */
+/** Write a view's filters into the address, without loading the view again. */
 export function note(path, query) {
-  // Somebody may have gone on since they typed.
+  // The user may have opened another view since they typed.
   if (location.hash.split("?")[0] !== `#/${path}`) return;
   const given = Object.entries(query).filter(([, value]) => value);
   const text = given.length ? `?${new URLSearchParams(given)}` : "";

@@ -1,10 +1,10 @@
-// What a preview says: who gets what, fees, and the chain's steps.
+// Shows a preview: what each side gets, the fees, and the chain steps.
 
 import { h } from "./dom.js";
 import { words } from "./format.js";
 import { amount, badge, facts, table } from "./parts.js";
 
-/** Show a preview of the API. */
+/** Show the answer to a preview request. */
 export function foretold(found) {
   const { order, withdrawal, balances, fees, chainSteps } = found;
   return [

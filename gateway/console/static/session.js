@@ -1,4 +1,4 @@
-// The caller's credential: kept in this tab alone, and never in an address.
+// The caller's credential. It is stored only in this tab, and never in an address.
 
 const KEY = "orchestrator.credential";
 const FRAGMENT = "#key=";
@@ -9,7 +9,7 @@ export const keep = (text) => sessionStorage.setItem(KEY, text);
 
 export const forget = () => sessionStorage.removeItem(KEY);
 
-/** Take the credential of a sign-in link, and remove it from the address and the history. */
+/** Read the credential of a sign-in link, and remove it from the address and the history. */
 export function takeFromAddress() {
   if (!location.hash.startsWith(FRAGMENT)) return;
   const text = location.hash.slice(FRAGMENT.length);
@@ -17,6 +17,6 @@ export function takeFromAddress() {
   try {
     keep(decodeURIComponent(text));
   } catch {
-    // It is not a credential; the sign-in page asks for one.
+    // It is not a credential, so the sign-in page is shown.
   }
 }

@@ -1,10 +1,10 @@
-// The live stream of events: one for all views, read by fetch so that the credential is a header.
+// The live stream of events, shared by all views. It is read with fetch, to send the credential in a header.
 
 import { authorization } from "./api.js";
 
 const KEPT = 300;
 const AGAIN_MILLISECONDS = { least: 1000, most: 30000 };
-// A stream without events pings; one that is silent for longer is gone.
+// A stream without events sends pings. A stream that is silent for longer is treated as lost.
 const SILENCE_MILLISECONDS = 90000;
 const POLL_MILLISECONDS = 10000;
 const listeners = new Set();
@@ -16,8 +16,8 @@ let lastId = "";
 let state = "off";
 
 /**
- * Hear the events that concern somebody; returns how to stop. A credential that may not read the
- * stream is called every few seconds instead, without an event.
+ * Listen to events that a filter selects; returns a function that stops it. If the credential may not
+ * read the stream, the listener is called every few seconds without an event.
  */
 export function listen(hear, concerns = () => true) {
   const one = { hear, concerns };
@@ -25,7 +25,7 @@ export function listen(hear, concerns = () => true) {
   return () => listeners.delete(one);
 }
 
-/** Hear whether the stream is live: off, connecting, live, polling. */
+/** Listen to the state of the stream: off, connecting, live, polling. */
 export function watch(hear) {
   onState.add(hear);
   hear(state);
@@ -58,7 +58,7 @@ async function follow(signal) {
       if (!(await readOnce(signal))) return poll(signal);
       pause = AGAIN_MILLISECONDS.least;
     } catch {
-      // Broken or silent: begin again after the last event that came.
+      // The stream is broken or silent: connect again, after the last received event.
     }
     if (signal.aborted) return;
     tell("connecting");
@@ -67,7 +67,7 @@ async function follow(signal) {
   }
 }
 
-/** Call everybody every few seconds. */
+/** Call all listeners every few seconds. */
 function poll(signal) {
   tell("polling");
   const calling = setInterval(() => {
@@ -76,7 +76,7 @@ function poll(signal) {
   signal.addEventListener("abort", () => clearInterval(calling));
 }
 
-/** Read until the stream ends; false: this credential may not read it. */
+/** Read until the stream ends. Returns false if this credential may not read the stream. */
 async function readOnce(signal) {
   const headers = { ...authorization(), Accept: "text/event-stream" };
   if (lastId) headers["Last-Event-ID"] = lastId;

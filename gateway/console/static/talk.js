@@ -1,4 +1,4 @@
-// What is written about a case: messages, which both sides read, and notes, which only support reads.
+// Texts about a dispute: messages, which both sides read, and notes, which only support reads.
 
 import { all, once } from "./api.js";
 import { fill, h, settled } from "./dom.js";
@@ -9,7 +9,7 @@ import { listen } from "./stream.js";
 const MOST = 200;
 const LONGEST = 4000;
 
-/** Show what is written below a path, oldest first, and a field to write more. */
+/** Show the texts of a path, oldest first, and a field to write another one. */
 export function talk({ title, path, none, label, canWrite, concerns, signal }) {
   const lines = h("div", {}, "Loading…");
 

@@ -1,5 +1,5 @@
-// The search of the guides, in the browser: every word must occur in a section.
-// The index is read once, when somebody begins to search.
+// The search of the guides, in the browser. A section is found if it contains every word.
+// The index is loaded when the user begins to search.
 
 const MOST = 20, EXCERPT = 140;
 const field = document.getElementById("search");

@@ -1,5 +1,5 @@
-// The books, as the API shows them: whether they are right, what is stuck, the platform's own money,
-// its changes, the rules, the parts.
+// The books as the API shows them: whether they are right, what is stuck, the platform's own money and
+// its changes, the marketplace's rules, and the state of the parts.
 
 import { get } from "../api.js";
 import { fill, h, refill } from "../dom.js";
@@ -76,7 +76,7 @@ export async function show(place, { signal }) {
   await changes.load();
 }
 
-/** Whether the books are right, and all that says so. A word says it; colour is not all that tells. */
+/** Whether the books are right, and why. The result is a word, so it does not depend on colour. */
 function books({ isWell, ledger, chain, ...rest }, look) {
   const verdict = { true: "RIGHT", false: "WRONG", null: "NOT_CHECKED_YET" };
   return [
@@ -106,7 +106,7 @@ const about = (one) =>
   one.orderId ? link(`#/orders/${one.orderId}`, code(one.orderId))
     : one.userId ? link(`#/users/${one.userId}`, code(one.userId)) : none();
 
-/** A panel that reads its own route, so that a missing scope closes one panel only. */
+/** A panel that reads its own route. If a scope is missing, only this panel stays closed. */
 function section(title, path, shown, signal) {
   const place = h("div", {}, "Loading…");
   get(path, {}, { signal }).then(

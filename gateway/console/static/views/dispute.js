@@ -1,4 +1,4 @@
-// One case: what both sides say, and the decision, with a preview of who gets what.
+// One dispute: what both sides say, and the decision, with a preview of what each side gets.
 
 import { change, get, once, part } from "../api.js";
 import { confirm, open } from "../dialog.js";
@@ -42,7 +42,7 @@ export async function show(place, { me, params, signal }) {
   signal.addEventListener("abort", listen(again, concerns));
 }
 
-/** Messages and notes are kept while the rest is drawn anew: somebody may be writing one. */
+/** Messages and notes. They are not redrawn with the rest, because the user may be writing one. */
 function conversation(me, path, concerns, signal) {
   const canWrite = Boolean(me.supportId) || me.scopes.includes("support");
   const both = { canWrite, concerns, signal };
@@ -51,7 +51,7 @@ function conversation(me, path, concerns, signal) {
     canWrite && talk({ ...both, title: "Notes", path: `${path}/notes`, label: "Write a note for support", none: "No notes." }));
 }
 
-/** A decision that somebody is writing is not taken away by an event. */
+/** Return whether the user is writing a decision, which an event must then not redraw. */
 const isWriting = (place) =>
   [...place.querySelectorAll("form.decision :is(input[type=text], textarea)")].some((one) => one.value);
 

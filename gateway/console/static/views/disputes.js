@@ -1,4 +1,4 @@
-// The dispute desk: cases that wait for a decision, the oldest first; the overdue and resolved ones.
+// Disputes that wait for a decision, oldest first; the overdue disputes; and the resolved disputes.
 
 import { all } from "../api.js";
 import { fill, h, settled } from "../dom.js";

@@ -1,4 +1,4 @@
-// Events, live, and those of the last 30 days; the newest first.
+// Live events and the events of the last 30 days, newest first.
 
 import { read } from "../api.js";
 import { fill, h } from "../dom.js";
@@ -33,7 +33,7 @@ export async function show(place, { query, signal }) {
   const more = h("div", {});
   fill(place, head("Events", [], pause), bar.form, shown, more);
 
-  /** Read a page of what was before. */
+  /** Read a page of earlier events. */
   async function load() {
     try {
       const page = await read("/events", { limit: 50, cursor: cursor ?? "" }, { signal });
@@ -49,7 +49,7 @@ export async function show(place, { query, signal }) {
   function draw() {
     if (isPaused) return;
     const rows = together(recent, earlier).filter(fits(bar.values));
-    // What somebody has opened or is on stays as it is.
+    // Rows that the user has opened or focused stay unchanged.
     const opened = new Set([...shown.querySelectorAll("details[open]")].map((one) => one.dataset.id));
     const on = shown.contains(document.activeElement) ? document.activeElement.closest("details")?.dataset.id : "";
     fill(shown, rows.length
@@ -62,7 +62,7 @@ export async function show(place, { query, signal }) {
   await load();
 }
 
-/** Live events may be among the earlier ones, too. */
+/** Merge live events and earlier events; an event may be in both. */
 function together(live, earlier) {
   const known = new Set(live.map((one) => one.eventId));
   return [...live, ...earlier.filter((one) => !known.has(one.eventId))];

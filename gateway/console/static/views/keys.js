@@ -1,4 +1,4 @@
-// API keys of the marketplace: made and revoked here. A key is shown once, when it is made.
+// The API keys of the marketplace: create and revoke keys. A key is shown once, when it is created.
 
 import { change, once, part } from "../api.js";
 import { confirm, open } from "../dialog.js";

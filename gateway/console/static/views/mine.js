@@ -1,4 +1,4 @@
-// What a person sees with a token of the party API: their balance, purchases and sales.
+// The view of a person with a token of the party API: their balance, purchases and sales.
 
 import { get } from "../api.js";
 import { open } from "../dialog.js";

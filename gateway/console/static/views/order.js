@@ -1,4 +1,4 @@
-// One order: what it is, what moved on it, and where its money is. It follows the order live.
+// One order: its facts, its timeline, and where its money is. The view is updated live.
 
 import { get, part } from "../api.js";
 import { h, refill, settled } from "../dom.js";
@@ -20,7 +20,7 @@ export async function show(place, { params, signal }) {
       get(`${path}/timeline`, {}, { signal }),
     ]);
     const balances = await Promise.all([order.buyerId, order.sellerId].map((one) => balance(one, signal)));
-    // A slower answer to an earlier question is out of date.
+    // An earlier request may be answered later. Its answer is out of date.
     if (now !== newest) return;
     refill(
       place,

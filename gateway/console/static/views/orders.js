@@ -1,4 +1,4 @@
-// Orders: the newest first, filtered, and live.
+// Orders, newest first, with filters and live updates.
 
 import { fill } from "../dom.js";
 import { exporting } from "../exports.js";

@@ -1,4 +1,4 @@
-// The overview: what waits for somebody, and three pictures of the newest orders.
+// The overview: what needs a decision, and three charts of the newest orders.
 
 import { all, get } from "../api.js";
 import { bars, steps } from "../charts.js";
@@ -52,7 +52,7 @@ function byState({ rows }) {
   return panel("Orders by state", bars(sorted.map(([name, value]) => ({ name: words(name), value, text: String(value) }))));
 }
 
-/** Money that is reserved or in a contract, at each moment at which it changed. */
+/** The chart of the money that is reserved or in a contract, over time. */
 function held({ rows }) {
   const moves = rows.filter((one) => one.reservedAt).flatMap((one) => [
     { at: Date.parse(one.reservedAt), by: Number(one.amount) },
@@ -66,7 +66,7 @@ function held({ rows }) {
   return panel("Money held over time", steps(points, { text: (value) => money(value.toFixed(2)) }));
 }
 
-/** From the moment the contract held the money to the seller's payment. */
+/** The chart of the times from the funding of the contract to the seller's payment. */
 function speed({ rows }) {
   const seconds = rows
     .filter((one) => one.fundedAt && one.releasedAt)

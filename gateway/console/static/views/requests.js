@@ -1,4 +1,4 @@
-// The request log: what was asked of the API, how it was answered, and what was refused.
+// The request log: requests to the API, their answers, and the refused requests.
 
 import { open } from "../dialog.js";
 import { fill, h } from "../dom.js";

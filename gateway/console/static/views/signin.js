@@ -1,9 +1,9 @@
-// The sign-in page: a credential is checked by the API, and kept in this tab.
+// The sign-in page. The API checks the credential, which is then stored in this tab.
 
 import { fill, h } from "../dom.js";
 import { trouble } from "../parts.js";
 
-/** Ask for a credential. error: why the last one was refused. */
+/** Ask for a credential. error: why the previous one was refused. */
 export function showSignIn(main, { error, enter }) {
   const field = h("input", {
     id: "credential",

@@ -1,4 +1,4 @@
-// One user: what they can spend, what is held, their wallet, and the statement of payments.
+// One user: available and held money, the wallet, and the statement of payments.
 
 import { get, part } from "../api.js";
 import { fill, h, settled } from "../dom.js";

@@ -1,4 +1,4 @@
-// Users of the marketplace, the newest first.
+// Users of the marketplace, newest first.
 
 import { fill } from "../dom.js";
 import { filters, list } from "../list.js";

@@ -1,4 +1,4 @@
-// One webhook: its deliveries, and sending them again.
+// One webhook: its deliveries, and a button that sends a delivery again.
 
 import { change, get, part } from "../api.js";
 import { confirm, open } from "../dialog.js";
@@ -33,7 +33,7 @@ export async function show(place, { params, query, signal }) {
   await draw();
   fill(place, about, h("h2", {}, "Deliveries"), bar.form, deliveries.place);
   await deliveries.load();
-  // A delivery tells nobody how it went, so the list is read again while somebody looks.
+  // No event reports the result of a delivery, so the list is polled while it is visible.
   const looking = setInterval(() => document.hidden || deliveries.load(), SECONDS);
   signal.addEventListener("abort", () => clearInterval(looking));
 }

@@ -1,4 +1,4 @@
-// Webhooks: the URLs that get events.
+// Webhooks: the URLs that receive events.
 
 import { once } from "../api.js";
 import { open } from "../dialog.js";
@@ -52,7 +52,7 @@ function register(again) {
   url.focus();
 }
 
-/** Show a secret, the only time it is there. */
+/** Show a secret. It can be shown only this once. */
 export const showSecret = (made) =>
   open({
     title: "The secret of the webhook",

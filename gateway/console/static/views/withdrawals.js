@@ -1,4 +1,4 @@
-// Withdrawals: those that wait for an approval come first; each is approved or canceled here.
+// Withdrawals. Those that wait for an approval come first, and are approved or canceled here.
 
 import { change, part } from "../api.js";
 import { confirm, open } from "../dialog.js";
@@ -40,7 +40,7 @@ export async function show(place, { me, query, signal }) {
     signal,
     caption: "Withdrawals, the newest first",
   });
-  // The platform's own fees leave by routes of their own, for the scope admin.
+  // Withdrawals of the platform's fees have their own routes, which need the scope admin.
   const fees = me.scopes.includes("admin") && list({
     path: PLATFORM,
     columns: columns(again, PLATFORM).filter((one) => one.title !== "User"),
