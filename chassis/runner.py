@@ -28,7 +28,8 @@ RESTART_SECONDS = 1.0
 # The share of the grace period for calls in flight. The rest is for the steps after them.
 CALLS_SHARE = 2 / 3
 LEAST_CLOSE_SECONDS = 1.0
-# A background loop that has not ended is cancelled again after this time. It may give leases back.
+# A background loop that has not ended is cancelled again after this time. A loop may need the time
+# to give leases back.
 CANCEL_SECONDS = 2.0
 CLOCK_WRONG = "The clock of this service is wrong"
 Loop = Callable[[], Awaitable[None]]

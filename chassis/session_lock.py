@@ -14,8 +14,8 @@ from chassis.database import Connection, Database
 from kernel.errors import Unavailable
 
 ASK_SECONDS = 0.5
-# The pause between heartbeats, as a share of silence_seconds. An answer may take half of
-# silence_seconds, and the server waits for one and a half times as long. The holder stops first.
+# The pause between heartbeats, as a share of silence_seconds. An answer may take 0.5 of
+# silence_seconds, and the server waits for 1.5 of it. The holder therefore stops first.
 BEAT_SHARE = 0.45
 
 

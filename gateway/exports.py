@@ -47,7 +47,7 @@ Moment = Annotated[
 
 
 class Period(Request):
-    """What was made from an instant on, and before another one; a day is its first instant, UTC."""
+    """Objects created from `from` on and before `to`. A day stands for its first instant, UTC."""
 
     from_: Annotated[Moment | None, Field(alias="from")] = None
     to: Moment | None = None

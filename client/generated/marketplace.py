@@ -58,8 +58,8 @@ class Marketplace(Client):
     ) -> Pages[types.Order]:
         """List the marketplace's orders, newest first or as `sort` says. Several filters are AND.
 
-        A page can have fewer orders than `limit`, even none, while `hasMore` is true: a request
-        looks at a limited number of orders. The same list goes on with `nextCursor`.
+        One request reads a limited number of orders. A page can therefore have fewer orders
+        than `limit`, even none, while `hasMore` is true. `nextCursor` continues the list.
 
         Scope: `read`
         """
@@ -82,7 +82,7 @@ class Marketplace(Client):
         )
 
     def get_order(self, id: str, /) -> types.Order:
-        """Read one order, whole: escrow, dispute, milestones, and the operation in progress.
+        """Read an order with its escrow, dispute, milestones, and the operation in progress.
 
         Scope: `read`
         """
@@ -90,7 +90,7 @@ class Marketplace(Client):
         return answer
 
     def get_timeline(self, id: str, /) -> types.Timeline:
-        """Read every transition, posting and chain transaction of an order, oldest first.
+        """List all transitions, postings and chain transactions of an order, oldest first.
 
         Scope: `read`
         """
@@ -132,7 +132,7 @@ class Marketplace(Client):
         wait_seconds: int | None = None,
         **body: Unpack[types.OrderAction],
     ) -> types.EscrowedOrder:
-        """Deploy the order's escrow contract; answers when its address is known.
+        """Deploy the order's escrow contract. The answer is sent when its address is known.
 
         Scope: `write`
         """
@@ -156,7 +156,7 @@ class Marketplace(Client):
         wait_seconds: int | None = None,
         **body: Unpack[types.OrderAction],
     ) -> types.FundedOrder:
-        """Lock the reserved money in the contract; work can begin.
+        """Lock the reserved money in the contract. The work can then begin.
 
         Scope: `write`
         """
@@ -180,7 +180,7 @@ class Marketplace(Client):
         wait_seconds: int | None = None,
         **body: Unpack[types.OrderAction],
     ) -> types.ClosedOrder:
-        """Cancel before the escrow exists; what was held is available again.
+        """Cancel an order before its escrow exists. The held money is available again.
 
         Scope: `write`
         """
@@ -198,7 +198,7 @@ class Marketplace(Client):
     def deliver_order(
         self, id: str, /, *, idempotency_key: str | None = None, **body: Unpack[types.DeliverOrder]
     ) -> types.DeliveredOrder:
-        """Record the seller's delivery, from which the days of automatic acceptance count.
+        """Record the seller's delivery. The days until automatic acceptance count from now.
 
         Scope: `write`
         """
@@ -278,7 +278,7 @@ class Marketplace(Client):
         return answer
 
     def list_milestones(self, id: str, /) -> Pages[types.Milestone]:
-        """List the milestones of an order, in the order's own sequence; there is one page.
+        """List the milestones of an order, in the order's own sequence. There is only one page.
 
         Scope: `read`
         """
@@ -293,7 +293,7 @@ class Marketplace(Client):
         idempotency_key: str | None = None,
         wait_seconds: int | None = None,
     ) -> types.OrderWithMilestone:
-        """Complete a milestone: both sides' wallets mark it on chain. No money moves.
+        """Complete a milestone. The wallets of both sides mark it on chain. No money moves.
 
         Scope: `write`
         """
@@ -311,7 +311,7 @@ class Marketplace(Client):
     def make_offer(
         self, id: str, /, *, idempotency_key: str | None = None, **body: Unpack[types.MakeOffer]
     ) -> types.Offer:
-        """Offer the other side a refund of a part, while in progress or disputed. No money moves.
+        """Offer the other side a partial refund, while in progress or disputed. No money moves.
 
         Scope: `write`
         """
@@ -326,7 +326,7 @@ class Marketplace(Client):
         return answer
 
     def list_offers(self, id: str, /) -> Pages[types.Offer]:
-        """List the offers of an order, newest first; there is one page.
+        """List the offers of an order, newest first. There is only one page.
 
         Scope: `read`
         """
@@ -354,7 +354,7 @@ class Marketplace(Client):
         wait_seconds: int | None = None,
         **body: Unpack[types.AnswerOffer],
     ) -> types.ClosedOrder:
-        """Accept an offer: the contract pays both sides, and the order is closed.
+        """Accept an offer. The contract pays both sides, and the order is closed.
 
         Scope: `write`
         """
@@ -378,7 +378,7 @@ class Marketplace(Client):
         idempotency_key: str | None = None,
         **body: Unpack[types.AnswerOffer],
     ) -> types.Offer:
-        """Decline an offer. No money moves; another one can be made.
+        """Decline an offer. No money moves. Another offer can be made.
 
         Scope: `write`
         """
@@ -402,9 +402,9 @@ class Marketplace(Client):
     ) -> types.PayoutRedirect:
         """Pay a party at another address, because the network refuses to pay the present one.
 
-        No money moves: the next release, refund or decision pays the address. One that the
-        network refuses is given up first. Above the marketplace's amount for approvals, another
-        key must make the same request.
+        No money moves now: the next release, refund or decision pays the address. A payment
+        that the network has refused is given up first. Above the marketplace's amount for
+        approvals, another key must send the same request.
 
         Scope: `write`
         """
@@ -421,7 +421,7 @@ class Marketplace(Client):
     def register_user(
         self, *, idempotency_key: str | None = None, **body: Unpack[types.RegisterUser]
     ) -> types.User:
-        """Register a user, with a balance account and a wallet; again: the same user.
+        """Register a user with a balance account and a wallet. A repetition returns the same user.
 
         Scope: `write`
         """
@@ -454,7 +454,7 @@ class Marketplace(Client):
         return answer
 
     def get_wallet(self, id: str, /) -> types.Wallet:
-        """Read a user's wallet with what it holds on chain.
+        """Read a user's wallet with its balances on chain.
 
         Scope: `read`
         """
@@ -464,7 +464,7 @@ class Marketplace(Client):
         return answer
 
     def get_deposit(self, id: str, /) -> types.Deposit:
-        """Read where a user's deposits go: address, asset, network.
+        """Read where money for a user is paid in: address, asset, network.
 
         Scope: `read`
         """
@@ -474,7 +474,7 @@ class Marketplace(Client):
         return answer
 
     def get_balance(self, id: str, /) -> types.Balance:
-        """Read what a user can spend, and what is held.
+        """Read how much a user can spend, and how much is held.
 
         Scope: `read`
         """
@@ -484,7 +484,7 @@ class Marketplace(Client):
         return answer
 
     def get_user_balance(self, id: str, /) -> types.Balance:
-        """Read what a user can spend, and what is held.
+        """Read how much a user can spend, and how much is held.
 
         Scope: `read`
         """
@@ -512,7 +512,7 @@ class Marketplace(Client):
         wait_seconds: int | None = None,
         **body: Unpack[types.CreditUser],
     ) -> types.Credit:
-        """Pay a user from the platform's wallet, on chain; booked when it is confirmed.
+        """Pay a user from the platform's wallet, on chain. It is booked when it is confirmed.
 
         Scope: `admin`
         """
@@ -534,10 +534,10 @@ class Marketplace(Client):
         wait_seconds: int | None = None,
         **body: Unpack[types.CreateWithdrawal],
     ) -> types.Withdrawal:
-        """Create a withdrawal; with `commit`, hold the amount and pay it out at once.
+        """Create a withdrawal. With `commit`, the amount is held and paid out at once.
 
         The destination is checked first. If the amount is not available, the withdrawal stays
-        CREATED. If the marketplace's rules refuse it, nothing is created.
+        CREATED. If a rule of the marketplace refuses the withdrawal, nothing is created.
 
         Scope: `write`
         """
@@ -585,11 +585,11 @@ class Marketplace(Client):
     def commit_withdrawal(
         self, id: str, /, *, idempotency_key: str | None = None, wait_seconds: int | None = None
     ) -> types.Withdrawal:
-        """Hold the amount and pay it out.
+        """Hold the amount of the withdrawal, and pay it out.
 
-        A withdrawal that the chain refuses for good is FAILED, and its amount is available
-        again. One that another key must approve is AWAITING_APPROVAL, and nothing is held for
-        it.
+        If the chain refuses the payment permanently, the withdrawal is FAILED and its amount is
+        available again. If another key must approve it, it is AWAITING_APPROVAL and nothing is
+        held.
 
         Scope: `write`
         """
@@ -607,10 +607,10 @@ class Marketplace(Client):
     def approve_withdrawal(
         self, id: str, /, *, idempotency_key: str | None = None, wait_seconds: int | None = None
     ) -> types.Withdrawal:
-        """Approve a withdrawal that waits for it, hold its amount and pay it out.
+        """Approve a withdrawal that waits for approval, hold its amount and pay it out.
 
-        Another key than those that created and committed it must do so. If the amount is not
-        available, or a rule refuses it now, it waits on.
+        The approving key must differ from the keys that created and committed the withdrawal.
+        If the amount is not available, or a rule now refuses it, the withdrawal keeps waiting.
 
         Scope: `write`
         """
@@ -628,7 +628,7 @@ class Marketplace(Client):
     def cancel_withdrawal(
         self, id: str, /, *, idempotency_key: str | None = None
     ) -> types.Withdrawal:
-        """Cancel a withdrawal that was not committed, or that waits for an approval.
+        """Cancel a withdrawal that is not committed, or that waits for an approval.
 
         Scope: `write`
         """
@@ -664,9 +664,10 @@ class Marketplace(Client):
         wait_seconds: int | None = None,
         **body: Unpack[types.WithdrawFees],
     ) -> types.PaidOut:
-        """Create a withdrawal of fees; with `commit`, hold the amount and pay it out at once.
+        """Create a withdrawal of fees. With `commit`, the amount is held and paid out at once.
 
-        The platform's wallet pays. If less than the amount can be withdrawn, it stays CREATED.
+        The platform's wallet pays. If less than the amount is available, the withdrawal stays
+        CREATED.
 
         Scope: `admin`
         """
@@ -712,10 +713,10 @@ class Marketplace(Client):
     def commit_fee_withdrawal(
         self, id: str, /, *, idempotency_key: str | None = None, wait_seconds: int | None = None
     ) -> types.PaidOut:
-        """Hold the amount of the fees and pay it out.
+        """Hold the amount of the withdrawal, and pay it out.
 
-        A withdrawal that the chain refuses for good is FAILED, and its amount is available
-        again.
+        If the chain refuses the payment permanently, the withdrawal is FAILED and its amount is
+        available again.
 
         Scope: `admin`
         """
@@ -733,7 +734,7 @@ class Marketplace(Client):
     def approve_fee_withdrawal(
         self, id: str, /, *, idempotency_key: str | None = None, wait_seconds: int | None = None
     ) -> types.PaidOut:
-        """Approve a withdrawal of fees that waits for it, hold its amount and pay it out.
+        """Approve a withdrawal of fees that waits for approval, hold its amount and pay it out.
 
         Scope: `admin`
         """
@@ -751,7 +752,7 @@ class Marketplace(Client):
     def cancel_fee_withdrawal(
         self, id: str, /, *, idempotency_key: str | None = None
     ) -> types.PaidOut:
-        """Cancel a withdrawal of fees that was not committed, or that waits for an approval.
+        """Cancel a withdrawal of fees that is not committed, or that waits for an approval.
 
         Scope: `admin`
         """
@@ -768,8 +769,8 @@ class Marketplace(Client):
     def get_books(self) -> types.Books:
         """Read the marketplace's money, whether its books are right, and what is stuck.
 
-        A check of the whole ledger takes long in a large marketplace: the answer has the last
-        one, and a new one begins unless it is recent.
+        Checking the whole ledger of a large marketplace takes long. The answer has the result
+        of the last check, and a new check is started unless the last one is recent.
 
         Scope: `read`
         """
@@ -788,7 +789,7 @@ class Marketplace(Client):
         openedTo: str | None = None,
         overdue: str | None = None,
     ) -> Pages[types.Dispute]:
-        """List cases, newest first, or with `overdue` the longest overdue first.
+        """List disputes, newest first, or with `overdue` the longest overdue first.
 
         Scope: `read`
         """
@@ -807,7 +808,7 @@ class Marketplace(Client):
         )
 
     def get_dispute(self, id: str, /) -> types.DisputeWithOrder:
-        """Read a case and its order.
+        """Read a dispute and its order.
 
         Scope: `read`
         """
@@ -819,7 +820,7 @@ class Marketplace(Client):
     def assign_dispute(
         self, id: str, /, *, idempotency_key: str | None = None, **body: Unpack[types.AssignDispute]
     ) -> types.Dispute:
-        """Give the case to an agent: UNDER_REVIEW.
+        """Assign the dispute to an agent. Its status is then UNDER_REVIEW.
 
         Scope: `support`
         """
@@ -834,7 +835,7 @@ class Marketplace(Client):
         return answer
 
     def unassign_dispute(self, id: str, /, *, idempotency_key: str | None = None) -> types.Dispute:
-        """Take the case from its agent: OPEN.
+        """Remove the dispute's agent. Its status is then OPEN.
 
         Scope: `support`
         """
@@ -851,7 +852,7 @@ class Marketplace(Client):
     def add_evidence(
         self, id: str, /, *, idempotency_key: str | None = None, **body: Unpack[types.AddEvidence]
     ) -> types.Dispute:
-        """Add URLs while the case is not resolved; they are stored, never fetched.
+        """Add URLs while the dispute is not resolved. They are stored, and never fetched.
 
         Scope: `write`
         """
@@ -874,7 +875,7 @@ class Marketplace(Client):
         wait_seconds: int | None = None,
         **body: Unpack[types.ResolveDispute],
     ) -> types.ResolvedDispute:
-        """Decide, pay the decision out on chain, and close the order.
+        """Decide the dispute, pay the decision out on chain, and close the order.
 
         Scope: `support`
         """
@@ -892,7 +893,7 @@ class Marketplace(Client):
     def add_message(
         self, id: str, /, *, idempotency_key: str | None = None, **body: Unpack[types.Write]
     ) -> types.Message:
-        """Write to both sides, for support, while the case is not resolved.
+        """Write to both sides as support, while the dispute is not resolved.
 
         Scope: `support`
         """
@@ -907,7 +908,7 @@ class Marketplace(Client):
         return answer
 
     def list_messages(self, id: str, /, *, limit: int | None = None) -> Pages[types.Message]:
-        """List what both sides and support have written, newest first.
+        """List the messages of both sides and of support, newest first.
 
         Scope: `read`
         """
@@ -916,7 +917,7 @@ class Marketplace(Client):
     def add_note(
         self, id: str, /, *, idempotency_key: str | None = None, **body: Unpack[types.Write]
     ) -> types.Note:
-        """Write a note that only support reads, at any time.
+        """Write a note, which only support reads. Notes can be written at any time.
 
         Scope: `support`
         """
@@ -931,7 +932,7 @@ class Marketplace(Client):
         return answer
 
     def list_notes(self, id: str, /, *, limit: int | None = None) -> Pages[types.Note]:
-        """List the notes of support, newest first. Parties do not see them.
+        """List the notes of support, newest first. Parties cannot see notes.
 
         Scope: `support`
         """
@@ -963,8 +964,7 @@ class Marketplace(Client):
         return self._download("/exports/platform.csv", {"from": from_, "to": to})
 
     def export_fees(self, *, from_: str | None = None, to: str | None = None) -> Iterator[bytes]:
-        """Export the fees that the platform has earned: those lines of its statement, newest
-        first.
+        """Export the fees that the platform has earned, from its statement, newest first.
 
         Scope: `admin`
         """
@@ -1063,7 +1063,8 @@ class Marketplace(Client):
     def update_webhook(
         self, id: str, /, *, idempotency_key: str | None = None, **body: Unpack[types.UpdateWebhook]
     ) -> types.Webhook:
-        """Change a webhook. Events that came while it was disabled are sent when it is enabled.
+        """Change a webhook. Events that occurred while it was disabled are sent once it is
+        enabled.
 
         Scope: `admin`
         """
@@ -1078,7 +1079,7 @@ class Marketplace(Client):
         return answer
 
     def delete_webhook(self, id: str, /, *, idempotency_key: str | None = None) -> types.Webhook:
-        """Delete a webhook with its deliveries. Returns it as it was.
+        """Delete a webhook and its deliveries. The answer is the deleted webhook.
 
         Scope: `admin`
         """
@@ -1095,7 +1096,7 @@ class Marketplace(Client):
     def rotate_webhook_secret(
         self, id: str, /, *, idempotency_key: str | None = None
     ) -> types.WebhookWithSecret:
-        """Replace the secret. For 24 hours, events are signed with both.
+        """Replace the secret. For 24 hours, events are signed with the old and the new secret.
 
         Scope: `admin`
         """
@@ -1112,7 +1113,7 @@ class Marketplace(Client):
     def send_webhook_test(
         self, id: str, /, *, idempotency_key: str | None = None
     ) -> types.WebhookDelivery:
-        """Send an event of the type `webhook.test` to this webhook. The answer does not wait for
+        """Send an event of the type `webhook.test` to the webhook. The answer does not wait for
         it.
 
         Scope: `write`
@@ -1146,7 +1147,7 @@ class Marketplace(Client):
     def resend_webhook_delivery(
         self, id: str, deliveryId: str, /, *, idempotency_key: str | None = None
     ) -> types.WebhookDelivery:
-        """Send a delivery again, under the same `webhook-id`.
+        """Send a delivery again, with the same `webhook-id`.
 
         Scope: `write`
         """
@@ -1185,7 +1186,7 @@ class Marketplace(Client):
     def create_key(
         self, *, idempotency_key: str | None = None, **body: Unpack[types.CreateKey]
     ) -> types.NewApiKey:
-        """Create a key of the same marketplace and environment. The key is shown only once.
+        """Create a key for the same marketplace and environment. Its secret is shown only once.
 
         Scope: `admin`
         """
@@ -1195,14 +1196,14 @@ class Marketplace(Client):
         return answer
 
     def list_keys(self, *, limit: int | None = None) -> Pages[types.ApiKey]:
-        """List the marketplace's keys, newest first, revoked ones too.
+        """List the marketplace's keys, newest first, including revoked keys.
 
         Scope: `admin`
         """
         return self._list("/auth/api-keys", {"limit": limit})
 
     def revoke_key(self, id: str, /, *, idempotency_key: str | None = None) -> types.ApiKey:
-        """Revoke a key: refused here at once, on other gateways within five seconds.
+        """Revoke a key. It stops working here at once, and on other gateways within five seconds.
 
         Scope: `admin`
         """
@@ -1231,8 +1232,7 @@ class Marketplace(Client):
         since: str | None = None,
         until: str | None = None,
     ) -> Pages[types.AuditLine]:
-        """List the changes of the marketplace, newest first: by keys, people, operators, the
-        clock.
+        """List the marketplace's changes, newest first: by keys, people, operators or the clock.
 
         Scope: `support`
         """
@@ -1261,11 +1261,10 @@ class Marketplace(Client):
         from_: str | None = None,
         to: str | None = None,
     ) -> Pages[types.LoggedRequest]:
-        """List the requests of the last days, newest first, a second or two after they were
-        answered.
+        """List the requests of the last days, newest first.
 
-        A page can have fewer than `limit`, and a next one: it looks at so many requests at
-        most.
+        A request appears a second or two after its answer. One page reads a limited number of
+        requests, so it can have fewer than `limit` although there is a next page.
 
         Scope: `read`
         """
@@ -1285,7 +1284,7 @@ class Marketplace(Client):
         )
 
     def get_request(self, id: str, /) -> types.LoggedRequest:
-        """Read a request of the log.
+        """Read one request of the log.
 
         Scope: `read`
         """
@@ -1305,7 +1304,9 @@ class Marketplace(Client):
     def advance_clock(
         self, *, idempotency_key: str | None = None, **body: Unpack[types.AdvanceClock]
     ) -> types.Marketplace:
-        """Move a test marketplace's clock on. Deadlines, disputes, offers and kept answers follow.
+        """Move a test marketplace's clock forward.
+
+        Deadlines, disputes, offers and stored answers follow the clock.
 
         Scope: `write`
         """
@@ -1320,7 +1321,7 @@ class Marketplace(Client):
         return answer
 
     def get_detailed_health(self) -> types.DetailedHealth:
-        """Check every part; 503 if one is not ready that requests need."""
+        """Check every part. The status is 503 if a part is not ready that requests need."""
         answer: types.DetailedHealth = self._call(exchange.reading("/health/detailed", {}))
         return answer
 
@@ -1372,8 +1373,8 @@ class AsyncMarketplace(AsyncClient):
     ) -> AsyncPages[types.Order]:
         """List the marketplace's orders, newest first or as `sort` says. Several filters are AND.
 
-        A page can have fewer orders than `limit`, even none, while `hasMore` is true: a request
-        looks at a limited number of orders. The same list goes on with `nextCursor`.
+        One request reads a limited number of orders. A page can therefore have fewer orders
+        than `limit`, even none, while `hasMore` is true. `nextCursor` continues the list.
 
         Scope: `read`
         """
@@ -1396,7 +1397,7 @@ class AsyncMarketplace(AsyncClient):
         )
 
     async def get_order(self, id: str, /) -> types.Order:
-        """Read one order, whole: escrow, dispute, milestones, and the operation in progress.
+        """Read an order with its escrow, dispute, milestones, and the operation in progress.
 
         Scope: `read`
         """
@@ -1406,7 +1407,7 @@ class AsyncMarketplace(AsyncClient):
         return answer
 
     async def get_timeline(self, id: str, /) -> types.Timeline:
-        """Read every transition, posting and chain transaction of an order, oldest first.
+        """List all transitions, postings and chain transactions of an order, oldest first.
 
         Scope: `read`
         """
@@ -1448,7 +1449,7 @@ class AsyncMarketplace(AsyncClient):
         wait_seconds: int | None = None,
         **body: Unpack[types.OrderAction],
     ) -> types.EscrowedOrder:
-        """Deploy the order's escrow contract; answers when its address is known.
+        """Deploy the order's escrow contract. The answer is sent when its address is known.
 
         Scope: `write`
         """
@@ -1472,7 +1473,7 @@ class AsyncMarketplace(AsyncClient):
         wait_seconds: int | None = None,
         **body: Unpack[types.OrderAction],
     ) -> types.FundedOrder:
-        """Lock the reserved money in the contract; work can begin.
+        """Lock the reserved money in the contract. The work can then begin.
 
         Scope: `write`
         """
@@ -1496,7 +1497,7 @@ class AsyncMarketplace(AsyncClient):
         wait_seconds: int | None = None,
         **body: Unpack[types.OrderAction],
     ) -> types.ClosedOrder:
-        """Cancel before the escrow exists; what was held is available again.
+        """Cancel an order before its escrow exists. The held money is available again.
 
         Scope: `write`
         """
@@ -1514,7 +1515,7 @@ class AsyncMarketplace(AsyncClient):
     async def deliver_order(
         self, id: str, /, *, idempotency_key: str | None = None, **body: Unpack[types.DeliverOrder]
     ) -> types.DeliveredOrder:
-        """Record the seller's delivery, from which the days of automatic acceptance count.
+        """Record the seller's delivery. The days until automatic acceptance count from now.
 
         Scope: `write`
         """
@@ -1594,7 +1595,7 @@ class AsyncMarketplace(AsyncClient):
         return answer
 
     def list_milestones(self, id: str, /) -> AsyncPages[types.Milestone]:
-        """List the milestones of an order, in the order's own sequence; there is one page.
+        """List the milestones of an order, in the order's own sequence. There is only one page.
 
         Scope: `read`
         """
@@ -1609,7 +1610,7 @@ class AsyncMarketplace(AsyncClient):
         idempotency_key: str | None = None,
         wait_seconds: int | None = None,
     ) -> types.OrderWithMilestone:
-        """Complete a milestone: both sides' wallets mark it on chain. No money moves.
+        """Complete a milestone. The wallets of both sides mark it on chain. No money moves.
 
         Scope: `write`
         """
@@ -1627,7 +1628,7 @@ class AsyncMarketplace(AsyncClient):
     async def make_offer(
         self, id: str, /, *, idempotency_key: str | None = None, **body: Unpack[types.MakeOffer]
     ) -> types.Offer:
-        """Offer the other side a refund of a part, while in progress or disputed. No money moves.
+        """Offer the other side a partial refund, while in progress or disputed. No money moves.
 
         Scope: `write`
         """
@@ -1642,7 +1643,7 @@ class AsyncMarketplace(AsyncClient):
         return answer
 
     def list_offers(self, id: str, /) -> AsyncPages[types.Offer]:
-        """List the offers of an order, newest first; there is one page.
+        """List the offers of an order, newest first. There is only one page.
 
         Scope: `read`
         """
@@ -1670,7 +1671,7 @@ class AsyncMarketplace(AsyncClient):
         wait_seconds: int | None = None,
         **body: Unpack[types.AnswerOffer],
     ) -> types.ClosedOrder:
-        """Accept an offer: the contract pays both sides, and the order is closed.
+        """Accept an offer. The contract pays both sides, and the order is closed.
 
         Scope: `write`
         """
@@ -1694,7 +1695,7 @@ class AsyncMarketplace(AsyncClient):
         idempotency_key: str | None = None,
         **body: Unpack[types.AnswerOffer],
     ) -> types.Offer:
-        """Decline an offer. No money moves; another one can be made.
+        """Decline an offer. No money moves. Another offer can be made.
 
         Scope: `write`
         """
@@ -1718,9 +1719,9 @@ class AsyncMarketplace(AsyncClient):
     ) -> types.PayoutRedirect:
         """Pay a party at another address, because the network refuses to pay the present one.
 
-        No money moves: the next release, refund or decision pays the address. One that the
-        network refuses is given up first. Above the marketplace's amount for approvals, another
-        key must make the same request.
+        No money moves now: the next release, refund or decision pays the address. A payment
+        that the network has refused is given up first. Above the marketplace's amount for
+        approvals, another key must send the same request.
 
         Scope: `write`
         """
@@ -1737,7 +1738,7 @@ class AsyncMarketplace(AsyncClient):
     async def register_user(
         self, *, idempotency_key: str | None = None, **body: Unpack[types.RegisterUser]
     ) -> types.User:
-        """Register a user, with a balance account and a wallet; again: the same user.
+        """Register a user with a balance account and a wallet. A repetition returns the same user.
 
         Scope: `write`
         """
@@ -1772,7 +1773,7 @@ class AsyncMarketplace(AsyncClient):
         return answer
 
     async def get_wallet(self, id: str, /) -> types.Wallet:
-        """Read a user's wallet with what it holds on chain.
+        """Read a user's wallet with its balances on chain.
 
         Scope: `read`
         """
@@ -1782,7 +1783,7 @@ class AsyncMarketplace(AsyncClient):
         return answer
 
     async def get_deposit(self, id: str, /) -> types.Deposit:
-        """Read where a user's deposits go: address, asset, network.
+        """Read where money for a user is paid in: address, asset, network.
 
         Scope: `read`
         """
@@ -1792,7 +1793,7 @@ class AsyncMarketplace(AsyncClient):
         return answer
 
     async def get_balance(self, id: str, /) -> types.Balance:
-        """Read what a user can spend, and what is held.
+        """Read how much a user can spend, and how much is held.
 
         Scope: `read`
         """
@@ -1802,7 +1803,7 @@ class AsyncMarketplace(AsyncClient):
         return answer
 
     async def get_user_balance(self, id: str, /) -> types.Balance:
-        """Read what a user can spend, and what is held.
+        """Read how much a user can spend, and how much is held.
 
         Scope: `read`
         """
@@ -1830,7 +1831,7 @@ class AsyncMarketplace(AsyncClient):
         wait_seconds: int | None = None,
         **body: Unpack[types.CreditUser],
     ) -> types.Credit:
-        """Pay a user from the platform's wallet, on chain; booked when it is confirmed.
+        """Pay a user from the platform's wallet, on chain. It is booked when it is confirmed.
 
         Scope: `admin`
         """
@@ -1852,10 +1853,10 @@ class AsyncMarketplace(AsyncClient):
         wait_seconds: int | None = None,
         **body: Unpack[types.CreateWithdrawal],
     ) -> types.Withdrawal:
-        """Create a withdrawal; with `commit`, hold the amount and pay it out at once.
+        """Create a withdrawal. With `commit`, the amount is held and paid out at once.
 
         The destination is checked first. If the amount is not available, the withdrawal stays
-        CREATED. If the marketplace's rules refuse it, nothing is created.
+        CREATED. If a rule of the marketplace refuses the withdrawal, nothing is created.
 
         Scope: `write`
         """
@@ -1903,11 +1904,11 @@ class AsyncMarketplace(AsyncClient):
     async def commit_withdrawal(
         self, id: str, /, *, idempotency_key: str | None = None, wait_seconds: int | None = None
     ) -> types.Withdrawal:
-        """Hold the amount and pay it out.
+        """Hold the amount of the withdrawal, and pay it out.
 
-        A withdrawal that the chain refuses for good is FAILED, and its amount is available
-        again. One that another key must approve is AWAITING_APPROVAL, and nothing is held for
-        it.
+        If the chain refuses the payment permanently, the withdrawal is FAILED and its amount is
+        available again. If another key must approve it, it is AWAITING_APPROVAL and nothing is
+        held.
 
         Scope: `write`
         """
@@ -1925,10 +1926,10 @@ class AsyncMarketplace(AsyncClient):
     async def approve_withdrawal(
         self, id: str, /, *, idempotency_key: str | None = None, wait_seconds: int | None = None
     ) -> types.Withdrawal:
-        """Approve a withdrawal that waits for it, hold its amount and pay it out.
+        """Approve a withdrawal that waits for approval, hold its amount and pay it out.
 
-        Another key than those that created and committed it must do so. If the amount is not
-        available, or a rule refuses it now, it waits on.
+        The approving key must differ from the keys that created and committed the withdrawal.
+        If the amount is not available, or a rule now refuses it, the withdrawal keeps waiting.
 
         Scope: `write`
         """
@@ -1946,7 +1947,7 @@ class AsyncMarketplace(AsyncClient):
     async def cancel_withdrawal(
         self, id: str, /, *, idempotency_key: str | None = None
     ) -> types.Withdrawal:
-        """Cancel a withdrawal that was not committed, or that waits for an approval.
+        """Cancel a withdrawal that is not committed, or that waits for an approval.
 
         Scope: `write`
         """
@@ -1982,9 +1983,10 @@ class AsyncMarketplace(AsyncClient):
         wait_seconds: int | None = None,
         **body: Unpack[types.WithdrawFees],
     ) -> types.PaidOut:
-        """Create a withdrawal of fees; with `commit`, hold the amount and pay it out at once.
+        """Create a withdrawal of fees. With `commit`, the amount is held and paid out at once.
 
-        The platform's wallet pays. If less than the amount can be withdrawn, it stays CREATED.
+        The platform's wallet pays. If less than the amount is available, the withdrawal stays
+        CREATED.
 
         Scope: `admin`
         """
@@ -2030,10 +2032,10 @@ class AsyncMarketplace(AsyncClient):
     async def commit_fee_withdrawal(
         self, id: str, /, *, idempotency_key: str | None = None, wait_seconds: int | None = None
     ) -> types.PaidOut:
-        """Hold the amount of the fees and pay it out.
+        """Hold the amount of the withdrawal, and pay it out.
 
-        A withdrawal that the chain refuses for good is FAILED, and its amount is available
-        again.
+        If the chain refuses the payment permanently, the withdrawal is FAILED and its amount is
+        available again.
 
         Scope: `admin`
         """
@@ -2051,7 +2053,7 @@ class AsyncMarketplace(AsyncClient):
     async def approve_fee_withdrawal(
         self, id: str, /, *, idempotency_key: str | None = None, wait_seconds: int | None = None
     ) -> types.PaidOut:
-        """Approve a withdrawal of fees that waits for it, hold its amount and pay it out.
+        """Approve a withdrawal of fees that waits for approval, hold its amount and pay it out.
 
         Scope: `admin`
         """
@@ -2069,7 +2071,7 @@ class AsyncMarketplace(AsyncClient):
     async def cancel_fee_withdrawal(
         self, id: str, /, *, idempotency_key: str | None = None
     ) -> types.PaidOut:
-        """Cancel a withdrawal of fees that was not committed, or that waits for an approval.
+        """Cancel a withdrawal of fees that is not committed, or that waits for an approval.
 
         Scope: `admin`
         """
@@ -2086,8 +2088,8 @@ class AsyncMarketplace(AsyncClient):
     async def get_books(self) -> types.Books:
         """Read the marketplace's money, whether its books are right, and what is stuck.
 
-        A check of the whole ledger takes long in a large marketplace: the answer has the last
-        one, and a new one begins unless it is recent.
+        Checking the whole ledger of a large marketplace takes long. The answer has the result
+        of the last check, and a new check is started unless the last one is recent.
 
         Scope: `read`
         """
@@ -2106,7 +2108,7 @@ class AsyncMarketplace(AsyncClient):
         openedTo: str | None = None,
         overdue: str | None = None,
     ) -> AsyncPages[types.Dispute]:
-        """List cases, newest first, or with `overdue` the longest overdue first.
+        """List disputes, newest first, or with `overdue` the longest overdue first.
 
         Scope: `read`
         """
@@ -2125,7 +2127,7 @@ class AsyncMarketplace(AsyncClient):
         )
 
     async def get_dispute(self, id: str, /) -> types.DisputeWithOrder:
-        """Read a case and its order.
+        """Read a dispute and its order.
 
         Scope: `read`
         """
@@ -2137,7 +2139,7 @@ class AsyncMarketplace(AsyncClient):
     async def assign_dispute(
         self, id: str, /, *, idempotency_key: str | None = None, **body: Unpack[types.AssignDispute]
     ) -> types.Dispute:
-        """Give the case to an agent: UNDER_REVIEW.
+        """Assign the dispute to an agent. Its status is then UNDER_REVIEW.
 
         Scope: `support`
         """
@@ -2154,7 +2156,7 @@ class AsyncMarketplace(AsyncClient):
     async def unassign_dispute(
         self, id: str, /, *, idempotency_key: str | None = None
     ) -> types.Dispute:
-        """Take the case from its agent: OPEN.
+        """Remove the dispute's agent. Its status is then OPEN.
 
         Scope: `support`
         """
@@ -2171,7 +2173,7 @@ class AsyncMarketplace(AsyncClient):
     async def add_evidence(
         self, id: str, /, *, idempotency_key: str | None = None, **body: Unpack[types.AddEvidence]
     ) -> types.Dispute:
-        """Add URLs while the case is not resolved; they are stored, never fetched.
+        """Add URLs while the dispute is not resolved. They are stored, and never fetched.
 
         Scope: `write`
         """
@@ -2194,7 +2196,7 @@ class AsyncMarketplace(AsyncClient):
         wait_seconds: int | None = None,
         **body: Unpack[types.ResolveDispute],
     ) -> types.ResolvedDispute:
-        """Decide, pay the decision out on chain, and close the order.
+        """Decide the dispute, pay the decision out on chain, and close the order.
 
         Scope: `support`
         """
@@ -2212,7 +2214,7 @@ class AsyncMarketplace(AsyncClient):
     async def add_message(
         self, id: str, /, *, idempotency_key: str | None = None, **body: Unpack[types.Write]
     ) -> types.Message:
-        """Write to both sides, for support, while the case is not resolved.
+        """Write to both sides as support, while the dispute is not resolved.
 
         Scope: `support`
         """
@@ -2227,7 +2229,7 @@ class AsyncMarketplace(AsyncClient):
         return answer
 
     def list_messages(self, id: str, /, *, limit: int | None = None) -> AsyncPages[types.Message]:
-        """List what both sides and support have written, newest first.
+        """List the messages of both sides and of support, newest first.
 
         Scope: `read`
         """
@@ -2236,7 +2238,7 @@ class AsyncMarketplace(AsyncClient):
     async def add_note(
         self, id: str, /, *, idempotency_key: str | None = None, **body: Unpack[types.Write]
     ) -> types.Note:
-        """Write a note that only support reads, at any time.
+        """Write a note, which only support reads. Notes can be written at any time.
 
         Scope: `support`
         """
@@ -2251,7 +2253,7 @@ class AsyncMarketplace(AsyncClient):
         return answer
 
     def list_notes(self, id: str, /, *, limit: int | None = None) -> AsyncPages[types.Note]:
-        """List the notes of support, newest first. Parties do not see them.
+        """List the notes of support, newest first. Parties cannot see notes.
 
         Scope: `support`
         """
@@ -2287,8 +2289,7 @@ class AsyncMarketplace(AsyncClient):
     def export_fees(
         self, *, from_: str | None = None, to: str | None = None
     ) -> AsyncIterator[bytes]:
-        """Export the fees that the platform has earned: those lines of its statement, newest
-        first.
+        """Export the fees that the platform has earned, from its statement, newest first.
 
         Scope: `admin`
         """
@@ -2391,7 +2392,8 @@ class AsyncMarketplace(AsyncClient):
     async def update_webhook(
         self, id: str, /, *, idempotency_key: str | None = None, **body: Unpack[types.UpdateWebhook]
     ) -> types.Webhook:
-        """Change a webhook. Events that came while it was disabled are sent when it is enabled.
+        """Change a webhook. Events that occurred while it was disabled are sent once it is
+        enabled.
 
         Scope: `admin`
         """
@@ -2408,7 +2410,7 @@ class AsyncMarketplace(AsyncClient):
     async def delete_webhook(
         self, id: str, /, *, idempotency_key: str | None = None
     ) -> types.Webhook:
-        """Delete a webhook with its deliveries. Returns it as it was.
+        """Delete a webhook and its deliveries. The answer is the deleted webhook.
 
         Scope: `admin`
         """
@@ -2425,7 +2427,7 @@ class AsyncMarketplace(AsyncClient):
     async def rotate_webhook_secret(
         self, id: str, /, *, idempotency_key: str | None = None
     ) -> types.WebhookWithSecret:
-        """Replace the secret. For 24 hours, events are signed with both.
+        """Replace the secret. For 24 hours, events are signed with the old and the new secret.
 
         Scope: `admin`
         """
@@ -2442,7 +2444,7 @@ class AsyncMarketplace(AsyncClient):
     async def send_webhook_test(
         self, id: str, /, *, idempotency_key: str | None = None
     ) -> types.WebhookDelivery:
-        """Send an event of the type `webhook.test` to this webhook. The answer does not wait for
+        """Send an event of the type `webhook.test` to the webhook. The answer does not wait for
         it.
 
         Scope: `write`
@@ -2476,7 +2478,7 @@ class AsyncMarketplace(AsyncClient):
     async def resend_webhook_delivery(
         self, id: str, deliveryId: str, /, *, idempotency_key: str | None = None
     ) -> types.WebhookDelivery:
-        """Send a delivery again, under the same `webhook-id`.
+        """Send a delivery again, with the same `webhook-id`.
 
         Scope: `write`
         """
@@ -2515,7 +2517,7 @@ class AsyncMarketplace(AsyncClient):
     async def create_key(
         self, *, idempotency_key: str | None = None, **body: Unpack[types.CreateKey]
     ) -> types.NewApiKey:
-        """Create a key of the same marketplace and environment. The key is shown only once.
+        """Create a key for the same marketplace and environment. Its secret is shown only once.
 
         Scope: `admin`
         """
@@ -2525,14 +2527,14 @@ class AsyncMarketplace(AsyncClient):
         return answer
 
     def list_keys(self, *, limit: int | None = None) -> AsyncPages[types.ApiKey]:
-        """List the marketplace's keys, newest first, revoked ones too.
+        """List the marketplace's keys, newest first, including revoked keys.
 
         Scope: `admin`
         """
         return self._list("/auth/api-keys", {"limit": limit})
 
     async def revoke_key(self, id: str, /, *, idempotency_key: str | None = None) -> types.ApiKey:
-        """Revoke a key: refused here at once, on other gateways within five seconds.
+        """Revoke a key. It stops working here at once, and on other gateways within five seconds.
 
         Scope: `admin`
         """
@@ -2561,8 +2563,7 @@ class AsyncMarketplace(AsyncClient):
         since: str | None = None,
         until: str | None = None,
     ) -> AsyncPages[types.AuditLine]:
-        """List the changes of the marketplace, newest first: by keys, people, operators, the
-        clock.
+        """List the marketplace's changes, newest first: by keys, people, operators or the clock.
 
         Scope: `support`
         """
@@ -2591,11 +2592,10 @@ class AsyncMarketplace(AsyncClient):
         from_: str | None = None,
         to: str | None = None,
     ) -> AsyncPages[types.LoggedRequest]:
-        """List the requests of the last days, newest first, a second or two after they were
-        answered.
+        """List the requests of the last days, newest first.
 
-        A page can have fewer than `limit`, and a next one: it looks at so many requests at
-        most.
+        A request appears a second or two after its answer. One page reads a limited number of
+        requests, so it can have fewer than `limit` although there is a next page.
 
         Scope: `read`
         """
@@ -2615,7 +2615,7 @@ class AsyncMarketplace(AsyncClient):
         )
 
     async def get_request(self, id: str, /) -> types.LoggedRequest:
-        """Read a request of the log.
+        """Read one request of the log.
 
         Scope: `read`
         """
@@ -2635,7 +2635,9 @@ class AsyncMarketplace(AsyncClient):
     async def advance_clock(
         self, *, idempotency_key: str | None = None, **body: Unpack[types.AdvanceClock]
     ) -> types.Marketplace:
-        """Move a test marketplace's clock on. Deadlines, disputes, offers and kept answers follow.
+        """Move a test marketplace's clock forward.
+
+        Deadlines, disputes, offers and stored answers follow the clock.
 
         Scope: `write`
         """
@@ -2650,6 +2652,6 @@ class AsyncMarketplace(AsyncClient):
         return answer
 
     async def get_detailed_health(self) -> types.DetailedHealth:
-        """Check every part; 503 if one is not ready that requests need."""
+        """Check every part. The status is 503 if a part is not ready that requests need."""
         answer: types.DetailedHealth = await self._call(exchange.reading("/health/detailed", {}))
         return answer

@@ -12,7 +12,7 @@ EvidenceItem: TypeAlias = str
 
 class AddEvidence(TypedDict):
     """
-    https URLs; they are stored, never fetched.
+    https URLs. They are stored, and never fetched.
     """
 
     evidence: list[EvidenceItem]
@@ -20,7 +20,7 @@ class AddEvidence(TypedDict):
 
 class AdvanceClock(TypedDict):
     """
-    How far the clock moves: a number of seconds, minutes, hours or days, such as "8d".
+    How far to move the clock: a number of seconds, minutes, hours or days, such as "8d".
     """
 
     advance: str
@@ -28,7 +28,7 @@ class AdvanceClock(TypedDict):
 
 class AnswerOffer(TypedDict):
     """
-    On whose behalf an offer is answered; by default for the side that did not make it.
+    The side that answers the offer; by default the side that did not make it.
     """
 
     requestedBy: NotRequired[Literal["BUYER", "SELLER"] | None]
@@ -50,7 +50,7 @@ class ApiKey(TypedDict):
 
 class AssetBooks(TypedDict):
     """
-    The marketplace's money in a currency, without the platform's own.
+    The marketplace's money in one currency, without the platform's own money.
 
     held = available + reserved + inEscrow + inSuspense.
     """
@@ -65,7 +65,7 @@ class AssetBooks(TypedDict):
 
 class AssignDispute(TypedDict):
     """
-    The agent who takes the case; `assignedTo` means the same.
+    The agent who takes the dispute. `assignedTo` means the same.
     """
 
     agentId: str
@@ -74,7 +74,7 @@ class AssignDispute(TypedDict):
 
 class AuditLine(TypedDict):
     """
-    One change. before, after: the fields that changed. address: null where there is none.
+    One change. before, after: the fields that changed. address: null if it is unknown.
     """
 
     id: str
@@ -93,7 +93,7 @@ class AuditLine(TypedDict):
 
 class Balance(TypedDict):
     """
-    What a user can spend, and what is held.
+    A user's money: `available` can be spent, `reserved` is held.
     """
 
     userId: str
@@ -104,13 +104,13 @@ class Balance(TypedDict):
 
 class CompleteMilestone(TypedDict):
     """
-    Nothing: the path says it all.
+    No fields: the path names the milestone.
     """
 
 
 class CreateKey(TypedDict):
     """
-    A key of the caller's own marketplace and environment, with at most the caller's scopes.
+    A key for the caller's own marketplace and environment, with at most the caller's scopes.
     """
 
     scopes: list[Literal["read", "write", "support", "admin"]]
@@ -122,7 +122,7 @@ EventType: TypeAlias = str
 
 class CreateWebhook(TypedDict):
     """
-    A URL that gets the events of some types.
+    A URL, and the types of events that it gets.
     """
 
     url: str
@@ -133,7 +133,7 @@ class CreateWebhook(TypedDict):
 
 class CreateWithdrawal(TypedDict):
     """
-    A payment to an account outside. Nothing is held before it is committed.
+    A payment to an account outside. No money is held before it is committed.
     """
 
     userId: str
@@ -147,7 +147,7 @@ class CreateWithdrawal(TypedDict):
 
 class CreatingEscrow(TypedDict):
     """
-    The contract being deployed.
+    The contract that is being deployed.
     """
 
     id: str
@@ -157,7 +157,7 @@ class CreatingEscrow(TypedDict):
 
 class Credit(TypedDict):
     """
-    A payment of the platform to a user; RUNNING until it is confirmed on chain.
+    A payment from the platform to a user. It is RUNNING until it is confirmed on chain.
     """
 
     id: str
@@ -174,7 +174,7 @@ class Credit(TypedDict):
 
 class CreditUser(TypedDict):
     """
-    A payment of the platform; once per `reference`.
+    A payment from the platform, made once per `reference`.
     """
 
     amount: str
@@ -186,7 +186,7 @@ class Deadline(TypedDict):
     """
     How long an order may rest in a status, and what happens then.
 
-    delivered: whether the work must be delivered; null: it does not matter.
+    delivered: true: only after the delivery; false: only before the delivery; null: in both cases.
     """
 
     name: str
@@ -211,7 +211,7 @@ class Deadline(TypedDict):
 
 class DeliverOrder(TypedDict):
     """
-    What the seller hands over: notes and a link, both optional.
+    The seller's delivery: notes and a link, both optional.
     """
 
     notes: NotRequired[str | None]
@@ -220,7 +220,7 @@ class DeliverOrder(TypedDict):
 
 class Delivery(TypedDict):
     """
-    What the seller delivered.
+    The seller's delivery.
     """
 
     notes: str | None
@@ -230,7 +230,7 @@ class Delivery(TypedDict):
 
 class DeliveryAttempt(TypedDict):
     """
-    An attempt. statusCode: null if there was no answer. answer: its first 2 KiB.
+    One attempt. statusCode: null: there was no answer. answer: the first 2 KiB of its body.
     """
 
     at: str
@@ -242,7 +242,7 @@ class DeliveryAttempt(TypedDict):
 
 class DeliveryRequest(TypedDict):
     """
-    What is sent: the event is the body. url: of the last attempt; null before the first.
+    The request that is sent; its body is the event. url: of the last attempt; null: none yet.
     """
 
     url: str | None
@@ -260,7 +260,7 @@ class DepositAsset(TypedDict):
 
 class DetailedHealth(TypedDict):
     """
-    Every part by name: `up` or `down`.
+    The state of every part by name: `up` or `down`.
     """
 
     status: str
@@ -282,11 +282,11 @@ class Difference(TypedDict):
 
 class Dispute(TypedDict):
     """
-    A case.
+    A dispute.
 
-    firstAnswerDueAt, decisionDueAt: until when support must have answered for the first time, and
-    decided, by the marketplace's clock; null: whenever it likes. overdue: support is late with what
-    it still owes.
+    firstAnswerDueAt, decisionDueAt: when support must have given its first answer and its decision,
+    by the marketplace's clock; null: there is no limit. overdue: support is late with its next
+    step.
     """
 
     id: str
@@ -318,7 +318,7 @@ class Dispute(TypedDict):
 
 class EventMetadata(TypedDict):
     """
-    Which request caused an event, and whose it is.
+    The request that caused an event, and the marketplace of the event.
     """
 
     correlationId: str
@@ -329,7 +329,7 @@ class EventMetadata(TypedDict):
 
 class FieldError(TypedDict):
     """
-    What is wrong with one field.
+    The problem of one field.
     """
 
     field: str
@@ -340,7 +340,7 @@ class ForeignChange(TypedDict):
     """
     A change of an order's contract by a transaction that is not ours. since: when it was seen.
 
-    It is listed until its order has ended, also where an operator has settled it.
+    It is listed until its order has ended, even if an operator has settled it.
     """
 
     orderId: str
@@ -361,7 +361,7 @@ class FundedEscrow(TypedDict):
 
 class Health(TypedDict):
     """
-    The gateway runs. version: of the gateway.
+    The gateway runs. version: the version of the gateway.
     """
 
     status: str
@@ -370,7 +370,7 @@ class Health(TypedDict):
 
 class Invariant(TypedDict):
     """
-    A rule of the ledger. details: how much was compared, and what breaks the rule.
+    A rule of the ledger. details: how much was compared, and what violates the rule.
     """
 
     name: str
@@ -380,7 +380,7 @@ class Invariant(TypedDict):
 
 class Ledger(TypedDict):
     """
-    The ledger as it was last checked. checkedAt: null before the first check.
+    The result of the last check of the ledger. checkedAt: null before the first check.
     """
 
     checkedAt: str | None
@@ -391,7 +391,7 @@ class Ledger(TypedDict):
 
 class LoggedRequest(TypedDict):
     """
-    A request, without its body and query. code, message: of a refusal; otherwise null.
+    A request, without its body and query. code, message: of a refusal, otherwise null.
     """
 
     id: str
@@ -411,7 +411,7 @@ class LoggedRequest(TypedDict):
 
 class MakeOffer(TypedDict):
     """
-    What the buyer gets back, and on whose behalf it is offered; by default the buyer's.
+    What the buyer gets back, and the side that offers it; by default the buyer.
     """
 
     refundAmount: str
@@ -421,7 +421,7 @@ class MakeOffer(TypedDict):
 
 class Me(TypedDict):
     """
-    The credential of the request: a key, or a person of support. The other id is null.
+    The credential of the request: a key, or a person of support. The other's id is null.
     """
 
     marketplaceId: str
@@ -462,7 +462,7 @@ class Milestone(TypedDict):
 
 class NewApiKey(TypedDict):
     """
-    A key with its secret: the only time it is shown.
+    A key with its secret, which is shown only this once.
     """
 
     id: str
@@ -477,7 +477,7 @@ class NewApiKey(TypedDict):
 
 class NewMilestone(TypedDict):
     """
-    A part of the work; the amounts sum to the order's.
+    A part of the work. The amounts of all parts add up to the order's amount.
     """
 
     ref: str
@@ -525,9 +525,10 @@ class Offer(TypedDict):
 
 class OpenDispute(TypedDict):
     """
-    Who opens, and why; by default the buyer, and OTHER. `amount` must be the order's.
+    The side that opens the dispute, and the reason; by default the buyer, and OTHER.
 
-    `requestedBy` and `canceledBy` mean `openedBy`.
+    `amount` must equal the order's amount. `requestedBy` and `canceledBy` mean the same as
+    `openedBy`.
     """
 
     openedBy: NotRequired[Literal["BUYER", "SELLER"] | None]
@@ -552,7 +553,7 @@ class OpenedDispute(TypedDict):
 
 class Operation(TypedDict):
     """
-    Work in progress on an order.
+    An operation in progress on an order.
     """
 
     id: str
@@ -565,10 +566,10 @@ class Operation(TypedDict):
 
 class OrderAction(TypedDict):
     """
-    The fields of every action on an order, all of them optional.
+    The fields of every action on an order. All are optional.
 
-    `amount` must be the order's. `requestedBy` and `canceledBy` both name who asks; without them,
-    the buyer.
+    `amount` must equal the order's amount. `requestedBy` and `canceledBy` both name the side that
+    asks; without them, it is the buyer.
     """
 
     amount: NotRequired[str | None]
@@ -579,7 +580,7 @@ class OrderAction(TypedDict):
 
 class OrderDispute(TypedDict):
     """
-    The dispute as the order knows it.
+    The dispute, as the order stores it.
     """
 
     id: str
@@ -593,7 +594,7 @@ class OrderDispute(TypedDict):
 
 class OrderEscrow(TypedDict):
     """
-    The escrow as the order knows it.
+    The escrow, as the order stores it.
     """
 
     id: str
@@ -605,7 +606,7 @@ class OrderEscrow(TypedDict):
 
 class OrderWithMilestone(TypedDict):
     """
-    The order, and the milestone as it is now.
+    The order, and the milestone after the action.
     """
 
     id: str
@@ -629,7 +630,9 @@ class OrderWithMilestone(TypedDict):
 
 class PageApiKey(TypedDict):
     """
-    The envelope of a list. `nextCursor` is the next request's `cursor`; null at the end.
+    The envelope of a list.
+
+    `nextCursor` is the `cursor` of the next page; null: the last page.
     """
 
     success: Literal[True]
@@ -640,7 +643,9 @@ class PageApiKey(TypedDict):
 
 class PageAuditLine(TypedDict):
     """
-    The envelope of a list. `nextCursor` is the next request's `cursor`; null at the end.
+    The envelope of a list.
+
+    `nextCursor` is the `cursor` of the next page; null: the last page.
     """
 
     success: Literal[True]
@@ -651,7 +656,9 @@ class PageAuditLine(TypedDict):
 
 class PageDispute(TypedDict):
     """
-    The envelope of a list. `nextCursor` is the next request's `cursor`; null at the end.
+    The envelope of a list.
+
+    `nextCursor` is the `cursor` of the next page; null: the last page.
     """
 
     success: Literal[True]
@@ -662,7 +669,9 @@ class PageDispute(TypedDict):
 
 class PageLoggedRequest(TypedDict):
     """
-    The envelope of a list. `nextCursor` is the next request's `cursor`; null at the end.
+    The envelope of a list.
+
+    `nextCursor` is the `cursor` of the next page; null: the last page.
     """
 
     success: Literal[True]
@@ -673,7 +682,9 @@ class PageLoggedRequest(TypedDict):
 
 class PageMessage(TypedDict):
     """
-    The envelope of a list. `nextCursor` is the next request's `cursor`; null at the end.
+    The envelope of a list.
+
+    `nextCursor` is the `cursor` of the next page; null: the last page.
     """
 
     success: Literal[True]
@@ -684,7 +695,9 @@ class PageMessage(TypedDict):
 
 class PageMilestone(TypedDict):
     """
-    The envelope of a list. `nextCursor` is the next request's `cursor`; null at the end.
+    The envelope of a list.
+
+    `nextCursor` is the `cursor` of the next page; null: the last page.
     """
 
     success: Literal[True]
@@ -695,7 +708,9 @@ class PageMilestone(TypedDict):
 
 class PageNote(TypedDict):
     """
-    The envelope of a list. `nextCursor` is the next request's `cursor`; null at the end.
+    The envelope of a list.
+
+    `nextCursor` is the `cursor` of the next page; null: the last page.
     """
 
     success: Literal[True]
@@ -706,7 +721,9 @@ class PageNote(TypedDict):
 
 class PageOffer(TypedDict):
     """
-    The envelope of a list. `nextCursor` is the next request's `cursor`; null at the end.
+    The envelope of a list.
+
+    `nextCursor` is the `cursor` of the next page; null: the last page.
     """
 
     success: Literal[True]
@@ -717,10 +734,10 @@ class PageOffer(TypedDict):
 
 class PayoutRedirect(TypedDict):
     """
-    Where a party is paid once it is APPROVED.
+    Where a party is paid once the redirection is APPROVED.
 
-    proposedBy, approvedBy: ids of API keys; approvedBy is null where one key is enough, or while it
-    is PROPOSED. expiresAt: until when a proposal can be approved.
+    proposedBy, approvedBy: ids of API keys. approvedBy is null while the redirection is PROPOSED,
+    or if one key is enough. expiresAt: until when a proposal can be approved.
     """
 
     orderId: str
@@ -736,7 +753,7 @@ class PlatformBalance(TypedDict):
     """
     The platform's own money. available: fees that can be withdrawn.
 
-    available = feesEarned - feesBorne - feesWithdrawn - reserved, and never less than zero.
+    available = feesEarned - feesBorne - feesWithdrawn - reserved, but never less than zero.
     """
 
     available: str
@@ -751,7 +768,7 @@ class PlatformBalance(TypedDict):
 
 class PlatformEntry(TypedDict):
     """
-    One change of the platform's own money; `change` is signed.
+    One change of the platform's own money. `change` has a sign.
     """
 
     transferId: str
@@ -767,7 +784,7 @@ class PlatformEntry(TypedDict):
 
 class Posting(TypedDict):
     """
-    A transfer of a payment: the change, and the balance after it.
+    One transfer of a payment: the change of the account, and the balance after it.
     """
 
     transferId: str
@@ -790,7 +807,7 @@ class PreviewedBalance(TypedDict):
 
 class PreviewedChange(TypedDict):
     """
-    A user's balance before and after. side: null for a withdrawal and a credit.
+    A user's balance before and after. side: null for a withdrawal or a credit.
     """
 
     userId: str
@@ -801,7 +818,7 @@ class PreviewedChange(TypedDict):
 
 class PreviewedCredit(TypedDict):
     """
-    The credit as it would be. id: null where it does not exist yet.
+    The credit after the request. id: null if it does not exist yet.
     """
 
     id: str | None
@@ -812,7 +829,7 @@ class PreviewedCredit(TypedDict):
 
 class PreviewedDispute(TypedDict):
     """
-    The dispute as it would be.
+    The dispute after the request.
     """
 
     status: str
@@ -821,7 +838,7 @@ class PreviewedDispute(TypedDict):
 
 class PreviewedFees(TypedDict):
     """
-    Fees of the payout. reimbursed: what the platform's wallet pays back to the sides.
+    The fees of the payout. reimbursed: what the platform's wallet pays back to the sides.
     """
 
     platform: str
@@ -831,7 +848,7 @@ class PreviewedFees(TypedDict):
 
 class PreviewedOrder(TypedDict):
     """
-    The order as it would be. releasedAmount, refundedAmount: what would reach each side.
+    The order after the request. releasedAmount, refundedAmount: what each side would receive.
     """
 
     id: str
@@ -858,7 +875,7 @@ class PreviewedOrder(TypedDict):
 
 class PreviewedWithdrawal(TypedDict):
     """
-    The withdrawal as it would be. id: null where it does not exist yet.
+    The withdrawal after the request. id: null if it does not exist yet.
     """
 
     id: str | None
@@ -869,7 +886,7 @@ class PreviewedWithdrawal(TypedDict):
 
 class RedirectPayout(TypedDict):
     """
-    Another account of the same party, and why it is paid there.
+    Another account of the same party, and why the party is paid there.
     """
 
     party: Literal["BUYER", "SELLER"]
@@ -879,10 +896,10 @@ class RedirectPayout(TypedDict):
 
 class RegisterUser(TypedDict):
     """
-    A user of the marketplace; `id` is the public id, where the marketplace wants its own.
+    A user of the marketplace. `id`: the public id, if the marketplace chooses it.
 
-    `id` may not spell a UUID, as `usr_` and 22 base62 characters may; `externalUserId` may not be
-    another user's UUID.
+    `id` may not be another spelling of a UUID, such as `usr_` and 22 base62 characters.
+    `externalUserId` may not be another user's UUID.
     """
 
     externalUserId: str
@@ -893,9 +910,9 @@ class RegisterUser(TypedDict):
 
 class ReleaseFunds(TypedDict):
     """
-    As any action. `deltaScore`: the marketplace's rating of the work.
+    The fields of every action, and `deltaScore`: the marketplace's rating of the work.
 
-    `force`: pay although milestones are not completed; without it, such a release is refused.
+    `force`: release although milestones are not completed; without it, such a release is refused.
     """
 
     amount: NotRequired[str | None]
@@ -908,7 +925,7 @@ class ReleaseFunds(TypedDict):
 
 class ResendDeliveries(TypedDict):
     """
-    From when on ended deliveries are sent again.
+    The moment from which ended deliveries are sent again.
     """
 
     since: str
@@ -916,7 +933,7 @@ class ResendDeliveries(TypedDict):
 
 class Resent(TypedDict):
     """
-    How many deliveries of a webhook are sent again.
+    The number of deliveries that are sent again.
     """
 
     webhookId: str
@@ -949,7 +966,7 @@ class ReservedOrder(TypedDict):
 
 class ResolveDispute(TypedDict):
     """
-    The decision; both amounts for SPLIT, none otherwise.
+    The decision. SPLIT needs both amounts; other decisions need none.
     """
 
     decision: Literal["FULL_RELEASE", "FULL_REFUND", "SPLIT"]
@@ -1124,7 +1141,7 @@ class TimelineEntry(TypedDict):
 
 class UpdateWebhook(TypedDict):
     """
-    The fields that change; the others stay.
+    The fields to change. Other fields stay unchanged.
     """
 
     url: NotRequired[str | None]
@@ -1148,7 +1165,7 @@ class User(TypedDict):
 
 class Waiting(TypedDict):
     """
-    Work on an order or on a user's wallet that has stopped, or takes long.
+    Work on an order or a user's wallet that has stopped, or that takes long.
     """
 
     orderId: str | None
@@ -1160,7 +1177,7 @@ class Waiting(TypedDict):
 
 class WalletBalance(TypedDict):
     """
-    What a wallet holds of an asset, on chain.
+    A wallet's balance of one asset, on chain.
     """
 
     asset: str
@@ -1186,7 +1203,7 @@ class Webhook(TypedDict):
 
 class WebhookDelivery(TypedDict):
     """
-    An event that is sent to a webhook. attempts: since it was last told to be sent.
+    The delivery of one event to a webhook. attempts: since the last request to send it.
     """
 
     id: str
@@ -1205,7 +1222,7 @@ class WebhookDelivery(TypedDict):
 
 class WebhookWithSecret(TypedDict):
     """
-    A webhook with its new secret: the only time it is shown.
+    A webhook with its new secret, which is shown only this once.
     """
 
     id: str
@@ -1223,7 +1240,7 @@ class WebhookWithSecret(TypedDict):
 
 class WithdrawFees(TypedDict):
     """
-    A payment of fees to an account outside. Nothing is held before it is committed.
+    A payment of fees to an account outside. No money is held before it is committed.
     """
 
     amount: str
@@ -1236,7 +1253,7 @@ class WithdrawFees(TypedDict):
 
 class WithdrawalFailure(TypedDict):
     """
-    Why a withdrawal has failed: a code to act on, a sentence to read.
+    Why a withdrawal has failed: a code for programs, a message for people.
     """
 
     reason: str
@@ -1247,9 +1264,10 @@ class WithdrawalRules(TypedDict):
     """
     The rules for withdrawals; null: the rule is off.
 
-    least, most: of one withdrawal. mostPerDay: of one user in 24 hours. destinations: those that
-    may be paid. newDestinationHours: from a destination's first withdrawal to its first payment.
-    approvalAbove: more than this must be approved by a second key within approvalHours.
+    least, most: of one withdrawal. mostPerDay: of one user in 24 hours. destinations: the only
+    destinations that may be paid. newDestinationHours: the time between the first withdrawal to a
+    destination and the first payment to it. approvalAbove: a larger withdrawal must be approved by
+    a second key within approvalHours.
     """
 
     least: str | None
@@ -1263,7 +1281,7 @@ class WithdrawalRules(TypedDict):
 
 class Work(TypedDict):
     """
-    Work of one kind: how much of it there is, at most 200, and the oldest 20.
+    Work of one kind: how much there is (counted up to 200), and the oldest 20.
     """
 
     count: int
@@ -1272,7 +1290,7 @@ class Work(TypedDict):
 
 class Write(TypedDict):
     """
-    What is written: up to 4,000 characters, kept as they are.
+    The text: up to 4,000 characters, stored unchanged.
     """
 
     text: str
@@ -1291,7 +1309,7 @@ class Chain(TypedDict):
 
 class ClosedOrder(TypedDict):
     """
-    The order's end.
+    A closed order.
     """
 
     id: str
@@ -1332,7 +1350,7 @@ class CreateOrder(TypedDict):
 
 class CreatedOrder(TypedDict):
     """
-    A new order; the optional fields are there where they were given.
+    A new order. Optional fields are present if they were given.
     """
 
     id: str
@@ -1363,7 +1381,7 @@ class CreatedOrder(TypedDict):
 
 class DeliveredOrder(TypedDict):
     """
-    The work is delivered; without an answer of the buyer, it counts as accepted later.
+    A delivered order. If the buyer does not answer in time, the delivery counts as accepted.
     """
 
     id: str
@@ -1387,7 +1405,7 @@ class DeliveredOrder(TypedDict):
 
 class Deposit(TypedDict):
     """
-    Where a user's deposits go.
+    Where money for a user is paid in.
     """
 
     address: str
@@ -1398,7 +1416,7 @@ class Deposit(TypedDict):
 
 class DisputedOrder(TypedDict):
     """
-    The order is frozen.
+    An order that is frozen by a dispute.
     """
 
     id: str
@@ -1442,7 +1460,7 @@ class Entry(TypedDict):
 
 class ErrorDetails(TypedDict):
     """
-    Facts about a refusal; which, depends on its code.
+    Facts about a refusal. Its code decides which facts are present.
     """
 
     fields: NotRequired[list[FieldError]]
@@ -1450,7 +1468,7 @@ class ErrorDetails(TypedDict):
 
 class EscrowedOrder(TypedDict):
     """
-    The escrow is being created.
+    An order whose escrow contract is being created.
     """
 
     id: str
@@ -1474,7 +1492,7 @@ class EscrowedOrder(TypedDict):
 
 class Event(TypedDict):
     """
-    An event, as streams and webhooks have it. version: counts the events of its aggregate.
+    An event, as in streams and webhooks. version: counts the events of its aggregate.
     """
 
     eventId: str
@@ -1489,7 +1507,7 @@ class Event(TypedDict):
 
 class FundedOrder(TypedDict):
     """
-    The money is locked on chain.
+    An order whose money is locked on chain.
     """
 
     id: str
@@ -1513,11 +1531,11 @@ class FundedOrder(TypedDict):
 
 class Marketplace(TypedDict):
     """
-    The settings of the marketplace. time: by its clock, which only a test marketplace moves.
+    The settings of the marketplace. time: by its clock, which only a test marketplace can move.
 
-    disputeAnswerHours, disputeDecisionHours: in which support must answer a dispute for the first
-    time, and decide it; null: as many as it likes. payoutRedirects: who may redirect a payout that
-    the network refuses; MARKETPLACE: an operator may, too.
+    disputeAnswerHours, disputeDecisionHours: the time in which support must first answer a dispute,
+    and decide it; null: no limit. payoutRedirects: who may redirect a payout that the network
+    refuses; with MARKETPLACE, an operator may do it too.
     """
 
     id: str
@@ -1538,7 +1556,7 @@ class Marketplace(TypedDict):
 
 class Order(TypedDict):
     """
-    One order, whole.
+    An order with all its fields.
     """
 
     id: str
@@ -1587,7 +1605,9 @@ class Order(TypedDict):
 
 class PageEntry(TypedDict):
     """
-    The envelope of a list. `nextCursor` is the next request's `cursor`; null at the end.
+    The envelope of a list.
+
+    `nextCursor` is the `cursor` of the next page; null: the last page.
     """
 
     success: Literal[True]
@@ -1598,7 +1618,9 @@ class PageEntry(TypedDict):
 
 class PageEvent(TypedDict):
     """
-    The envelope of a list. `nextCursor` is the next request's `cursor`; null at the end.
+    The envelope of a list.
+
+    `nextCursor` is the `cursor` of the next page; null: the last page.
     """
 
     success: Literal[True]
@@ -1609,7 +1631,9 @@ class PageEvent(TypedDict):
 
 class PageOrder(TypedDict):
     """
-    The envelope of a list. `nextCursor` is the next request's `cursor`; null at the end.
+    The envelope of a list.
+
+    `nextCursor` is the `cursor` of the next page; null: the last page.
     """
 
     success: Literal[True]
@@ -1620,7 +1644,9 @@ class PageOrder(TypedDict):
 
 class PagePlatformEntry(TypedDict):
     """
-    The envelope of a list. `nextCursor` is the next request's `cursor`; null at the end.
+    The envelope of a list.
+
+    `nextCursor` is the `cursor` of the next page; null: the last page.
     """
 
     success: Literal[True]
@@ -1631,7 +1657,9 @@ class PagePlatformEntry(TypedDict):
 
 class PageUser(TypedDict):
     """
-    The envelope of a list. `nextCursor` is the next request's `cursor`; null at the end.
+    The envelope of a list.
+
+    `nextCursor` is the `cursor` of the next page; null: the last page.
     """
 
     success: Literal[True]
@@ -1642,7 +1670,9 @@ class PageUser(TypedDict):
 
 class PageWebhookDelivery(TypedDict):
     """
-    The envelope of a list. `nextCursor` is the next request's `cursor`; null at the end.
+    The envelope of a list.
+
+    `nextCursor` is the `cursor` of the next page; null: the last page.
     """
 
     success: Literal[True]
@@ -1653,7 +1683,9 @@ class PageWebhookDelivery(TypedDict):
 
 class PageWebhook(TypedDict):
     """
-    The envelope of a list. `nextCursor` is the next request's `cursor`; null at the end.
+    The envelope of a list.
+
+    `nextCursor` is the `cursor` of the next page; null: the last page.
     """
 
     success: Literal[True]
@@ -1666,8 +1698,9 @@ class PaidOut(TypedDict):
     """
     A payment to an account outside. inProgress: it is being carried out.
 
-    createdBy, committedBy, approvedBy: the id of the API key that did so; null: the user, or none.
-    approvalEndsAt: until when a second key must approve it; null: none must.
+    createdBy, committedBy, approvedBy: the id of the API key that did it; null: the user did, or
+    nobody yet. approvalEndsAt: until when a second key must approve it; null: no approval is
+    needed.
     """
 
     id: str
@@ -1692,10 +1725,10 @@ class PaidOut(TypedDict):
 
 class Preview(TypedDict):
     """
-    What the request would do, if nothing else happened before it was carried out.
+    What the request would do if it were carried out now. Nothing was changed.
 
-    Nothing was changed. chainSteps: the chain transactions to come, in order. order, withdrawal,
-    credit: the one that the request is about.
+    chainSteps: the chain transactions that would follow, in order. order, withdrawal, credit: the
+    object of the request; the other two are null.
     """
 
     dryRun: Literal[True]
@@ -1709,7 +1742,7 @@ class Preview(TypedDict):
 
 class ResolvedDispute(TypedDict):
     """
-    A decision, paid or being paid.
+    A decided dispute, which is paid out or being paid out.
     """
 
     id: str
@@ -1885,7 +1918,7 @@ class Timeline(TypedDict):
 
 class Wallet(TypedDict):
     """
-    A user's wallet; its key never leaves the escrow service.
+    A user's wallet. Its key never leaves the escrow service.
     """
 
     id: str
@@ -1940,7 +1973,7 @@ class Books(TypedDict):
 
 class DisputeWithOrder(TypedDict):
     """
-    A case and its order.
+    A dispute with its order.
     """
 
     id: str
@@ -1973,7 +2006,7 @@ class DisputeWithOrder(TypedDict):
 
 class ErrorBody(TypedDict):
     """
-    A refusal: a code to act on, a sentence to read.
+    A refusal: a code for programs, a message for people.
     """
 
     code: str
@@ -1992,7 +2025,9 @@ class Failure(TypedDict):
 
 class PagePaidOut(TypedDict):
     """
-    The envelope of a list. `nextCursor` is the next request's `cursor`; null at the end.
+    The envelope of a list.
+
+    `nextCursor` is the `cursor` of the next page; null: the last page.
     """
 
     success: Literal[True]
@@ -2003,7 +2038,9 @@ class PagePaidOut(TypedDict):
 
 class PageWithdrawal(TypedDict):
     """
-    The envelope of a list. `nextCursor` is the next request's `cursor`; null at the end.
+    The envelope of a list.
+
+    `nextCursor` is the `cursor` of the next page; null: the last page.
     """
 
     success: Literal[True]

@@ -33,7 +33,7 @@ class Party(Client):
         | None = None,
         limit: int | None = None,
     ) -> Pages[types.Order]:
-        """List the caller's orders on one side, newest first; `total` counts the filter."""
+        """List the caller's orders on one side, newest first. `total` counts all that match."""
         return self._list(
             "/orders/", {"role": role, "status_filter": status_filter, "limit": limit}
         )
@@ -53,7 +53,7 @@ class Party(Client):
         idempotency_key: str | None = None,
         wait_seconds: int | None = None,
     ) -> types.Order:
-        """Reserve the money and lock it in escrow: `paid`. Personal user only."""
+        """Reserve the money and lock it in escrow: `paid`. Only for the personal user."""
         answer: types.Order = self._call(
             exchange.changing(
                 "POST",
@@ -73,7 +73,7 @@ class Party(Client):
         idempotency_key: str | None = None,
         **body: Unpack[types.DeliverOrder],
     ) -> types.Order:
-        """Submit a delivery: `delivered`. Business only."""
+        """Submit a delivery: `delivered`. Only for the business."""
         answer: types.Order = self._call(
             exchange.changing(
                 "POST",
@@ -92,7 +92,7 @@ class Party(Client):
         idempotency_key: str | None = None,
         wait_seconds: int | None = None,
     ) -> types.Order:
-        """Accept the work and pay the business: `completed`. Personal user only."""
+        """Accept the work and pay the business: `completed`. Only for the personal user."""
         answer: types.Order = self._call(
             exchange.changing(
                 "POST",
@@ -112,7 +112,7 @@ class Party(Client):
         idempotency_key: str | None = None,
         wait_seconds: int | None = None,
     ) -> types.Order:
-        """Cancel before the order is paid: `cancelled`. Personal user only."""
+        """Cancel before the order is paid: `cancelled`. Only for the personal user."""
         answer: types.Order = self._call(
             exchange.changing(
                 "POST",
@@ -132,7 +132,7 @@ class Party(Client):
         idempotency_key: str | None = None,
         **body: Unpack[types.MakeOffer],
     ) -> types.Offer:
-        """Offer the other party a refund of a part, while paid, delivered or disputed."""
+        """Offer the other party a partial refund, while paid, delivered or disputed."""
         answer: types.Offer = self._call(
             exchange.changing(
                 "POST",
@@ -165,7 +165,7 @@ class Party(Client):
         idempotency_key: str | None = None,
         wait_seconds: int | None = None,
     ) -> types.Order:
-        """Accept the other party's offer: both are paid, `completed`."""
+        """Accept the other party's offer. Both parties are paid: `completed`."""
         answer: types.Order = self._call(
             exchange.changing(
                 "POST",
@@ -180,7 +180,7 @@ class Party(Client):
     def decline_offer(
         self, order_id: str, offer_id: str, /, *, idempotency_key: str | None = None
     ) -> types.Offer:
-        """Decline the other party's offer. No money moves; another one can be made."""
+        """Decline the other party's offer. No money moves. Another offer can be made."""
         answer: types.Offer = self._call(
             exchange.changing(
                 "POST",
@@ -200,7 +200,7 @@ class Party(Client):
         wait_seconds: int | None = None,
         **body: Unpack[types.OpenDispute],
     ) -> types.Dispute:
-        """Freeze the order until support decides: `disputed`. Both parties may."""
+        """Freeze the order until support decides: `disputed`. For both parties."""
         answer: types.Dispute = self._call(
             exchange.changing(
                 "POST",
@@ -227,7 +227,7 @@ class Party(Client):
         idempotency_key: str | None = None,
         **body: Unpack[types.AddEvidence],
     ) -> types.Dispute:
-        """Add links while the dispute is not resolved; they are stored, never fetched."""
+        """Add links while the dispute is not resolved. They are stored, and never fetched."""
         answer: types.Dispute = self._call(
             exchange.changing(
                 "POST",
@@ -253,7 +253,7 @@ class Party(Client):
         return answer
 
     def list_messages(self, order_id: str, /, *, limit: int | None = None) -> Pages[types.Message]:
-        """List what both parties and support have written, newest first."""
+        """List the messages of both parties and of support, newest first."""
         return self._list(
             f"/orders/{exchange.segment(order_id)}/dispute/messages", {"limit": limit}
         )
@@ -269,12 +269,12 @@ class Party(Client):
         return answer
 
     def get_me(self) -> types.Me:
-        """Read the person of this token."""
+        """Read the person whose token it is."""
         answer: types.Me = self._call(exchange.reading("/me", {}))
         return answer
 
     def get_balance(self) -> types.Balance:
-        """Read what the caller can spend, and what is held."""
+        """Read how much the caller can spend, and how much is held."""
         answer: types.Balance = self._call(exchange.reading("/me/balance", {}))
         return answer
 
@@ -289,7 +289,7 @@ class Party(Client):
         return self._download("/me/statement.csv", {"from": from_, "to": to})
 
     def get_deposit(self) -> types.Deposit:
-        """Read where the caller pays in: address, asset and its issuer, network, and no memo."""
+        """Read where the caller pays money in: address, asset and issuer, network, and no memo."""
         answer: types.Deposit = self._call(exchange.reading("/me/wallet/deposit", {}))
         return answer
 
@@ -300,7 +300,8 @@ class Party(Client):
         wait_seconds: int | None = None,
         **body: Unpack[types.CreateWithdrawal],
     ) -> types.Withdrawal:
-        """Create a withdrawal of the caller's money; with `commit`, hold and pay it out at once.
+        """Create a withdrawal of the caller's money. With `commit`, it is held and paid out at
+        once.
 
         The destination is checked first. If the amount is not available, the withdrawal stays
         `created`.
@@ -346,11 +347,11 @@ class Party(Client):
         idempotency_key: str | None = None,
         wait_seconds: int | None = None,
     ) -> types.Withdrawal:
-        """Hold the amount and pay it out.
+        """Hold the amount of the withdrawal, and pay it out.
 
-        A withdrawal that the chain refuses for good is `failed`, and its amount is available
-        again. One that the marketplace must approve is `awaiting_approval`, and nothing is held
-        for it.
+        If the chain refuses the payment permanently, the withdrawal is `failed` and its amount
+        is available again. If the marketplace must approve it, it is `awaiting_approval` and
+        nothing is held.
         """
         answer: types.Withdrawal = self._call(
             exchange.changing(
@@ -366,7 +367,7 @@ class Party(Client):
     def cancel_withdrawal(
         self, withdrawal_id: str, /, *, idempotency_key: str | None = None
     ) -> types.Withdrawal:
-        """Cancel a withdrawal that was not committed, or that waits for an approval."""
+        """Cancel a withdrawal that is not committed, or that waits for an approval."""
         answer: types.Withdrawal = self._call(
             exchange.changing(
                 "POST",
@@ -400,7 +401,7 @@ class AsyncParty(AsyncClient):
         | None = None,
         limit: int | None = None,
     ) -> AsyncPages[types.Order]:
-        """List the caller's orders on one side, newest first; `total` counts the filter."""
+        """List the caller's orders on one side, newest first. `total` counts all that match."""
         return self._list(
             "/orders/", {"role": role, "status_filter": status_filter, "limit": limit}
         )
@@ -420,7 +421,7 @@ class AsyncParty(AsyncClient):
         idempotency_key: str | None = None,
         wait_seconds: int | None = None,
     ) -> types.Order:
-        """Reserve the money and lock it in escrow: `paid`. Personal user only."""
+        """Reserve the money and lock it in escrow: `paid`. Only for the personal user."""
         answer: types.Order = await self._call(
             exchange.changing(
                 "POST",
@@ -440,7 +441,7 @@ class AsyncParty(AsyncClient):
         idempotency_key: str | None = None,
         **body: Unpack[types.DeliverOrder],
     ) -> types.Order:
-        """Submit a delivery: `delivered`. Business only."""
+        """Submit a delivery: `delivered`. Only for the business."""
         answer: types.Order = await self._call(
             exchange.changing(
                 "POST",
@@ -459,7 +460,7 @@ class AsyncParty(AsyncClient):
         idempotency_key: str | None = None,
         wait_seconds: int | None = None,
     ) -> types.Order:
-        """Accept the work and pay the business: `completed`. Personal user only."""
+        """Accept the work and pay the business: `completed`. Only for the personal user."""
         answer: types.Order = await self._call(
             exchange.changing(
                 "POST",
@@ -479,7 +480,7 @@ class AsyncParty(AsyncClient):
         idempotency_key: str | None = None,
         wait_seconds: int | None = None,
     ) -> types.Order:
-        """Cancel before the order is paid: `cancelled`. Personal user only."""
+        """Cancel before the order is paid: `cancelled`. Only for the personal user."""
         answer: types.Order = await self._call(
             exchange.changing(
                 "POST",
@@ -499,7 +500,7 @@ class AsyncParty(AsyncClient):
         idempotency_key: str | None = None,
         **body: Unpack[types.MakeOffer],
     ) -> types.Offer:
-        """Offer the other party a refund of a part, while paid, delivered or disputed."""
+        """Offer the other party a partial refund, while paid, delivered or disputed."""
         answer: types.Offer = await self._call(
             exchange.changing(
                 "POST",
@@ -532,7 +533,7 @@ class AsyncParty(AsyncClient):
         idempotency_key: str | None = None,
         wait_seconds: int | None = None,
     ) -> types.Order:
-        """Accept the other party's offer: both are paid, `completed`."""
+        """Accept the other party's offer. Both parties are paid: `completed`."""
         answer: types.Order = await self._call(
             exchange.changing(
                 "POST",
@@ -547,7 +548,7 @@ class AsyncParty(AsyncClient):
     async def decline_offer(
         self, order_id: str, offer_id: str, /, *, idempotency_key: str | None = None
     ) -> types.Offer:
-        """Decline the other party's offer. No money moves; another one can be made."""
+        """Decline the other party's offer. No money moves. Another offer can be made."""
         answer: types.Offer = await self._call(
             exchange.changing(
                 "POST",
@@ -567,7 +568,7 @@ class AsyncParty(AsyncClient):
         wait_seconds: int | None = None,
         **body: Unpack[types.OpenDispute],
     ) -> types.Dispute:
-        """Freeze the order until support decides: `disputed`. Both parties may."""
+        """Freeze the order until support decides: `disputed`. For both parties."""
         answer: types.Dispute = await self._call(
             exchange.changing(
                 "POST",
@@ -594,7 +595,7 @@ class AsyncParty(AsyncClient):
         idempotency_key: str | None = None,
         **body: Unpack[types.AddEvidence],
     ) -> types.Dispute:
-        """Add links while the dispute is not resolved; they are stored, never fetched."""
+        """Add links while the dispute is not resolved. They are stored, and never fetched."""
         answer: types.Dispute = await self._call(
             exchange.changing(
                 "POST",
@@ -622,7 +623,7 @@ class AsyncParty(AsyncClient):
     def list_messages(
         self, order_id: str, /, *, limit: int | None = None
     ) -> AsyncPages[types.Message]:
-        """List what both parties and support have written, newest first."""
+        """List the messages of both parties and of support, newest first."""
         return self._list(
             f"/orders/{exchange.segment(order_id)}/dispute/messages", {"limit": limit}
         )
@@ -638,12 +639,12 @@ class AsyncParty(AsyncClient):
         return answer
 
     async def get_me(self) -> types.Me:
-        """Read the person of this token."""
+        """Read the person whose token it is."""
         answer: types.Me = await self._call(exchange.reading("/me", {}))
         return answer
 
     async def get_balance(self) -> types.Balance:
-        """Read what the caller can spend, and what is held."""
+        """Read how much the caller can spend, and how much is held."""
         answer: types.Balance = await self._call(exchange.reading("/me/balance", {}))
         return answer
 
@@ -658,7 +659,7 @@ class AsyncParty(AsyncClient):
         return self._download("/me/statement.csv", {"from": from_, "to": to})
 
     async def get_deposit(self) -> types.Deposit:
-        """Read where the caller pays in: address, asset and its issuer, network, and no memo."""
+        """Read where the caller pays money in: address, asset and issuer, network, and no memo."""
         answer: types.Deposit = await self._call(exchange.reading("/me/wallet/deposit", {}))
         return answer
 
@@ -669,7 +670,8 @@ class AsyncParty(AsyncClient):
         wait_seconds: int | None = None,
         **body: Unpack[types.CreateWithdrawal],
     ) -> types.Withdrawal:
-        """Create a withdrawal of the caller's money; with `commit`, hold and pay it out at once.
+        """Create a withdrawal of the caller's money. With `commit`, it is held and paid out at
+        once.
 
         The destination is checked first. If the amount is not available, the withdrawal stays
         `created`.
@@ -715,11 +717,11 @@ class AsyncParty(AsyncClient):
         idempotency_key: str | None = None,
         wait_seconds: int | None = None,
     ) -> types.Withdrawal:
-        """Hold the amount and pay it out.
+        """Hold the amount of the withdrawal, and pay it out.
 
-        A withdrawal that the chain refuses for good is `failed`, and its amount is available
-        again. One that the marketplace must approve is `awaiting_approval`, and nothing is held
-        for it.
+        If the chain refuses the payment permanently, the withdrawal is `failed` and its amount
+        is available again. If the marketplace must approve it, it is `awaiting_approval` and
+        nothing is held.
         """
         answer: types.Withdrawal = await self._call(
             exchange.changing(
@@ -735,7 +737,7 @@ class AsyncParty(AsyncClient):
     async def cancel_withdrawal(
         self, withdrawal_id: str, /, *, idempotency_key: str | None = None
     ) -> types.Withdrawal:
-        """Cancel a withdrawal that was not committed, or that waits for an approval."""
+        """Cancel a withdrawal that is not committed, or that waits for an approval."""
         answer: types.Withdrawal = await self._call(
             exchange.changing(
                 "POST",

@@ -12,7 +12,7 @@ EvidenceItem: TypeAlias = str
 
 class AddEvidence(TypedDict):
     """
-    More links, while the dispute is not resolved.
+    More links. They can be added while the dispute is not resolved.
     """
 
     evidence: list[EvidenceItem]
@@ -20,7 +20,7 @@ class AddEvidence(TypedDict):
 
 class Balance(TypedDict):
     """
-    What the caller can spend, and what is held for their orders and withdrawals.
+    The caller's money: what can be spent, and what is held for their orders and withdrawals.
     """
 
     available: float
@@ -30,7 +30,7 @@ class Balance(TypedDict):
 
 class CostBreakdown(TypedDict):
     """
-    How the amount is divided; `provider_fee` if the business bears it.
+    How the amount is divided. `provider_fee` is present if the business bears it.
     """
 
     base_amount: float
@@ -56,7 +56,7 @@ class CreateOrder(TypedDict):
 
 class CreateWithdrawal(TypedDict):
     """
-    A payment to an account outside. Nothing is held before it is committed.
+    A payment to an account outside. No money is held before it is committed.
     """
 
     amount: float
@@ -87,7 +87,7 @@ class DepositAsset(TypedDict):
 
 class Dispute(TypedDict):
     """
-    The dispute of an order. contract_snapshot: the terms when it was opened.
+    The dispute of an order. contract_snapshot: the terms when the dispute was opened.
     """
 
     id: str
@@ -107,7 +107,7 @@ class Entry(TypedDict):
     """
     One line of the statement: a payment, and the balance after it.
 
-    order_id, withdrawal_id: what it was for, where it was for one of these.
+    order_id, withdrawal_id: the order or withdrawal that the payment was for, if any.
     """
 
     transfer_id: str
@@ -126,7 +126,7 @@ class Entry(TypedDict):
 
 class FieldError(TypedDict):
     """
-    What is wrong with one field.
+    The problem of one field.
     """
 
     field: str
@@ -144,7 +144,7 @@ class MakeOffer(TypedDict):
 
 class Me(TypedDict):
     """
-    The person of the token.
+    The person whose token it is.
     """
 
     id: str
@@ -155,7 +155,7 @@ class Me(TypedDict):
 
 class Message(TypedDict):
     """
-    A message. Who of support wrote it is not told.
+    A message. It does not say which person of support wrote it.
     """
 
     id: str
@@ -166,7 +166,7 @@ class Message(TypedDict):
 
 class Messages(TypedDict):
     """
-    A page of messages. next_cursor: the next request's `cursor`; null at the end.
+    A page of messages. next_cursor: the `cursor` of the next page; null: the last page.
     """
 
     items: list[Message]
@@ -175,7 +175,7 @@ class Messages(TypedDict):
 
 class Milestone(TypedDict):
     """
-    A part of the work, of an order that the marketplace divided.
+    A part of the work, if the marketplace has divided the order.
     """
 
     ref: str
@@ -218,7 +218,7 @@ class Offers(TypedDict):
 
 class OpenDispute(TypedDict):
     """
-    The reason, in the caller's own words, and links as evidence.
+    The reason in the caller's own words, and links as evidence.
     """
 
     reason: str
@@ -227,7 +227,7 @@ class OpenDispute(TypedDict):
 
 class Order(TypedDict):
     """
-    One order, as its parties see it.
+    An order as its parties see it.
     """
 
     id: str
@@ -255,7 +255,7 @@ class Order(TypedDict):
 
 class Orders(TypedDict):
     """
-    A page of a list. total: of the filter, not of the page.
+    A page of a list. total: all orders that match the filter, not only those of the page.
     """
 
     items: list[Order]
@@ -282,7 +282,7 @@ class PreviewedChange(TypedDict):
 
 class PreviewedFees(TypedDict):
     """
-    Fees of the payout. reimbursed: what the platform pays back to the parties.
+    The fees of the payout. reimbursed: what the platform pays back to the parties.
     """
 
     platform: float
@@ -292,7 +292,7 @@ class PreviewedFees(TypedDict):
 
 class PreviewedOrder(TypedDict):
     """
-    The order as it would be. business_income, refunded: what would reach each party.
+    The order after the request. business_income, refunded: what each party would receive.
     """
 
     id: str
@@ -306,7 +306,7 @@ class PreviewedOrder(TypedDict):
 
 class PreviewedWithdrawal(TypedDict):
     """
-    The withdrawal as it would be. id: null where it does not exist yet.
+    The withdrawal after the request. id: null if it does not exist yet.
     """
 
     id: str | None
@@ -338,7 +338,7 @@ class Receipt(TypedDict):
 
 class WithdrawalFailure(TypedDict):
     """
-    Why a withdrawal has failed: a code to act on, a sentence to read.
+    Why a withdrawal has failed: a code for programs, a message for people.
     """
 
     reason: str
@@ -347,7 +347,7 @@ class WithdrawalFailure(TypedDict):
 
 class Write(TypedDict):
     """
-    What is written: up to 4,000 characters, kept as they are.
+    The text: up to 4,000 characters, stored unchanged.
     """
 
     text: str
@@ -355,7 +355,7 @@ class Write(TypedDict):
 
 class Deposit(TypedDict):
     """
-    Where the caller pays in. memo: `none`: the address is theirs alone.
+    Where the caller pays money in. memo: `none`, because the address belongs to them alone.
     """
 
     address: str
@@ -366,7 +366,7 @@ class Deposit(TypedDict):
 
 class Entries(TypedDict):
     """
-    A page of the statement. next_cursor: the next request's `cursor`; null at the end.
+    A page of the statement. next_cursor: the `cursor` of the next page; null: the last page.
     """
 
     items: list[Entry]
@@ -375,7 +375,7 @@ class Entries(TypedDict):
 
 class Failure(TypedDict):
     """
-    A refusal: a code to act on, a sentence to read, facts, and wrong fields if any.
+    A refusal: a code for programs, a message for people, facts, and any invalid fields.
     """
 
     code: str
@@ -386,10 +386,10 @@ class Failure(TypedDict):
 
 class Preview(TypedDict):
     """
-    What the request would do, if nothing else happened before it was carried out.
+    What the request would do if it were carried out now. Nothing was changed.
 
-    Nothing was changed. chain_steps: the chain transactions to come, in order. balance: the
-    caller's own. order, withdrawal: the one that the request is about.
+    chain_steps: the chain transactions that would follow, in order. balance: the caller's own.
+    order, withdrawal: the object of the request; the other one is null.
     """
 
     dry_run: Literal[True]
@@ -404,7 +404,7 @@ class Withdrawal(TypedDict):
     """
     A payment to an account outside. in_progress: it is being carried out.
 
-    approval_ends_at: until when the marketplace must approve it; null: it need not.
+    approval_ends_at: until when the marketplace must approve it; null: no approval is needed.
     """
 
     id: str
@@ -426,7 +426,7 @@ class Withdrawal(TypedDict):
 
 class Withdrawals(TypedDict):
     """
-    A page of a list. next_cursor: the next request's `cursor`; null at the end.
+    A page of a list. next_cursor: the `cursor` of the next page; null: the last page.
     """
 
     items: list[Withdrawal]

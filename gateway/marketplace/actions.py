@@ -49,10 +49,10 @@ routes = Routes("Orders")
 
 
 class OrderAction(Request):
-    """The fields of every action on an order, all of them optional.
+    """The fields of every action on an order. All are optional.
 
-    `amount` must be the order's. `requestedBy` and `canceledBy` both name who asks; without them,
-    the buyer.
+    `amount` must equal the order's amount. `requestedBy` and `canceledBy` both name the side that
+    asks; without them, it is the buyer.
     """
 
     model_config = ConfigDict(json_schema_extra=agreeing(_ASKERS, get_args(Actor)))
@@ -108,7 +108,7 @@ async def reserve_funds(call: Call, body: OrderAction) -> Answer[Success[Reserve
 
 
 class CreatingEscrow(Output):
-    """The contract being deployed."""
+    """The contract that is being deployed."""
 
     id: EscrowId
     trustlessContractId: str | None
@@ -116,7 +116,7 @@ class CreatingEscrow(Output):
 
 
 class EscrowedOrder(MovingOrder):
-    """The escrow is being created."""
+    """An order whose escrow contract is being created."""
 
     escrow: NotRequired[CreatingEscrow]
 
@@ -130,7 +130,7 @@ class EscrowedOrder(MovingOrder):
     refusals=(*_STATE, "ESCROW_ALREADY_EXISTS", *_CHAIN),
 )
 async def create_escrow(call: Call, body: OrderAction) -> Answer[Success[EscrowedOrder]]:
-    """Deploy the order's escrow contract; answers when its address is known."""
+    """Deploy the order's escrow contract. The answer is sent when its address is known."""
     request = orders_pb2.CreateEscrowRequest(**body.fields(call), requested_by=body.by)
     order = await call.change(call.backends.orders.CreateEscrow, request)
     if not order.escrow.contract_id:
@@ -153,7 +153,7 @@ class FundedEscrow(Output):
 
 
 class FundedOrder(MovingOrder):
-    """The money is locked on chain."""
+    """An order whose money is locked on chain."""
 
     escrow: NotRequired[FundedEscrow]
 
@@ -167,7 +167,7 @@ class FundedOrder(MovingOrder):
     refusals=(*_STATE, "ESCROW_NOT_READY", *_CHAIN),
 )
 async def fund_escrow(call: Call, body: OrderAction) -> Answer[Success[FundedOrder]]:
-    """Lock the reserved money in the contract; work can begin."""
+    """Lock the reserved money in the contract. The work can then begin."""
     request = orders_pb2.FundEscrowRequest(**body.fields(call), requested_by=body.by)
     order = await call.change(call.backends.orders.FundEscrow, request)
     data = moving(order, FundedOrder)
@@ -187,21 +187,21 @@ async def fund_escrow(call: Call, body: OrderAction) -> Answer[Success[FundedOrd
     refusals=_STATE,
 )
 async def cancel_order(call: Call, body: OrderAction) -> Answer[Success[ClosedOrder]]:
-    """Cancel before the escrow exists; what was held is available again."""
+    """Cancel an order before its escrow exists. The held money is available again."""
     request = orders_pb2.CancelOrderRequest(**body.fields(call), canceled_by=body.by)
     order = await call.change(call.backends.orders.CancelOrder, request)
     return success(closed(order, with_time=False), is_accepted=is_in_progress(order))
 
 
 class DeliverOrder(Request):
-    """What the seller hands over: notes and a link, both optional."""
+    """The seller's delivery: notes and a link, both optional."""
 
     notes: Annotated[str, StringConstraints(max_length=10_000)] | None = None
     url: Url | None = None
 
 
 class DeliveredOrder(MovingOrder):
-    """The work is delivered; without an answer of the buyer, it counts as accepted later."""
+    """A delivered order. If the buyer does not answer in time, the delivery counts as accepted."""
 
     delivery: NotRequired[Delivery]
 
@@ -214,7 +214,7 @@ class DeliveredOrder(MovingOrder):
     refusals=("ORDER_NOT_FOUND", "INVALID_STATE", "INVALID_URL"),
 )
 async def deliver_order(call: Call, body: DeliverOrder) -> Answer[Success[DeliveredOrder]]:
-    """Record the seller's delivery, from which the days of automatic acceptance count."""
+    """Record the seller's delivery. The days until automatic acceptance count from now."""
     request = orders_pb2.DeliverOrderRequest(
         **call.written(),
         order_id=order_id(call.params["id"]),
@@ -229,9 +229,9 @@ async def deliver_order(call: Call, body: DeliverOrder) -> Answer[Success[Delive
 
 
 class ReleaseFunds(OrderAction):
-    """As any action. `deltaScore`: the marketplace's rating of the work.
+    """The fields of every action, and `deltaScore`: the marketplace's rating of the work.
 
-    `force`: pay although milestones are not completed; without it, such a release is refused.
+    `force`: release although milestones are not completed; without it, such a release is refused.
     """
 
     delta_score: Score | None = None
@@ -274,9 +274,10 @@ async def refund_order(call: Call, body: OrderAction) -> Answer[Success[ClosedOr
 
 
 class OpenDispute(Request):
-    """Who opens, and why; by default the buyer, and OTHER. `amount` must be the order's.
+    """The side that opens the dispute, and the reason; by default the buyer, and OTHER.
 
-    `requestedBy` and `canceledBy` mean `openedBy`.
+    `amount` must equal the order's amount. `requestedBy` and `canceledBy` mean the same as
+    `openedBy`.
     """
 
     model_config = ConfigDict(json_schema_extra=agreeing(_OPENERS, get_args(Side)))
@@ -298,12 +299,12 @@ class OpenDispute(Request):
 
     @property
     def by(self) -> Side:
-        """Who opens."""
+        """The side that opens the dispute."""
         return self.opened_by or self.requested_by or self.canceled_by or "BUYER"
 
 
 class DisputedOrder(MovingOrder):
-    """The order is frozen."""
+    """An order that is frozen by a dispute."""
 
     dispute: NotRequired[OpenedDispute]
 

@@ -29,7 +29,7 @@ class ScopesExceedCaller(PermissionDenied):
 
 
 class CreateKey(Request):
-    """A key of the caller's own marketplace and environment, with at most the caller's scopes."""
+    """A key for the caller's own marketplace and environment, with at most the caller's scopes."""
 
     scopes: Annotated[
         list[Literal["read", "write", "support", "admin"]], Field(min_length=1, max_length=4)
@@ -50,7 +50,7 @@ class ApiKey(Output):
 
 
 class NewApiKey(ApiKey):
-    """A key with its secret: the only time it is shown."""
+    """A key with its secret, which is shown only this once."""
 
     key: str
 
@@ -75,7 +75,7 @@ def api_key(key: Key) -> ApiKey:
     examples={"backend": {"scopes": ["read", "write"], "name": "Shop backend"}},
 )
 async def create_key(call: Call, body: CreateKey) -> Answer[Success[NewApiKey]]:
-    """Create a key of the same marketplace and environment. The key is shown only once."""
+    """Create a key for the same marketplace and environment. Its secret is shown only once."""
     caller = own(call)
     wanted = frozenset(body.scopes)
     if not wanted <= caller.scopes:
@@ -100,7 +100,7 @@ async def create_key(call: Call, body: CreateKey) -> Answer[Success[NewApiKey]]:
 
 @routes.get("/auth/api-keys", scope=ADMIN)
 async def list_keys(call: Call, query: Paging) -> Answer[Page[ApiKey]]:
-    """List the marketplace's keys, newest first, revoked ones too."""
+    """List the marketplace's keys, newest first, including revoked keys."""
     after = None
     if query.cursor is not None:
         try:
@@ -117,7 +117,7 @@ async def list_keys(call: Call, query: Paging) -> Answer[Page[ApiKey]]:
 
 @routes.delete("/auth/api-keys/{id}", scope=ADMIN, refusals=("API_KEY_NOT_FOUND",))
 async def revoke_key(call: Call) -> Answer[Success[ApiKey]]:
-    """Revoke a key: refused here at once, on other gateways within five seconds."""
+    """Revoke a key. It stops working here at once, and on other gateways within five seconds."""
     store = call.parts.keys.store
     with _telling_replays(call):
         done = await store.revoke(
@@ -129,7 +129,7 @@ async def revoke_key(call: Call) -> Answer[Success[ApiKey]]:
 
 
 class Me(Output):
-    """The credential of the request: a key, or a person of support. The other id is null."""
+    """The credential of the request: a key, or a person of support. The other's id is null."""
 
     marketplaceId: str
     marketplace: str

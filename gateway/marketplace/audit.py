@@ -20,7 +20,10 @@ routes = Routes("Audit")
 
 
 class ListAudit(Paging):
-    """One page of the trail. Every filter given must hold; `since` is included, `until` is not."""
+    """One page of the trail.
+
+    All given filters must match; `since` is inclusive, `until` exclusive.
+    """
 
     actor: Annotated[str, StringConstraints(min_length=1, max_length=255)] | None = None
     action: Annotated[str, StringConstraints(min_length=1, max_length=64)] | None = None
@@ -30,7 +33,7 @@ class ListAudit(Paging):
 
 
 class AuditLine(Output):
-    """One change. before, after: the fields that changed. address: null where there is none."""
+    """One change. before, after: the fields that changed. address: null if it is unknown."""
 
     id: Annotated[str, StringConstraints(pattern=r"^aud_[0-9A-Za-z]{22}$")]
     at: Time
@@ -51,7 +54,7 @@ class AuditLine(Output):
 
 @routes.get("/audit", scope=SUPPORT, support=True)
 async def list_audit(call: Call, query: ListAudit) -> Answer[Page[AuditLine]]:
-    """List the changes of the marketplace, newest first: by keys, people, operators, the clock."""
+    """List the marketplace's changes, newest first: by keys, people, operators or the clock."""
     chosen = Filter(
         marketplace_id=call.caller.identity.marketplace_id,
         before=uuid_from_token(query.cursor or ""),

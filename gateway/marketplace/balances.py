@@ -41,7 +41,7 @@ routes = Routes("Users")
 
 
 class Balance(Output):
-    """What a user can spend, and what is held."""
+    """A user's money: `available` can be spent, `reserved` is held."""
 
     userId: str
     available: Decimal
@@ -64,7 +64,7 @@ def balance(account: ledger_pb2.Account, *, user_id: str) -> Balance:
 )
 @routes.get("/balances/{id}", scope=READ, refusals=("USER_NOT_FOUND",))
 async def get_balance(call: Call) -> Answer[Success[Balance]]:
-    """Read what a user can spend, and what is held."""
+    """Read how much a user can spend, and how much is held."""
     owner = await known_user(call)
     request = ledger_pb2.GetBalanceRequest(user_id=str(owner.id), asset=USDC)
     account = await call.read(call.backends.ledger.GetBalance, request)
@@ -72,7 +72,7 @@ async def get_balance(call: Call) -> Answer[Success[Balance]]:
 
 
 class Posting(Output):
-    """A transfer of a payment: the change, and the balance after it."""
+    """One transfer of a payment: the change of the account, and the balance after it."""
 
     transferId: str
     availableChange: Decimal
@@ -150,7 +150,7 @@ async def list_entries(call: Call, query: Paging) -> Answer[Page[Entry]]:
 
 
 class CreditUser(Request):
-    """A payment of the platform; once per `reference`."""
+    """A payment from the platform, made once per `reference`."""
 
     amount: Amount
     reference: Text
@@ -158,7 +158,7 @@ class CreditUser(Request):
 
 
 class Credit(Output):
-    """A payment of the platform to a user; RUNNING until it is confirmed on chain."""
+    """A payment from the platform to a user. It is RUNNING until it is confirmed on chain."""
 
     id: str
     userId: str
@@ -188,7 +188,7 @@ class Credit(Output):
     ),
 )
 async def credit_user(call: Call, body: CreditUser) -> Answer[Success[Credit]]:
-    """Pay a user from the platform's wallet, on chain; booked when it is confirmed."""
+    """Pay a user from the platform's wallet, on chain. It is booked when it is confirmed."""
     request = orders_pb2.CreditUserRequest(
         **call.awaited(),
         user=user_name(call),

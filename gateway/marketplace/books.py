@@ -38,7 +38,7 @@ routes = Routes("Books")
 
 
 class AssetBooks(Output):
-    """The marketplace's money in a currency, without the platform's own.
+    """The marketplace's money in one currency, without the platform's own money.
 
     held = available + reserved + inEscrow + inSuspense.
     """
@@ -52,7 +52,7 @@ class AssetBooks(Output):
 
 
 class Invariant(Output):
-    """A rule of the ledger. details: how much was compared, and what breaks the rule."""
+    """A rule of the ledger. details: how much was compared, and what violates the rule."""
 
     name: str
     holds: bool
@@ -60,7 +60,7 @@ class Invariant(Output):
 
 
 class Ledger(Output):
-    """The ledger as it was last checked. checkedAt: null before the first check."""
+    """The result of the last check of the ledger. checkedAt: null before the first check."""
 
     checkedAt: Time | None
     isChecking: Annotated[bool, Field(description="A newer check is in progress.")]
@@ -88,7 +88,7 @@ class Chain(Output):
 
 
 class Waiting(Output):
-    """Work on an order or on a user's wallet that has stopped, or takes long."""
+    """Work on an order or a user's wallet that has stopped, or that takes long."""
 
     orderId: OrderId | None
     userId: str | None
@@ -98,7 +98,7 @@ class Waiting(Output):
 
 
 class Work(Output):
-    """Work of one kind: how much of it there is, at most 200, and the oldest 20."""
+    """Work of one kind: how much there is (counted up to 200), and the oldest 20."""
 
     count: int
     oldest: list[Waiting]
@@ -107,7 +107,7 @@ class Work(Output):
 class ForeignChange(Output):
     """A change of an order's contract by a transaction that is not ours. since: when it was seen.
 
-    It is listed until its order has ended, also where an operator has settled it.
+    It is listed until its order has ended, even if an operator has settled it.
     """
 
     orderId: OrderId
@@ -138,8 +138,8 @@ class Books(Output):
 async def get_books(call: Call) -> Answer[Success[Books]]:
     """Read the marketplace's money, whether its books are right, and what is stuck.
 
-    A check of the whole ledger takes long in a large marketplace: the answer has the last one, and
-    a new one begins unless it is recent.
+    Checking the whole ledger of a large marketplace takes long. The answer has the result of the
+    last check, and a new check is started unless the last one is recent.
     """
     known, compared, concerns = await asyncio.gather(
         call.read(call.backends.ledger.GetBooks, ledger_pb2.GetBooksRequest()),

@@ -55,11 +55,11 @@ routes = Routes("Disputes")
 
 
 class Dispute(Output):
-    """A case.
+    """A dispute.
 
-    firstAnswerDueAt, decisionDueAt: until when support must have answered for the first time, and
-    decided, by the marketplace's clock; null: whenever it likes. overdue: support is late with what
-    it still owes.
+    firstAnswerDueAt, decisionDueAt: when support must have given its first answer and its decision,
+    by the marketplace's clock; null: there is no limit. overdue: support is late with its next
+    step.
     """
 
     id: DisputeId
@@ -90,13 +90,13 @@ class Dispute(Output):
 
 
 class DisputeWithOrder(Dispute):
-    """A case and its order."""
+    """A dispute with its order."""
 
     order: Order
 
 
 class ResolvedDispute(Output):
-    """A decision, paid or being paid."""
+    """A decided dispute, which is paid out or being paid out."""
 
     id: DisputeId
     status: str
@@ -139,9 +139,9 @@ def dispute(message: disputes_pb2.Dispute) -> Dispute:
 
 
 class ListDisputes(Paging):
-    """Several filters are AND. openedTo is not part of its range.
+    """Filters of a list of disputes. Several filters are AND. `openedTo` is exclusive.
 
-    overdue: only those that support is late with, the longest overdue first.
+    overdue: only disputes with which support is late, the longest overdue first.
     """
 
     # The handler refuses a text that is not an order's id; it also accepts the other spelling.
@@ -163,7 +163,7 @@ class ListDisputes(Paging):
 
 @routes.get("/disputes", scope=READ, support=True)
 async def list_disputes(call: Call, query: ListDisputes) -> Answer[Page[Dispute]]:
-    """List cases, newest first, or with `overdue` the longest overdue first."""
+    """List disputes, newest first, or with `overdue` the longest overdue first."""
     order_id = None if query.order_id is None else from_public("ord", query.order_id)
     if query.order_id is not None and order_id is None:
         raise invalid("orderId", "is not the id of an order")
@@ -183,7 +183,7 @@ async def list_disputes(call: Call, query: ListDisputes) -> Answer[Page[Dispute]
 
 @routes.get("/disputes/{id}", scope=READ, support=True, refusals=_OWN)
 async def get_dispute(call: Call) -> Answer[Success[DisputeWithOrder]]:
-    """Read a case and its order."""
+    """Read a dispute and its order."""
     request = disputes_pb2.GetDisputeRequest(dispute_id=dispute_id(call.params["id"]))
     case = await call.read(call.backends.disputes.GetDispute, request)
     wanted = orders_pb2.GetOrderRequest(order_id=case.order_id)
@@ -195,7 +195,7 @@ async def get_dispute(call: Call) -> Answer[Success[DisputeWithOrder]]:
 
 
 class AssignDispute(Request):
-    """The agent who takes the case; `assignedTo` means the same."""
+    """The agent who takes the dispute. `assignedTo` means the same."""
 
     agent_id: Annotated[
         Text,
@@ -212,7 +212,7 @@ class AssignDispute(Request):
     refusals=(*_OWN, "INVALID_STATE"),
 )
 async def assign_dispute(call: Call, body: AssignDispute) -> Answer[Success[Dispute]]:
-    """Give the case to an agent: UNDER_REVIEW."""
+    """Assign the dispute to an agent. Its status is then UNDER_REVIEW."""
     request = disputes_pb2.AssignDisputeRequest(
         **call.written(),
         dispute_id=dispute_id(call.params["id"]),
@@ -230,7 +230,7 @@ async def assign_dispute(call: Call, body: AssignDispute) -> Answer[Success[Disp
     refusals=(*_OWN, "INVALID_STATE"),
 )
 async def unassign_dispute(call: Call, _body: Nothing) -> Answer[Success[Dispute]]:
-    """Take the case from its agent: OPEN."""
+    """Remove the dispute's agent. Its status is then OPEN."""
     request = disputes_pb2.UnassignDisputeRequest(
         **call.written(), dispute_id=dispute_id(call.params["id"])
     )
@@ -238,7 +238,7 @@ async def unassign_dispute(call: Call, _body: Nothing) -> Answer[Success[Dispute
 
 
 class AddEvidence(Request):
-    """https URLs; they are stored, never fetched."""
+    """https URLs. They are stored, and never fetched."""
 
     evidence: Annotated[list[Url], Field(min_length=1, max_length=20)]
 
@@ -250,7 +250,7 @@ class AddEvidence(Request):
     refusals=("DISPUTE_NOT_FOUND", "INVALID_STATE"),
 )
 async def add_evidence(call: Call, body: AddEvidence) -> Answer[Success[Dispute]]:
-    """Add URLs while the case is not resolved; they are stored, never fetched."""
+    """Add URLs while the dispute is not resolved. They are stored, and never fetched."""
     request = disputes_pb2.AddEvidenceRequest(
         **call.written(), dispute_id=dispute_id(call.params["id"]), evidence=body.evidence
     )
@@ -258,7 +258,7 @@ async def add_evidence(call: Call, body: AddEvidence) -> Answer[Success[Dispute]
 
 
 class ResolveDispute(Request):
-    """The decision; both amounts for SPLIT, none otherwise."""
+    """The decision. SPLIT needs both amounts; other decisions need none."""
 
     model_config = ConfigDict(
         json_schema_extra={
@@ -306,7 +306,7 @@ class ResolveDispute(Request):
     refusals=(*_OWN, "INVALID_STATE", "PROVIDER_ERROR"),
 )
 async def resolve_dispute(call: Call, body: ResolveDispute) -> Answer[Success[ResolvedDispute]]:
-    """Decide, pay the decision out on chain, and close the order."""
+    """Decide the dispute, pay the decision out on chain, and close the order."""
     request = orders_pb2.ResolveDisputeRequest(
         **call.awaited(),
         dispute_id=dispute_id(call.params["id"]),

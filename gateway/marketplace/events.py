@@ -42,14 +42,14 @@ _OPEN = with_config(ConfigDict(extra="allow"))
 
 
 class StreamEvents(Request):
-    """Comma-separated: `types=order.created,balance.*`, `resourceTypes=Order,Balance`."""
+    """Comma-separated filters: `types=order.created,balance.*`, `resourceTypes=Order,Balance`."""
 
     types: Types | None = None
     resource_types: ResourceTypes | None = None
 
 
 class ListEvents(Paging):
-    """One page of the list. from: the first moment; to: the moment that is left out."""
+    """One page of the list. from: the first moment, inclusive. to: the last moment, exclusive."""
 
     types: Types | None = None
     resource_types: ResourceTypes | None = None
@@ -64,7 +64,7 @@ class ListEvents(Paging):
 
 @_OPEN
 class EventMetadata(TypedDict):
-    """Which request caused an event, and whose it is."""
+    """The request that caused an event, and the marketplace of the event."""
 
     correlationId: str
     causationId: str
@@ -74,7 +74,7 @@ class EventMetadata(TypedDict):
 
 @_OPEN
 class Event(TypedDict):
-    """An event, as streams and webhooks have it. version: counts the events of its aggregate."""
+    """An event, as in streams and webhooks. version: counts the events of its aggregate."""
 
     eventId: str
     eventType: str
@@ -94,9 +94,9 @@ def event(message: webhooks_pb2.Event) -> Event:
 
 @routes.get("/events", scope=READ)
 async def stream_events(call: Call, query: StreamEvents) -> EventStream:
-    """Stream the marketplace's events, until the key is revoked or expires.
+    """Stream the marketplace's events until the key is revoked or expires.
 
-    `Last-Event-ID` replays everything after it.
+    With `Last-Event-ID`, all later events are replayed first.
     """
     key = api_keys.own(call)
     wanted = Wanted(

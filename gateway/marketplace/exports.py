@@ -61,7 +61,7 @@ async def export_platform(call: Call, query: Period) -> CsvFile:
 
 @routes.get("/exports/fees.csv", scope=ADMIN)
 async def export_fees(call: Call, query: Period) -> CsvFile:
-    """Export the fees that the platform has earned: those lines of its statement, newest first."""
+    """Export the fees that the platform has earned, from its statement, newest first."""
     entries = _platform_entries(call)
 
     async def read(page: common_pb2.PageRequest) -> tuple[Sequence[Row], str]:

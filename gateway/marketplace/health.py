@@ -17,14 +17,14 @@ routes = Routes("Health")
 
 
 class Health(Output):
-    """The gateway runs. version: of the gateway."""
+    """The gateway runs. version: the version of the gateway."""
 
     status: str
     version: str
 
 
 class DetailedHealth(Health):
-    """Every part by name: `up` or `down`."""
+    """The state of every part by name: `up` or `down`."""
 
     parts: dict[str, str]
 
@@ -37,7 +37,7 @@ async def get_health(_call: Call) -> Answer[Success[Health]]:
 
 @routes.get("/health/detailed", scope=OPEN, refusals=("PROVIDER_UNAVAILABLE",))
 async def get_detailed_health(call: Call) -> Answer[Success[DetailedHealth]]:
-    """Check every part; 503 if one is not ready that requests need."""
+    """Check every part. The status is 503 if a part is not ready that requests need."""
     parts = call.parts
     services, database, events = await asyncio.gather(
         parts.backends.health(), parts.keys.store.is_ready(), parts.feed.is_ready()

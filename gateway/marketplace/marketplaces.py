@@ -32,7 +32,7 @@ routes = Routes("Marketplace")
 class Deadline(Output):
     """How long an order may rest in a status, and what happens then.
 
-    delivered: whether the work must be delivered; null: it does not matter.
+    delivered: true: only after the delivery; false: only before the delivery; null: in both cases.
     """
 
     name: str
@@ -45,9 +45,10 @@ class Deadline(Output):
 class WithdrawalRules(Output):
     """The rules for withdrawals; null: the rule is off.
 
-    least, most: of one withdrawal. mostPerDay: of one user in 24 hours. destinations: those that
-    may be paid. newDestinationHours: from a destination's first withdrawal to its first payment.
-    approvalAbove: more than this must be approved by a second key within approvalHours.
+    least, most: of one withdrawal. mostPerDay: of one user in 24 hours. destinations: the only
+    destinations that may be paid. newDestinationHours: the time between the first withdrawal to a
+    destination and the first payment to it. approvalAbove: a larger withdrawal must be approved by
+    a second key within approvalHours.
     """
 
     least: Decimal | None
@@ -60,11 +61,11 @@ class WithdrawalRules(Output):
 
 
 class Marketplace(Output):
-    """The settings of the marketplace. time: by its clock, which only a test marketplace moves.
+    """The settings of the marketplace. time: by its clock, which only a test marketplace can move.
 
-    disputeAnswerHours, disputeDecisionHours: in which support must answer a dispute for the first
-    time, and decide it; null: as many as it likes. payoutRedirects: who may redirect a payout that
-    the network refuses; MARKETPLACE: an operator may, too.
+    disputeAnswerHours, disputeDecisionHours: the time in which support must first answer a dispute,
+    and decide it; null: no limit. payoutRedirects: who may redirect a payout that the network
+    refuses; with MARKETPLACE, an operator may do it too.
     """
 
     id: str
@@ -137,7 +138,7 @@ async def get_marketplace(call: Call) -> Answer[Success[Marketplace]]:
 
 
 class AdvanceClock(Request):
-    """How far the clock moves: a number of seconds, minutes, hours or days, such as "8d"."""
+    """How far to move the clock: a number of seconds, minutes, hours or days, such as "8d"."""
 
     advance: Annotated[
         str,
@@ -155,7 +156,10 @@ class AdvanceClock(Request):
     refusals=("LIVE_MARKETPLACE", "CLOCK_TOO_FAR"),
 )
 async def advance_clock(call: Call, body: AdvanceClock) -> Answer[Success[Marketplace]]:
-    """Move a test marketplace's clock on. Deadlines, disputes, offers and kept answers follow."""
+    """Move a test marketplace's clock forward.
+
+    Deadlines, disputes, offers and stored answers follow the clock.
+    """
     seconds = int(body.advance[:-1]) * _UNITS[body.advance[-1]]
     written = call.written()
     request = orders_pb2.AdvanceClockRequest(**written, seconds=seconds)

@@ -19,18 +19,18 @@ routes = Routes("Orders")
 
 @routes.get("/orders/{id}/milestones", scope=READ, support=True, refusals=("ORDER_NOT_FOUND",))
 async def list_milestones(call: Call) -> Answer[Page[Milestone]]:
-    """List the milestones of an order, in the order's own sequence; there is one page."""
+    """List the milestones of an order, in the order's own sequence. There is only one page."""
     request = orders_pb2.GetOrderRequest(order_id=order_id(call.params["id"]))
     found = await call.read(call.backends.orders.GetOrder, request)
     return page([milestone(one) for one in found.milestones], next_token="")
 
 
 class CompleteMilestone(Request):
-    """Nothing: the path says it all."""
+    """No fields: the path names the milestone."""
 
 
 class OrderWithMilestone(MovingOrder):
-    """The order, and the milestone as it is now."""
+    """The order, and the milestone after the action."""
 
     milestone: NotRequired[Milestone]
 
@@ -46,7 +46,7 @@ class OrderWithMilestone(MovingOrder):
 async def complete_milestone(
     call: Call, _body: CompleteMilestone
 ) -> Answer[Success[OrderWithMilestone]]:
-    """Complete a milestone: both sides' wallets mark it on chain. No money moves."""
+    """Complete a milestone. The wallets of both sides mark it on chain. No money moves."""
     ref = call.params["ref"]
     if len(ref) > REF_MAX:
         raise MilestoneNotFound("The order has no such milestone")

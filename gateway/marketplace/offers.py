@@ -73,7 +73,7 @@ def offer(message: offers_pb2.Offer) -> Offer:
 
 
 class MakeOffer(Request):
-    """What the buyer gets back, and on whose behalf it is offered; by default the buyer's."""
+    """What the buyer gets back, and the side that offers it; by default the buyer."""
 
     refund_amount: Amount
     message: Annotated[str, StringConstraints(max_length=MESSAGE_MAX)] | None = None
@@ -96,7 +96,7 @@ class MakeOffer(Request):
     ),
 )
 async def make_offer(call: Call, body: MakeOffer) -> Answer[Success[Offer]]:
-    """Offer the other side a refund of a part, while in progress or disputed. No money moves."""
+    """Offer the other side a partial refund, while in progress or disputed. No money moves."""
     request = offers_pb2.MakeOfferRequest(
         **call.written(),
         order_id=order_id(call.params["id"]),
@@ -109,7 +109,7 @@ async def make_offer(call: Call, body: MakeOffer) -> Answer[Success[Offer]]:
 
 @routes.get("/orders/{id}/offers", scope=READ, support=True, refusals=("ORDER_NOT_FOUND",))
 async def list_offers(call: Call) -> Answer[Page[Offer]]:
-    """List the offers of an order, newest first; there is one page."""
+    """List the offers of an order, newest first. There is only one page."""
     request = offers_pb2.ListOffersRequest(order_id=order_id(call.params["id"]))
     found = await call.read(call.backends.orders.ListOffers, request)
     return page([offer(one) for one in found.offers], next_token="")
@@ -123,7 +123,7 @@ async def get_offer(call: Call) -> Answer[Success[Offer]]:
 
 
 class AnswerOffer(Request):
-    """On whose behalf an offer is answered; by default for the side that did not make it."""
+    """The side that answers the offer; by default the side that did not make it."""
 
     requested_by: Side | None = None
 
@@ -137,7 +137,7 @@ class AnswerOffer(Request):
     refusals=(*_ANSWER, "INVALID_STATE", "PROVIDER_ERROR"),
 )
 async def accept_offer(call: Call, body: AnswerOffer) -> Answer[Success[ClosedOrder]]:
-    """Accept an offer: the contract pays both sides, and the order is closed."""
+    """Accept an offer. The contract pays both sides, and the order is closed."""
     request = offers_pb2.AcceptOfferRequest(
         **call.awaited(), **_ids(call), answered_by=SIDES.value(body.requested_by)
     )
@@ -152,7 +152,7 @@ async def accept_offer(call: Call, body: AnswerOffer) -> Answer[Success[ClosedOr
     refusals=_ANSWER,
 )
 async def decline_offer(call: Call, body: AnswerOffer) -> Answer[Success[Offer]]:
-    """Decline an offer. No money moves; another one can be made."""
+    """Decline an offer. No money moves. Another offer can be made."""
     request = offers_pb2.DeclineOfferRequest(
         **call.written(), **_ids(call), answered_by=SIDES.value(body.requested_by)
     )

@@ -55,7 +55,7 @@ METADATA_BYTES_MAX = 16 * 1024
 
 
 class Operation(Output):
-    """Work in progress on an order."""
+    """An operation in progress on an order."""
 
     id: str
     kind: str
@@ -77,7 +77,7 @@ class Milestone(Output):
 
 
 class MovingOrder(Output):
-    """What every action answers; `operation` only while it is still in progress (202)."""
+    """The answer to an action. `operation` is present only while it is in progress (202)."""
 
     id: OrderId
     status: OrderStatus
@@ -88,14 +88,14 @@ MovingT = TypeVar("MovingT", bound=MovingOrder)
 
 
 class ClosedOrder(MovingOrder):
-    """The order's end."""
+    """A closed order."""
 
     finalStatus: NotRequired[str]
     closedAt: NotRequired[Time]
 
 
 class OrderEscrow(Output):
-    """The escrow as the order knows it."""
+    """The escrow, as the order stores it."""
 
     id: EscrowId
     trustlessContractId: str | None
@@ -114,7 +114,7 @@ class OpenedDispute(Output):
 
 
 class OrderDispute(OpenedDispute):
-    """The dispute as the order knows it."""
+    """The dispute, as the order stores it."""
 
     decision: str | None
     openedAt: Time | None
@@ -122,7 +122,7 @@ class OrderDispute(OpenedDispute):
 
 
 class Delivery(Output):
-    """What the seller delivered."""
+    """The seller's delivery."""
 
     notes: str | None
     url: str | None
@@ -130,7 +130,7 @@ class Delivery(Output):
 
 
 class Order(Output):
-    """One order, whole."""
+    """An order with all its fields."""
 
     id: OrderId
     status: OrderStatus
@@ -291,7 +291,7 @@ def is_in_progress(message: orders_pb2.Order) -> bool:
 
 
 class NewMilestone(Request):
-    """A part of the work; the amounts sum to the order's."""
+    """A part of the work. The amounts of all parts add up to the order's amount."""
 
     model_config = ConfigDict(json_schema_extra={"anyOf": [given("title"), given("description")]})
 
@@ -348,7 +348,7 @@ class CreateOrder(Request):
 
 
 class CreatedOrder(Output):
-    """A new order; the optional fields are there where they were given."""
+    """A new order. Optional fields are present if they were given."""
 
     id: OrderId
     status: OrderStatus

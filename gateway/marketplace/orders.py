@@ -91,7 +91,10 @@ async def create_order(call: Call, body: CreateOrder) -> Answer[Success[CreatedO
 
 
 class ListOrders(Paging):
-    """Several filters are AND. createdTo is not part of its range, amountTo is."""
+    """Filters of a list.
+
+    Several filters are AND. `createdTo` is exclusive, `amountTo` inclusive.
+    """
 
     status: OrderStatus | None = None
     buyer_id: UserName | None = None
@@ -110,8 +113,8 @@ class ListOrders(Paging):
 async def list_orders(call: Call, query: ListOrders) -> Answer[Page[Order]]:
     """List the marketplace's orders, newest first or as `sort` says. Several filters are AND.
 
-    A page can have fewer orders than `limit`, even none, while `hasMore` is true: a request looks
-    at a limited number of orders. The same list goes on with `nextCursor`.
+    One request reads a limited number of orders. A page can therefore have fewer orders than
+    `limit`, even none, while `hasMore` is true. `nextCursor` continues the list.
     """
     request = orders_pb2.ListOrdersRequest(
         page=query.message(),
@@ -134,7 +137,7 @@ async def list_orders(call: Call, query: ListOrders) -> Answer[Page[Order]]:
 
 @routes.get("/orders/{id}", scope=READ, support=True, refusals=("ORDER_NOT_FOUND",))
 async def get_order(call: Call) -> Answer[Success[Order]]:
-    """Read one order, whole: escrow, dispute, milestones, and the operation in progress."""
+    """Read an order with its escrow, dispute, milestones, and the operation in progress."""
     request = orders_pb2.GetOrderRequest(order_id=order_id(call.params["id"]))
     [data] = await whole(call, [await call.read(call.backends.orders.GetOrder, request)])
     return success(data)
@@ -189,7 +192,7 @@ class Timeline(Output):
 
 @routes.get("/orders/{id}/timeline", scope=READ, support=True, refusals=("ORDER_NOT_FOUND",))
 async def get_timeline(call: Call) -> Answer[Success[Timeline]]:
-    """Read every transition, posting and chain transaction of an order, oldest first."""
+    """List all transitions, postings and chain transactions of an order, oldest first."""
     wanted = order_id(call.params["id"])
     request = orders_pb2.GetTimelineRequest(order_id=wanted)
     timeline = await call.read(call.backends.orders.GetTimeline, request)

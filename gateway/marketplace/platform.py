@@ -54,7 +54,7 @@ routes = Routes("Platform")
 class PlatformBalance(Output):
     """The platform's own money. available: fees that can be withdrawn.
 
-    available = feesEarned - feesBorne - feesWithdrawn - reserved, and never less than zero.
+    available = feesEarned - feesBorne - feesWithdrawn - reserved, but never less than zero.
     """
 
     available: Decimal
@@ -96,7 +96,7 @@ async def get_platform_balance(call: Call) -> Answer[Success[PlatformBalance]]:
 
 
 class PlatformEntry(Output):
-    """One change of the platform's own money; `change` is signed."""
+    """One change of the platform's own money. `change` has a sign."""
 
     transferId: str
     account: Account
@@ -135,7 +135,7 @@ async def list_platform_entries(call: Call, query: Paging) -> Answer[Page[Platfo
 
 
 class WithdrawFees(Request):
-    """A payment of fees to an account outside. Nothing is held before it is committed."""
+    """A payment of fees to an account outside. No money is held before it is committed."""
 
     amount: Amount
     destination: Destination
@@ -160,9 +160,9 @@ class WithdrawFees(Request):
     refusals=NOT_PAYABLE,
 )
 async def withdraw_fees(call: Call, body: WithdrawFees) -> Answer[Success[PaidOut]]:
-    """Create a withdrawal of fees; with `commit`, hold the amount and pay it out at once.
+    """Create a withdrawal of fees. With `commit`, the amount is held and paid out at once.
 
-    The platform's wallet pays. If less than the amount can be withdrawn, it stays CREATED.
+    The platform's wallet pays. If less than the amount is available, the withdrawal stays CREATED.
     """
     memo = None
     if body.memo is not None:
@@ -215,9 +215,10 @@ async def get_fee_withdrawal(call: Call) -> Answer[Success[PaidOut]]:
     refusals=("WITHDRAWAL_NOT_FOUND", "WITHDRAWAL_NOT_COMMITTABLE", *NOT_PAYABLE),
 )
 async def commit_fee_withdrawal(call: Call, _body: Nothing) -> Answer[Success[PaidOut]]:
-    """Hold the amount of the fees and pay it out.
+    """Hold the amount of the withdrawal, and pay it out.
 
-    A withdrawal that the chain refuses for good is FAILED, and its amount is available again.
+    If the chain refuses the payment permanently, the withdrawal is FAILED and its amount is
+    available again.
     """
     request = withdrawals_pb2.CommitWithdrawalRequest(
         **call.awaited(), withdrawal_id=_id(call), by_platform=True
@@ -239,7 +240,7 @@ async def commit_fee_withdrawal(call: Call, _body: Nothing) -> Answer[Success[Pa
     ),
 )
 async def approve_fee_withdrawal(call: Call, _body: Nothing) -> Answer[Success[PaidOut]]:
-    """Approve a withdrawal of fees that waits for it, hold its amount and pay it out."""
+    """Approve a withdrawal of fees that waits for approval, hold its amount and pay it out."""
     request = withdrawals_pb2.ApproveWithdrawalRequest(
         **call.awaited(), withdrawal_id=_id(call), by_platform=True
     )
@@ -254,7 +255,7 @@ async def approve_fee_withdrawal(call: Call, _body: Nothing) -> Answer[Success[P
     refusals=("WITHDRAWAL_NOT_FOUND", "INVALID_STATE"),
 )
 async def cancel_fee_withdrawal(call: Call, _body: Nothing) -> Answer[Success[PaidOut]]:
-    """Cancel a withdrawal of fees that was not committed, or that waits for an approval."""
+    """Cancel a withdrawal of fees that is not committed, or that waits for an approval."""
     request = withdrawals_pb2.CancelWithdrawalRequest(
         **call.written(), withdrawal_id=_id(call), by_platform=True
     )

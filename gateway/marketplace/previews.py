@@ -24,14 +24,14 @@ SIDES: Names[Side] = Names(common_pb2.Party, "PARTY_")
 
 
 class PreviewedDispute(Output):
-    """The dispute as it would be."""
+    """The dispute after the request."""
 
     status: str
     decision: str | None
 
 
 class PreviewedOrder(Output):
-    """The order as it would be. releasedAmount, refundedAmount: what would reach each side."""
+    """The order after the request. releasedAmount, refundedAmount: what each side would receive."""
 
     id: OrderId
     status: OrderStatus
@@ -43,7 +43,7 @@ class PreviewedOrder(Output):
 
 
 class PreviewedWithdrawal(Output):
-    """The withdrawal as it would be. id: null where it does not exist yet."""
+    """The withdrawal after the request. id: null if it does not exist yet."""
 
     id: str | None
     status: WithdrawalStatus
@@ -52,7 +52,7 @@ class PreviewedWithdrawal(Output):
 
 
 class PreviewedCredit(Output):
-    """The credit as it would be. id: null where it does not exist yet."""
+    """The credit after the request. id: null if it does not exist yet."""
 
     id: str | None
     status: str
@@ -68,7 +68,7 @@ class PreviewedBalance(Output):
 
 
 class PreviewedChange(Output):
-    """A user's balance before and after. side: null for a withdrawal and a credit."""
+    """A user's balance before and after. side: null for a withdrawal or a credit."""
 
     userId: str
     side: Side | None
@@ -77,7 +77,7 @@ class PreviewedChange(Output):
 
 
 class PreviewedFees(Output):
-    """Fees of the payout. reimbursed: what the platform's wallet pays back to the sides."""
+    """The fees of the payout. reimbursed: what the platform's wallet pays back to the sides."""
 
     platform: Decimal
     provider: Decimal
@@ -85,10 +85,10 @@ class PreviewedFees(Output):
 
 
 class Preview(Output):
-    """What the request would do, if nothing else happened before it was carried out.
+    """What the request would do if it were carried out now. Nothing was changed.
 
-    Nothing was changed. chainSteps: the chain transactions to come, in order. order, withdrawal,
-    credit: the one that the request is about.
+    chainSteps: the chain transactions that would follow, in order. order, withdrawal, credit: the
+    object of the request; the other two are null.
     """
 
     dryRun: Literal[True]

@@ -26,7 +26,7 @@ routes = Routes("Orders")
 
 
 class RedirectPayout(Request):
-    """Another account of the same party, and why it is paid there."""
+    """Another account of the same party, and why the party is paid there."""
 
     party: Side
     address: Annotated[str, StringConstraints(pattern=r"^G[A-Z2-7]{55}$")]
@@ -34,10 +34,10 @@ class RedirectPayout(Request):
 
 
 class PayoutRedirect(Output):
-    """Where a party is paid once it is APPROVED.
+    """Where a party is paid once the redirection is APPROVED.
 
-    proposedBy, approvedBy: ids of API keys; approvedBy is null where one key is enough, or while it
-    is PROPOSED. expiresAt: until when a proposal can be approved.
+    proposedBy, approvedBy: ids of API keys. approvedBy is null while the redirection is PROPOSED,
+    or if one key is enough. expiresAt: until when a proposal can be approved.
     """
 
     orderId: OrderId
@@ -74,9 +74,9 @@ class PayoutRedirect(Output):
 async def redirect_payout(call: Call, body: RedirectPayout) -> Answer[Success[PayoutRedirect]]:
     """Pay a party at another address, because the network refuses to pay the present one.
 
-    No money moves: the next release, refund or decision pays the address. One that the network
-    refuses is given up first. Above the marketplace's amount for approvals, another key must make
-    the same request.
+    No money moves now: the next release, refund or decision pays the address. A payment that the
+    network has refused is given up first. Above the marketplace's amount for approvals, another key
+    must send the same request.
     """
     request = withdrawals_pb2.RedirectPayoutRequest(
         **call.written(),

@@ -33,7 +33,7 @@ PathStart = Annotated[
 
 
 class ListRequests(Paging):
-    """One page of the log. Every filter given must hold; `from` is included, `to` is not."""
+    """One page of the log. All given filters must match; `from` is inclusive, `to` exclusive."""
 
     status: Status | None = None
     method: Literal["GET", "POST", "PATCH", "DELETE"] | None = None
@@ -46,7 +46,7 @@ class ListRequests(Paging):
 
 
 class LoggedRequest(Output):
-    """A request, without its body and query. code, message: of a refusal; otherwise null."""
+    """A request, without its body and query. code, message: of a refusal, otherwise null."""
 
     id: Annotated[str, StringConstraints(pattern=r"^req_[0-9A-Za-z]{22}$")]
     at: Time
@@ -65,9 +65,10 @@ class LoggedRequest(Output):
 
 @routes.get("/requests", scope=READ, support=True)
 async def list_requests(call: Call, query: ListRequests) -> Answer[Page[LoggedRequest]]:
-    """List the requests of the last days, newest first, a second or two after they were answered.
+    """List the requests of the last days, newest first.
 
-    A page can have fewer than `limit`, and a next one: it looks at so many requests at most.
+    A request appears a second or two after its answer. One page reads a limited number of requests,
+    so it can have fewer than `limit` although there is a next page.
     """
     since, until = query.answered_from, query.answered_to
     if since is not None and until is not None and since >= until:
@@ -91,7 +92,7 @@ async def list_requests(call: Call, query: ListRequests) -> Answer[Page[LoggedRe
 
 @routes.get("/requests/{id}", scope=READ, support=True, refusals=("REQUEST_NOT_FOUND",))
 async def get_request(call: Call) -> Answer[Success[LoggedRequest]]:
-    """Read a request of the log."""
+    """Read one request of the log."""
     id_ = from_public("req", call.params["id"])
     found = None
     if id_ is not None:

@@ -70,7 +70,10 @@ class Success(Output, Generic[DataT]):
 
 
 class Page(Output, Generic[DataT]):
-    """The envelope of a list. `nextCursor` is the next request's `cursor`; null at the end."""
+    """The envelope of a list.
+
+    `nextCursor` is the `cursor` of the next page; null: the last page.
+    """
 
     success: Literal[True]
     data: list[DataT]
@@ -79,7 +82,7 @@ class Page(Output, Generic[DataT]):
 
 
 class FieldError(Output):
-    """What is wrong with one field."""
+    """The problem of one field."""
 
     field: str
     message: str
@@ -87,13 +90,13 @@ class FieldError(Output):
 
 @with_config(ConfigDict(extra="allow"))
 class ErrorDetails(TypedDict):
-    """Facts about a refusal; which, depends on its code."""
+    """Facts about a refusal. Its code decides which facts are present."""
 
     fields: NotRequired[list[FieldError]]
 
 
 class ErrorBody(Output):
-    """A refusal: a code to act on, a sentence to read."""
+    """A refusal: a code for programs, a message for people."""
 
     code: str
     message: str

@@ -83,7 +83,7 @@ def note(found: disputes_pb2.DisputeNote) -> Note:
 
 
 class Write(Request):
-    """What is written: up to 4,000 characters, kept as they are."""
+    """The text: up to 4,000 characters, stored unchanged."""
 
     text: Annotated[str, StringConstraints(min_length=1, max_length=TEXT_MAX)]
 
@@ -97,7 +97,7 @@ class Write(Request):
     refusals=(*_WRITE, "INVALID_STATE"),
 )
 async def add_message(call: Call, body: Write) -> Answer[Success[Message]]:
-    """Write to both sides, for support, while the case is not resolved."""
+    """Write to both sides as support, while the dispute is not resolved."""
     request = disputes_pb2.AddMessageRequest(
         **call.written(), dispute_id=dispute_id(call.params["id"]), text=body.text
     )
@@ -106,7 +106,7 @@ async def add_message(call: Call, body: Write) -> Answer[Success[Message]]:
 
 @routes.get("/disputes/{id}/messages", scope=READ, support=True, refusals=_READ)
 async def list_messages(call: Call, query: Paging) -> Answer[Page[Message]]:
-    """List what both sides and support have written, newest first."""
+    """List the messages of both sides and of support, newest first."""
     request = disputes_pb2.ListMessagesRequest(
         dispute_id=dispute_id(call.params["id"]), page=query.message()
     )
@@ -123,7 +123,7 @@ async def list_messages(call: Call, query: Paging) -> Answer[Page[Message]]:
     refusals=_WRITE,
 )
 async def add_note(call: Call, body: Write) -> Answer[Success[Note]]:
-    """Write a note that only support reads, at any time."""
+    """Write a note, which only support reads. Notes can be written at any time."""
     request = disputes_pb2.AddNoteRequest(
         **call.written(), dispute_id=dispute_id(call.params["id"]), text=body.text
     )
@@ -132,7 +132,7 @@ async def add_note(call: Call, body: Write) -> Answer[Success[Note]]:
 
 @routes.get("/disputes/{id}/notes", scope=SUPPORT, support=True, refusals=_READ)
 async def list_notes(call: Call, query: Paging) -> Answer[Page[Note]]:
-    """List the notes of support, newest first. Parties do not see them."""
+    """List the notes of support, newest first. Parties cannot see notes."""
     request = disputes_pb2.ListNotesRequest(
         dispute_id=dispute_id(call.params["id"]), page=query.message()
     )

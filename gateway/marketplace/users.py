@@ -53,10 +53,10 @@ routes = Routes("Users")
 
 
 class RegisterUser(Request):
-    """A user of the marketplace; `id` is the public id, where the marketplace wants its own.
+    """A user of the marketplace. `id`: the public id, if the marketplace chooses it.
 
-    `id` may not spell a UUID, as `usr_` and 22 base62 characters may; `externalUserId` may not be
-    another user's UUID.
+    `id` may not be another spelling of a UUID, such as `usr_` and 22 base62 characters.
+    `externalUserId` may not be another user's UUID.
     """
 
     external_user_id: Text
@@ -99,7 +99,7 @@ def user(message: orders_pb2.User) -> User:
     refusals=("USER_ID_TAKEN",),
 )
 async def register_user(call: Call, body: RegisterUser) -> Answer[Success[User]]:
-    """Register a user, with a balance account and a wallet; again: the same user."""
+    """Register a user with a balance account and a wallet. A repetition returns the same user."""
     request = orders_pb2.RegisterUserRequest(
         **call.written(),
         external_user_id=body.external_user_id,
@@ -137,14 +137,14 @@ async def get_user(call: Call) -> Answer[Success[User]]:
 
 
 class WalletBalance(Output):
-    """What a wallet holds of an asset, on chain."""
+    """A wallet's balance of one asset, on chain."""
 
     asset: str
     balance: Annotated[str, StringConstraints(pattern=r"^\d+\.\d{7}$")]
 
 
 class Wallet(Output):
-    """A user's wallet; its key never leaves the escrow service."""
+    """A user's wallet. Its key never leaves the escrow service."""
 
     id: str
     userId: str
@@ -160,7 +160,7 @@ class Wallet(Output):
     refusals=("USER_NOT_FOUND", "WALLET_NOT_FOUND", "PROVIDER_RATE_LIMITED"),
 )
 async def get_wallet(call: Call) -> Answer[Success[Wallet]]:
-    """Read a user's wallet with what it holds on chain."""
+    """Read a user's wallet with its balances on chain."""
     owner = await known_user(call)
     request = escrow_pb2.GetWalletRequest(user_id=str(owner.id), with_balances=True)
     wallet = await call.read(call.backends.escrow.GetWallet, request)
@@ -182,7 +182,7 @@ async def get_wallet(call: Call) -> Answer[Success[Wallet]]:
 
 
 class Deposit(PayIn):
-    """Where a user's deposits go."""
+    """Where money for a user is paid in."""
 
     userId: str
 
@@ -191,7 +191,7 @@ class Deposit(PayIn):
     "/users/{id}/wallet/deposit", scope=READ, refusals=("USER_NOT_FOUND", "WALLET_NOT_FOUND")
 )
 async def get_deposit(call: Call) -> Answer[Success[Deposit]]:
-    """Read where a user's deposits go: address, asset, network."""
+    """Read where money for a user is paid in: address, asset, network."""
     owner = await known_user(call)
     return success({"userId": owner.public_id, **await pay_in(call, str(owner.id))})
 

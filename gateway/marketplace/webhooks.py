@@ -55,7 +55,7 @@ routes = Routes("Webhooks")
 
 
 class CreateWebhook(Request):
-    """A URL that gets the events of some types."""
+    """A URL, and the types of events that it gets."""
 
     url: WebhookUrl
     event_types: EventTypes
@@ -64,7 +64,7 @@ class CreateWebhook(Request):
 
 
 class UpdateWebhook(Request):
-    """The fields that change; the others stay."""
+    """The fields to change. Other fields stay unchanged."""
 
     url: WebhookUrl | None = None
     event_types: EventTypes | None = None
@@ -88,20 +88,20 @@ class Webhook(Output):
 
 
 class WebhookWithSecret(Webhook):
-    """A webhook with its new secret: the only time it is shown."""
+    """A webhook with its new secret, which is shown only this once."""
 
     secret: str
 
 
 class DeliveryRequest(Output):
-    """What is sent: the event is the body. url: of the last attempt; null before the first."""
+    """The request that is sent; its body is the event. url: of the last attempt; null: none yet."""
 
     url: str | None
     event: StoredObject
 
 
 class DeliveryAttempt(Output):
-    """An attempt. statusCode: null if there was no answer. answer: its first 2 KiB."""
+    """One attempt. statusCode: null: there was no answer. answer: the first 2 KiB of its body."""
 
     at: Time
     durationMilliseconds: int
@@ -111,7 +111,7 @@ class DeliveryAttempt(Output):
 
 
 class WebhookDelivery(Output):
-    """An event that is sent to a webhook. attempts: since it was last told to be sent."""
+    """The delivery of one event to a webhook. attempts: since the last request to send it."""
 
     id: DeliveryId
     webhookId: WebhookId
@@ -128,7 +128,7 @@ class WebhookDelivery(Output):
 
 
 class Resent(Output):
-    """How many deliveries of a webhook are sent again."""
+    """The number of deliveries that are sent again."""
 
     webhookId: WebhookId
     count: int
@@ -230,7 +230,7 @@ async def get_webhook(call: Call) -> Answer[Success[Webhook]]:
     refusals=("WEBHOOK_NOT_FOUND", *_URL),
 )
 async def update_webhook(call: Call, body: UpdateWebhook) -> Answer[Success[Webhook]]:
-    """Change a webhook. Events that came while it was disabled are sent when it is enabled."""
+    """Change a webhook. Events that occurred while it was disabled are sent once it is enabled."""
     request = webhooks_pb2.UpdateWebhookRequest(
         **call.written(),
         webhook_id=webhook_id(call.params["id"]),
@@ -244,7 +244,7 @@ async def update_webhook(call: Call, body: UpdateWebhook) -> Answer[Success[Webh
 
 @routes.delete("/webhooks/{id}", scope=ADMIN, refusals=("WEBHOOK_NOT_FOUND",))
 async def delete_webhook(call: Call) -> Answer[Success[Webhook]]:
-    """Delete a webhook with its deliveries. Returns it as it was."""
+    """Delete a webhook and its deliveries. The answer is the deleted webhook."""
     request = webhooks_pb2.DeleteWebhookRequest(
         **call.written(), webhook_id=webhook_id(call.params["id"])
     )
@@ -258,7 +258,7 @@ async def delete_webhook(call: Call) -> Answer[Success[Webhook]]:
     refusals=("WEBHOOK_NOT_FOUND",),
 )
 async def rotate_webhook_secret(call: Call, _body: Nothing) -> Answer[Success[WebhookWithSecret]]:
-    """Replace the secret. For 24 hours, events are signed with both."""
+    """Replace the secret. For 24 hours, events are signed with the old and the new secret."""
     request = webhooks_pb2.RotateSecretRequest(
         **call.written(), webhook_id=webhook_id(call.params["id"])
     )
@@ -273,7 +273,7 @@ async def rotate_webhook_secret(call: Call, _body: Nothing) -> Answer[Success[We
     refusals=("WEBHOOK_NOT_FOUND", "WEBHOOK_DISABLED"),
 )
 async def send_webhook_test(call: Call, _body: Nothing) -> Answer[Success[WebhookDelivery]]:
-    """Send an event of the type `webhook.test` to this webhook. The answer does not wait for it."""
+    """Send an event of the type `webhook.test` to the webhook. The answer does not wait for it."""
     request = webhooks_pb2.TestWebhookRequest(
         **call.written(), webhook_id=webhook_id(call.params["id"])
     )
@@ -307,7 +307,7 @@ async def list_webhook_deliveries(
     refusals=("WEBHOOK_NOT_FOUND", "DELIVERY_NOT_FOUND", "WEBHOOK_DISABLED"),
 )
 async def resend_webhook_delivery(call: Call, _body: Nothing) -> Answer[Success[WebhookDelivery]]:
-    """Send a delivery again, under the same `webhook-id`."""
+    """Send a delivery again, with the same `webhook-id`."""
     request = webhooks_pb2.ResendDeliveryRequest(
         **call.written(),
         webhook_id=webhook_id(call.params["id"]),
@@ -317,7 +317,7 @@ async def resend_webhook_delivery(call: Call, _body: Nothing) -> Answer[Success[
 
 
 class ResendDeliveries(Request):
-    """From when on ended deliveries are sent again."""
+    """The moment from which ended deliveries are sent again."""
 
     since: Instant
 

@@ -49,7 +49,7 @@ routes = Routes("Withdrawals")
 
 
 class CreateWithdrawal(Request):
-    """A payment to an account outside. Nothing is held before it is committed."""
+    """A payment to an account outside. No money is held before it is committed."""
 
     user_id: UserName
     amount: Amount
@@ -61,7 +61,7 @@ class CreateWithdrawal(Request):
 
 
 class WithdrawalFailure(Output):
-    """Why a withdrawal has failed: a code to act on, a sentence to read."""
+    """Why a withdrawal has failed: a code for programs, a message for people."""
 
     reason: str
     message: str
@@ -70,8 +70,9 @@ class WithdrawalFailure(Output):
 class PaidOut(Output):
     """A payment to an account outside. inProgress: it is being carried out.
 
-    createdBy, committedBy, approvedBy: the id of the API key that did so; null: the user, or none.
-    approvalEndsAt: until when a second key must approve it; null: none must.
+    createdBy, committedBy, approvedBy: the id of the API key that did it; null: the user did, or
+    nobody yet. approvalEndsAt: until when a second key must approve it; null: no approval is
+    needed.
     """
 
     id: WithdrawalId
@@ -157,10 +158,10 @@ def paid_out(message: withdrawals_pb2.Withdrawal) -> PaidOut:
     refusals=("USER_NOT_FOUND", "WALLET_NOT_FOUND", *NOT_PAYABLE),
 )
 async def create_withdrawal(call: Call, body: CreateWithdrawal) -> Answer[Success[Withdrawal]]:
-    """Create a withdrawal; with `commit`, hold the amount and pay it out at once.
+    """Create a withdrawal. With `commit`, the amount is held and paid out at once.
 
     The destination is checked first. If the amount is not available, the withdrawal stays CREATED.
-    If the marketplace's rules refuse it, nothing is created.
+    If a rule of the marketplace refuses the withdrawal, nothing is created.
     """
     memo = None
     if body.memo is not None:
@@ -219,10 +220,10 @@ async def get_withdrawal(call: Call) -> Answer[Success[Withdrawal]]:
     refusals=("WITHDRAWAL_NOT_FOUND", "WITHDRAWAL_NOT_COMMITTABLE", *NOT_PAYABLE),
 )
 async def commit_withdrawal(call: Call, _body: Nothing) -> Answer[Success[Withdrawal]]:
-    """Hold the amount and pay it out.
+    """Hold the amount of the withdrawal, and pay it out.
 
-    A withdrawal that the chain refuses for good is FAILED, and its amount is available again. One
-    that another key must approve is AWAITING_APPROVAL, and nothing is held for it.
+    If the chain refuses the payment permanently, the withdrawal is FAILED and its amount is
+    available again. If another key must approve it, it is AWAITING_APPROVAL and nothing is held.
     """
     known = withdrawal_id(call.params["id"])
     request = withdrawals_pb2.CommitWithdrawalRequest(**call.awaited(), withdrawal_id=known)
@@ -244,10 +245,10 @@ async def commit_withdrawal(call: Call, _body: Nothing) -> Answer[Success[Withdr
     ),
 )
 async def approve_withdrawal(call: Call, _body: Nothing) -> Answer[Success[Withdrawal]]:
-    """Approve a withdrawal that waits for it, hold its amount and pay it out.
+    """Approve a withdrawal that waits for approval, hold its amount and pay it out.
 
-    Another key than those that created and committed it must do so. If the amount is not available,
-    or a rule refuses it now, it waits on.
+    The approving key must differ from the keys that created and committed the withdrawal. If the
+    amount is not available, or a rule now refuses it, the withdrawal keeps waiting.
     """
     known = withdrawal_id(call.params["id"])
     request = withdrawals_pb2.ApproveWithdrawalRequest(**call.awaited(), withdrawal_id=known)
@@ -263,7 +264,7 @@ async def approve_withdrawal(call: Call, _body: Nothing) -> Answer[Success[Withd
     refusals=("WITHDRAWAL_NOT_FOUND", "INVALID_STATE"),
 )
 async def cancel_withdrawal(call: Call, _body: Nothing) -> Answer[Success[Withdrawal]]:
-    """Cancel a withdrawal that was not committed, or that waits for an approval."""
+    """Cancel a withdrawal that is not committed, or that waits for an approval."""
     request = withdrawals_pb2.CancelWithdrawalRequest(
         **call.written(), withdrawal_id=withdrawal_id(call.params["id"])
     )

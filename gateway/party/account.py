@@ -27,7 +27,7 @@ routes = Routes("Account")
 
 
 class Me(Output):
-    """The person of the token."""
+    """The person whose token it is."""
 
     id: Id
     public_id: str
@@ -37,7 +37,7 @@ class Me(Output):
 
 @routes.get("/me", scope=ANY)
 async def get_me(call: Call) -> Answer[Me]:
-    """Read the person of this token."""
+    """Read the person whose token it is."""
     who = call.caller.identity
     user = await call.backends.user(str(user_id(call)))
     return Answer(
@@ -51,7 +51,7 @@ async def get_me(call: Call) -> Answer[Me]:
 
 
 class StreamEvents(Request):
-    """Comma-separated: `types=order.created,balance.*`, `resourceTypes=Order,Balance`."""
+    """Comma-separated filters: `types=order.created,balance.*`, `resourceTypes=Order,Balance`."""
 
     types: Annotated[str, StringConstraints(max_length=1000)] | None = None
     # Both APIs have the same event stream, with the same parameter names.
@@ -62,9 +62,9 @@ class StreamEvents(Request):
 
 @routes.get("/events", scope=ANY)
 async def stream_events(call: Call, query: StreamEvents) -> EventStream:
-    """Stream the events of the caller's orders and balance, until the token expires.
+    """Stream the events of the caller's orders and balance until the token expires.
 
-    `Last-Event-ID` replays everything after it.
+    With `Last-Event-ID`, all later events are replayed first.
     """
     user = await call.backends.user(str(user_id(call)))
     marketplace_id = call.caller.identity.marketplace_id

@@ -30,7 +30,7 @@ routes = Routes("Orders")
     refusals=(*_STATE, "NOT_PERSONAL", "INSUFFICIENT_FUNDS", "PROVIDER_ERROR"),
 )
 async def pay_order(call: Call, _body: Nothing) -> Answer[Order]:
-    """Reserve the money and lock it in escrow: `paid`. Personal user only."""
+    """Reserve the money and lock it in escrow: `paid`. Only for the personal user."""
     wanted = order_id(call.params["order_id"])
     request = orders_pb2.PayOrderRequest(**call.awaited(), order_id=wanted)
     try:
@@ -65,7 +65,7 @@ class DeliverOrder(Request):
     refusals=(*_STATE, "NOT_BUSINESS", "INVALID_URL"),
 )
 async def deliver_order(call: Call, body: DeliverOrder) -> Answer[Order]:
-    """Submit a delivery: `delivered`. Business only."""
+    """Submit a delivery: `delivered`. Only for the business."""
     request = orders_pb2.DeliverOrderRequest(
         **call.written(),
         order_id=order_id(call.params["order_id"]),
@@ -84,7 +84,7 @@ async def deliver_order(call: Call, body: DeliverOrder) -> Answer[Order]:
     refusals=(*_STATE, "NOT_PERSONAL", "PROVIDER_ERROR"),
 )
 async def confirm_order(call: Call, _body: Nothing) -> Answer[Order]:
-    """Accept the work and pay the business: `completed`. Personal user only."""
+    """Accept the work and pay the business: `completed`. Only for the personal user."""
     wanted = order_id(call.params["order_id"])
     request = orders_pb2.ConfirmOrderRequest(**call.awaited(), order_id=wanted)
     return moved(await call.change(call.backends.orders.ConfirmOrder, request))
@@ -99,7 +99,7 @@ async def confirm_order(call: Call, _body: Nothing) -> Answer[Order]:
     refusals=(*_STATE, "NOT_PERSONAL"),
 )
 async def cancel_order(call: Call, _body: Nothing) -> Answer[Order]:
-    """Cancel before the order is paid: `cancelled`. Personal user only."""
+    """Cancel before the order is paid: `cancelled`. Only for the personal user."""
     request = orders_pb2.CancelOrderRequest(
         **call.awaited(),
         order_id=order_id(call.params["order_id"]),

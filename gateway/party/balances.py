@@ -25,7 +25,7 @@ routes = Routes("Balance")
 
 
 class Balance(Output):
-    """What the caller can spend, and what is held for their orders and withdrawals."""
+    """The caller's money: what can be spent, and what is held for their orders and withdrawals."""
 
     available: Number
     reserved: Number
@@ -34,7 +34,7 @@ class Balance(Output):
 
 @routes.get("/me/balance", scope=ANY)
 async def get_balance(call: Call) -> Answer[Balance]:
-    """Read what the caller can spend, and what is held."""
+    """Read how much the caller can spend, and how much is held."""
     request = ledger_pb2.GetBalanceRequest(user_id=str(user_id(call)), asset=USDC)
     account = await call.read(call.backends.ledger.GetBalance, request)
     return Answer(
@@ -49,7 +49,7 @@ async def get_balance(call: Call) -> Answer[Balance]:
 class Entry(Output):
     """One line of the statement: a payment, and the balance after it.
 
-    order_id, withdrawal_id: what it was for, where it was for one of these.
+    order_id, withdrawal_id: the order or withdrawal that the payment was for, if any.
     """
 
     transfer_id: Id
@@ -67,7 +67,7 @@ class Entry(Output):
 
 
 class Entries(Output):
-    """A page of the statement. next_cursor: the next request's `cursor`; null at the end."""
+    """A page of the statement. next_cursor: the `cursor` of the next page; null: the last page."""
 
     items: list[Entry]
     next_cursor: str | None
@@ -123,12 +123,12 @@ async def export_statement(call: Call, query: Period) -> CsvFile:
 
 
 class Deposit(PayIn):
-    """Where the caller pays in. memo: `none`: the address is theirs alone."""
+    """Where the caller pays money in. memo: `none`, because the address belongs to them alone."""
 
     memo: Literal["none"]
 
 
 @routes.get("/me/wallet/deposit", scope=ANY, refusals=("WALLET_NOT_FOUND",))
 async def get_deposit(call: Call) -> Answer[Deposit]:
-    """Read where the caller pays in: address, asset and its issuer, network, and no memo."""
+    """Read where the caller pays money in: address, asset and issuer, network, and no memo."""
     return Answer(body={**await pay_in(call, str(user_id(call))), "memo": NO_MEMO})

@@ -35,7 +35,7 @@ routes = Routes("Disputes")
 
 
 class Dispute(Output):
-    """The dispute of an order. contract_snapshot: the terms when it was opened."""
+    """The dispute of an order. contract_snapshot: the terms when the dispute was opened."""
 
     id: Id
     order_id: Id
@@ -106,7 +106,7 @@ def _reason(value: str) -> str:
 
 
 class OpenDispute(Request):
-    """The reason, in the caller's own words, and links as evidence."""
+    """The reason in the caller's own words, and links as evidence."""
 
     reason: Annotated[
         str,
@@ -138,7 +138,7 @@ class OpenDispute(Request):
     ),
 )
 async def open_dispute(call: Call, body: OpenDispute) -> Answer[Dispute]:
-    """Freeze the order until support decides: `disputed`. Both parties may."""
+    """Freeze the order until support decides: `disputed`. For both parties."""
     request = orders_pb2.OpenDisputeRequest(
         **call.written(),
         order_id=order_id(call.params["order_id"]),
@@ -168,7 +168,7 @@ async def get_dispute(call: Call) -> Answer[Dispute]:
 
 
 class AddEvidence(Request):
-    """More links, while the dispute is not resolved."""
+    """More links. They can be added while the dispute is not resolved."""
 
     evidence: Annotated[list[Url], Field(min_length=1, max_length=EVIDENCE_MAX)]
 
@@ -187,7 +187,7 @@ class AddEvidence(Request):
     ),
 )
 async def add_evidence(call: Call, body: AddEvidence) -> Answer[Dispute]:
-    """Add links while the dispute is not resolved; they are stored, never fetched."""
+    """Add links while the dispute is not resolved. They are stored, and never fetched."""
     order = await read_own_order(call)
     if not order.HasField("dispute"):
         raise DisputeNotFound(NO_DISPUTE)

@@ -26,7 +26,7 @@ routes = Routes("Disputes")
 
 
 class Message(Output):
-    """A message. Who of support wrote it is not told."""
+    """A message. It does not say which person of support wrote it."""
 
     id: Id
     written_by: Author
@@ -35,7 +35,7 @@ class Message(Output):
 
 
 class Messages(Output):
-    """A page of messages. next_cursor: the next request's `cursor`; null at the end."""
+    """A page of messages. next_cursor: the `cursor` of the next page; null: the last page."""
 
     items: list[Message]
     next_cursor: str | None
@@ -52,7 +52,7 @@ def message(found: disputes_pb2.DisputeMessage) -> Message:
 
 
 class Write(Request):
-    """What is written: up to 4,000 characters, kept as they are."""
+    """The text: up to 4,000 characters, stored unchanged."""
 
     text: Annotated[str, StringConstraints(min_length=1, max_length=TEXT_MAX)]
 
@@ -75,7 +75,7 @@ async def add_message(call: Call, body: Write) -> Answer[Message]:
 
 @routes.get("/orders/{order_id}/dispute/messages", scope=ANY, refusals=_READ)
 async def list_messages(call: Call, query: Paging) -> Answer[Messages]:
-    """List what both parties and support have written, newest first."""
+    """List the messages of both parties and of support, newest first."""
     order = await read_order(call)
     request = disputes_pb2.ListMessagesRequest(dispute_id=_dispute_id(order), page=query.message())
     found = await call.read(call.backends.disputes.ListMessages, request)

@@ -93,7 +93,7 @@ class MakeOffer(Request):
     ),
 )
 async def make_offer(call: Call, body: MakeOffer) -> Answer[Offer]:
-    """Offer the other party a refund of a part, while paid, delivered or disputed."""
+    """Offer the other party a partial refund, while paid, delivered or disputed."""
     request = offers_pb2.MakeOfferRequest(
         **call.written(),
         order_id=order_id(call.params["order_id"]),
@@ -128,7 +128,7 @@ async def get_offer(call: Call) -> Answer[Offer]:
     refusals=(*_ANSWER, "INVALID_STATE", "PROVIDER_ERROR"),
 )
 async def accept_offer(call: Call, _body: Nothing) -> Answer[Order]:
-    """Accept the other party's offer: both are paid, `completed`."""
+    """Accept the other party's offer. Both parties are paid: `completed`."""
     request = offers_pb2.AcceptOfferRequest(**call.awaited(), **_ids(call))
     return moved(await call.change(call.backends.orders.AcceptOffer, request))
 
@@ -140,7 +140,7 @@ async def accept_offer(call: Call, _body: Nothing) -> Answer[Order]:
     refusals=_ANSWER,
 )
 async def decline_offer(call: Call, _body: Nothing) -> Answer[Offer]:
-    """Decline the other party's offer. No money moves; another one can be made."""
+    """Decline the other party's offer. No money moves. Another offer can be made."""
     request = offers_pb2.DeclineOfferRequest(**call.written(), **_ids(call))
     return Answer(body=offer(await call.change(call.backends.orders.DeclineOffer, request)))
 

@@ -54,7 +54,7 @@ ENDS: dict[int, Status] = {
 
 
 class Milestone(Output):
-    """A part of the work, of an order that the marketplace divided."""
+    """A part of the work, if the marketplace has divided the order."""
 
     ref: str
     title: str
@@ -63,7 +63,7 @@ class Milestone(Output):
 
 
 class Order(Output):
-    """One order, as its parties see it."""
+    """An order as its parties see it."""
 
     id: Id
     intention_id: Id | None

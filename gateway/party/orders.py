@@ -75,7 +75,7 @@ class ListOrders(Request):
 
 
 class Orders(Output):
-    """A page of a list. total: of the filter, not of the page."""
+    """A page of a list. total: all orders that match the filter, not only those of the page."""
 
     items: list[Order]
     total: int
@@ -83,7 +83,7 @@ class Orders(Output):
 
 @routes.get("/orders/", scope=ANY)
 async def list_orders(call: Call, query: ListOrders) -> Answer[Orders]:
-    """List the caller's orders on one side, newest first; `total` counts the filter."""
+    """List the caller's orders on one side, newest first. `total` counts all that match."""
     request = orders_pb2.ListPartyOrdersRequest(
         user_id=str(user_id(call)),
         role=_SIDES[query.role],

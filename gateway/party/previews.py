@@ -13,7 +13,7 @@ from gateway.party.withdrawals import Status as WithdrawalStatus
 
 
 class PreviewedOrder(Output):
-    """The order as it would be. business_income, refunded: what would reach each party."""
+    """The order after the request. business_income, refunded: what each party would receive."""
 
     id: Id
     status: Status
@@ -25,7 +25,7 @@ class PreviewedOrder(Output):
 
 
 class PreviewedWithdrawal(Output):
-    """The withdrawal as it would be. id: null where it does not exist yet."""
+    """The withdrawal after the request. id: null if it does not exist yet."""
 
     id: Id | None
     status: WithdrawalStatus
@@ -48,7 +48,7 @@ class PreviewedChange(Output):
 
 
 class PreviewedFees(Output):
-    """Fees of the payout. reimbursed: what the platform pays back to the parties."""
+    """The fees of the payout. reimbursed: what the platform pays back to the parties."""
 
     platform: Number
     provider: Number
@@ -56,10 +56,10 @@ class PreviewedFees(Output):
 
 
 class Preview(Output):
-    """What the request would do, if nothing else happened before it was carried out.
+    """What the request would do if it were carried out now. Nothing was changed.
 
-    Nothing was changed. chain_steps: the chain transactions to come, in order. balance: the
-    caller's own. order, withdrawal: the one that the request is about.
+    chain_steps: the chain transactions that would follow, in order. balance: the caller's own.
+    order, withdrawal: the object of the request; the other one is null.
     """
 
     dry_run: Literal[True]

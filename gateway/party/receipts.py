@@ -23,7 +23,7 @@ class ReceiptNotFound(NotFound):
 
 
 class Costs(Output):
-    """The deductions from the amount; `provider_fee` if the business bears it."""
+    """The deductions from the amount. `provider_fee` is present if the business bears it."""
 
     base_amount: Number
     platform_fee_rate: Number
@@ -32,7 +32,7 @@ class Costs(Output):
 
 
 class CostBreakdown(Costs):
-    """How the amount is divided; `provider_fee` if the business bears it."""
+    """How the amount is divided. `provider_fee` is present if the business bears it."""
 
     business_payout: Number
 

@@ -70,14 +70,14 @@ class Paging(Request):
 
 
 class FieldError(Output):
-    """What is wrong with one field."""
+    """The problem of one field."""
 
     field: str
     message: str
 
 
 class Failure(Output):
-    """A refusal: a code to act on, a sentence to read, facts, and wrong fields if any."""
+    """A refusal: a code for programs, a message for people, facts, and any invalid fields."""
 
     code: str
     message: str

@@ -61,7 +61,7 @@ routes = Routes("Withdrawals")
 
 
 class CreateWithdrawal(Request):
-    """A payment to an account outside. Nothing is held before it is committed."""
+    """A payment to an account outside. No money is held before it is committed."""
 
     amount: Amount
     destination: Destination
@@ -72,7 +72,7 @@ class CreateWithdrawal(Request):
 
 
 class WithdrawalFailure(Output):
-    """Why a withdrawal has failed: a code to act on, a sentence to read."""
+    """Why a withdrawal has failed: a code for programs, a message for people."""
 
     reason: str
     message: str
@@ -81,7 +81,7 @@ class WithdrawalFailure(Output):
 class Withdrawal(Output):
     """A payment to an account outside. in_progress: it is being carried out.
 
-    approval_ends_at: until when the marketplace must approve it; null: it need not.
+    approval_ends_at: until when the marketplace must approve it; null: no approval is needed.
     """
 
     id: Id
@@ -102,7 +102,7 @@ class Withdrawal(Output):
 
 
 class Withdrawals(Output):
-    """A page of a list. next_cursor: the next request's `cursor`; null at the end."""
+    """A page of a list. next_cursor: the `cursor` of the next page; null: the last page."""
 
     items: list[Withdrawal]
     next_cursor: str | None
@@ -154,7 +154,7 @@ def withdrawal(message: withdrawals_pb2.Withdrawal) -> Withdrawal:
     refusals=("WALLET_NOT_FOUND", *_NOT_PAYABLE),
 )
 async def create_withdrawal(call: Call, body: CreateWithdrawal) -> Answer[Withdrawal]:
-    """Create a withdrawal of the caller's money; with `commit`, hold and pay it out at once.
+    """Create a withdrawal of the caller's money. With `commit`, it is held and paid out at once.
 
     The destination is checked first. If the amount is not available, the withdrawal stays
     `created`.
@@ -218,10 +218,11 @@ async def get_withdrawal(call: Call) -> Answer[Withdrawal]:
     refusals=("WITHDRAWAL_NOT_FOUND", "WITHDRAWAL_NOT_COMMITTABLE", *_NOT_PAYABLE),
 )
 async def commit_withdrawal(call: Call, _body: Nothing) -> Answer[Withdrawal]:
-    """Hold the amount and pay it out.
+    """Hold the amount of the withdrawal, and pay it out.
 
-    A withdrawal that the chain refuses for good is `failed`, and its amount is available again. One
-    that the marketplace must approve is `awaiting_approval`, and nothing is held for it.
+    If the chain refuses the payment permanently, the withdrawal is `failed` and its amount is
+    available again. If the marketplace must approve it, it is `awaiting_approval` and nothing is
+    held.
     """
     request = withdrawals_pb2.CommitWithdrawalRequest(**call.awaited(), withdrawal_id=_id(call))
     with _hiding_others():
@@ -237,7 +238,7 @@ async def commit_withdrawal(call: Call, _body: Nothing) -> Answer[Withdrawal]:
     refusals=("WITHDRAWAL_NOT_FOUND", "INVALID_STATE"),
 )
 async def cancel_withdrawal(call: Call, _body: Nothing) -> Answer[Withdrawal]:
-    """Cancel a withdrawal that was not committed, or that waits for an approval."""
+    """Cancel a withdrawal that is not committed, or that waits for an approval."""
     request = withdrawals_pb2.CancelWithdrawalRequest(**call.written(), withdrawal_id=_id(call))
     with _hiding_others():
         canceled = await call.change(call.backends.orders.CancelWithdrawal, request)
