@@ -69,8 +69,8 @@ def check_reader(name: str) -> None:
 
 
 def _service(name: str, password: str, *, others: Iterable[str]) -> NatsUser:
-    # The first service that needs a lost stream creates it. A relay reads a message whose id is
-    # already taken. Neither changes an existing stream.
+    # CREATE: the first service that finds no stream creates it. MSG.GET: a relay reads the stored
+    # message when the id of its event is already taken. Neither changes an existing stream.
     stream = tuple(f"{_API}.STREAM.{call}.{STREAM}" for call in ("INFO", "CREATE", "MSG.GET"))
     consumer = _consumer_of(DEPOSITS, makes=True) if name == "ledger" else ()
     follower = _follower() if name == FOLLOWER else ()
