@@ -348,7 +348,7 @@ def complete(dispute: Dispute, *, at: dt.datetime) -> tuple[Dispute, Fact | None
 def tell_overdue(
     dispute: Dispute, *, time: dt.datetime, at: dt.datetime
 ) -> tuple[Dispute, Fact] | None:
-    """Publish the next wait that is due and not published yet; None: there is none.
+    """Return the event of the next due wait that has no event yet; None: there is none.
 
     time: the present time by the marketplace's clock.
     """

@@ -1,4 +1,4 @@
-"""The measures of disputes for Prometheus: the overdue ones.
+"""The measures of disputes for Prometheus: how many are overdue, and for how long.
 
 Test marketplaces that have moved their clock are left out, because nobody waits there.
 """

@@ -95,7 +95,7 @@ class DisputesService:
     async def get_of_order(
         self, *, marketplace_id: MarketplaceId, order_id: OrderId, reader: UUID | None
     ) -> Dispute:
-        """Return the newest case of an order, as `get` does. Raises: DisputeNotFound; NotParty."""
+        """Return the newest case of an order. reader, Raises: as `get`."""
         async with self.database.statement() as connection:
             found = await self.disputes.get_of_order(
                 connection, marketplace_id=marketplace_id, order_id=order_id
@@ -125,7 +125,7 @@ class DisputesService:
     ) -> Answer:
         """Assign the case to an agent. The case is then under review.
 
-        Raises: DisputeNotFound; InvalidState; IdempotencyKeyReused.
+        Raises: DisputeNotFound; DisputeIsOwn; InvalidState; IdempotencyKeyReused.
         """
 
         async def work(tx: Transaction) -> bytes:
@@ -141,7 +141,8 @@ class DisputesService:
     async def unassign(self, *, key: RequestKey, dispute_id: DisputeId) -> Answer:
         """Remove the case's agent. The case is then open.
 
-        Raises: DisputeNotFound; InvalidState: the case has no agent; IdempotencyKeyReused.
+        Raises: DisputeNotFound; DisputeIsOwn; InvalidState: the case has no agent;
+            IdempotencyKeyReused.
         """
 
         async def work(tx: Transaction) -> bytes:

@@ -227,7 +227,7 @@ def _repeat(book: Book, asked: NewTransfer, known: Transfer) -> Result:
 
 
 def _require_meant(asked: NewTransfer, hold: Transfer) -> None:
-    """Check that a VOID that bars names the accounts and the amount of its hold."""
+    """Check that a VOID with `bars` names the accounts and the amount of its hold."""
     meant = (asked.debit, asked.credit, asked.amount)
     if asked.bars and meant != (hold.debit, hold.credit, hold.amount):
         raise _RefusedError("TRANSFER_DIFFERS")
@@ -251,7 +251,7 @@ def _kept(asked: NewTransfer, debit: str, credit: str, amount: int, at: dt.datet
 
 
 def _open_account(book: Book, asset: str, name: str) -> Account | None:
-    """Return an account's figures; None: they are derived from entries. Refuse a closed account."""
+    """Return an account's figures; None: a house account. Refuse an account that is not open."""
     account = book.find(asset, name)
     if account is None and is_limited(name):
         raise _RefusedError("ACCOUNT_NOT_FOUND")

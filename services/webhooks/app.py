@@ -31,7 +31,7 @@ NAME = "webhooks"
 
 
 async def build(settings: WebhooksSettings, *, outgoing: Outgoing | None = None) -> App:
-    """Assemble the service without opening a connection. outgoing: a replacement for tests."""
+    """Assemble the service without opening a connection. outgoing: replaces the sender."""
     database = Database.open(
         url=settings.database_url,
         schema=NAME,

@@ -44,7 +44,7 @@ class Intake:
         self._clock = clock
         self._bell = bell
         self._place = ("", 0)
-        # The last look has found no webhook.
+        # Whether the last look found no webhook.
         self._is_quiet = False
 
     async def start(self) -> Place:
@@ -57,7 +57,7 @@ class Intake:
     async def take(self, heard: Sequence[Heard], place: Place) -> None:
         """Write the deliveries of events. Raises: Unavailable: another process wrote them."""
         if self._is_quiet:
-            # Meanwhile more events come, for which one look is enough.
+            # Wait for more events, so that one look serves all of them.
             await asyncio.sleep(QUIET_SECONDS)
         next_place, now = (place.made, place.sequence), self._clock.now()
         made, sequence = self._place

@@ -22,7 +22,8 @@ from kernel.ids import parse_uuid
 # The connections that are needed beside the pool.
 CONNECTIONS = 1
 AWAY_SECONDS = 1
-# While no marketplace of the last look had a webhook, events are looked at together, this often.
+# The pause before a look while the last look found no webhook. Events that come meanwhile are
+# looked at together.
 QUIET_SECONDS = 0.05
 # The most characters of an aggregate's type and id, which are in an index.
 NAMES_MAX = 400

@@ -37,7 +37,8 @@ class TalkService:
     ) -> Answer:
         """Write a message. user: the person who writes for their side; None: support writes.
 
-        Raises: DisputeNotFound; NotParty; InvalidState; TooManyMessages; IdempotencyKeyReused.
+        Raises: DisputeNotFound; NotParty; DisputeIsOwn; InvalidState; TooManyMessages;
+            IdempotencyKeyReused.
         """
 
         async def work(tx: Transaction) -> bytes:
@@ -68,7 +69,7 @@ class TalkService:
     ) -> Answer:
         """Write a note of support.
 
-        Raises: DisputeNotFound; TooManyMessages; IdempotencyKeyReused.
+        Raises: DisputeNotFound; DisputeIsOwn; TooManyMessages; IdempotencyKeyReused.
         """
 
         async def work(tx: Transaction) -> bytes:
@@ -98,7 +99,8 @@ class TalkService:
     ) -> Sequence[Remark]:
         """List the messages of a case, newest first; one more if there is another page.
 
-        Raises: DisputeNotFound; NotParty; InvalidArgument: `after` is no message of the case.
+        Raises: DisputeNotFound; NotParty; DisputeIsOwn; InvalidArgument: `after` is no message of
+            the case.
         """
         await self.cases.get(marketplace_id=marketplace_id, dispute_id=dispute_id, reader=reader)
         return await self._page(self.messages, marketplace_id, dispute_id, after, size)
@@ -113,7 +115,7 @@ class TalkService:
     ) -> Sequence[Remark]:
         """List the notes of a case, newest first; one more if there is another page.
 
-        Raises: DisputeNotFound; InvalidArgument: `after` is no note of the case.
+        Raises: DisputeNotFound; DisputeIsOwn; InvalidArgument: `after` is no note of the case.
         """
         await self.cases.get(marketplace_id=marketplace_id, dispute_id=dispute_id, reader=None)
         return await self._page(self.notes, marketplace_id, dispute_id, after, size)

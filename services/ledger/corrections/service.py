@@ -84,7 +84,7 @@ class Corrections:
     async def decide(
         self, *, marketplace_id: MarketplaceId, correction_id: uuid.UUID, verdict: Verdict, by: str
     ) -> Correction:
-        """Approve a correction and post its transfer, or reject it. Repeating returns the same.
+        """Approve a correction and post its transfer, or reject it; a retry returns the same.
 
         Raises: CorrectionNotFound; SameOperator; CorrectionExpired; CorrectionDecided;
             FailedPrecondition: the ledger refuses the transfer, and the proposal stays open;

@@ -1,8 +1,8 @@
 """The indexer: inserts the search words of new orders, shortly after the orders.
 
 Creating an order therefore inserts only one more short row, whatever its texts are. Several
-processes share the work. A process that has created an order wakes its own indexer. A seldom poll
-finds the orders of a process that died before it inserted their words.
+processes share the work. A process that has created an order wakes its own indexer. An occasional
+poll finds the orders of a process that died before it inserted their words.
 """
 
 import asyncio

@@ -160,7 +160,7 @@ class Steps:
     async def open_dispute(self, run: Run) -> None:
         """Open the case, answer the caller, then freeze the contract.
 
-        The freeze may fail: a contract that is not frozen is frozen again when it is resolved.
+        The freeze may fail: resolving a contract that is not frozen freezes it first.
         """
         order = await run.order()
         if order.dispute is None:

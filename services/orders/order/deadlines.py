@@ -102,14 +102,14 @@ WARNING_HOURS = 24
 
 
 def warned(order: Order, rule: Rule, *, due_at: dt.datetime, at: dt.datetime) -> Decided:
-    """Publish that a deadline is near."""
+    """Record that a deadline is near, with the event that warns of it."""
     payload = {**_named(order, rule), "dueAt": to_milliseconds_text(due_at)}
     after = replace(order, updated_at=at)
     return after, (Fact(event_type="order.deadline_warning", payload=payload),)
 
 
 def passed(order: Order, rule: Rule, *, at: dt.datetime) -> Decided:
-    """Publish that a deadline has passed, to tell the parties and support."""
+    """Record that a deadline has passed, with the event that tells the parties and support."""
     after = replace(order, updated_at=at)
     return after, (Fact(event_type="order.deadline_passed", payload=_named(order, rule)),)
 

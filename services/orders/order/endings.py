@@ -1,6 +1,7 @@
 """The decisions that end an order: delivery, release, refund, dispute, cancellation. Pure.
 
-This module is the second part of domain.py, which has the table of transitions.
+This module is separate from domain.py only because of its length. domain.py has the table of
+transitions.
 """
 
 import datetime as dt

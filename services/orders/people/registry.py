@@ -19,8 +19,8 @@ from services.orders.peers.ports import EscrowPort, LedgerPort
 from services.orders.people.user_store import Place, UserStore
 from services.orders.people.users import User, UserIdTaken, UserType, chosen_public_id
 
-# The pause of the provisioning loop: while a user lacks something, and otherwise. The second finds
-# users that a dead process has left.
+# The pause of the provisioning loop: while a user lacks something, and otherwise. The seldom pass
+# finds users that a dead process has left.
 AGAIN_SECONDS, SELDOM_SECONDS = 2.0, 15.0
 log = logger()
 

@@ -142,7 +142,7 @@ class Withdrawal:
 
     @property
     def public_id(self) -> str:
-        """Return the id as clients see it."""
+        """The withdrawal's public id (`wd_…`)."""
         return to_public("wd", self.id)
 
     @property
