@@ -1,1 +1,1 @@
-"""Sending: the worker carries commands out, one verified and stored envelope a step."""
+"""Sending: the worker carries out commands, with one verified and stored envelope a step."""

@@ -1,7 +1,7 @@
-"""Ends a command that an operator has abandoned, only where nothing of it has landed.
+"""Ends a command that an operator has abandoned, but only if nothing of it has landed.
 
-What was signed for it can land no more (its number has been used for nothing), and the chain shows
-that it has not happened. Then the order falls back as after a refusal.
+Envelopes that were signed for the command can no longer land, because their number was used up, and
+the chain shows that they had no effect. The order then continues as after a refusal.
 """
 
 from chassis.database import Database
@@ -18,7 +18,7 @@ from services.escrow.sending.work import Work, present
 
 
 class Abandoned(Exception):
-    """The command ends without what it was for. is_frozen: its contract is disputed."""
+    """The command ends without its effect. is_frozen: its contract is disputed."""
 
     def __init__(self, *, is_frozen: bool) -> None:
         super().__init__("abandoned")
@@ -26,7 +26,7 @@ class Abandoned(Exception):
 
 
 class Abandonment:
-    """Looks at the evidence, moves nothing."""
+    """Checks the evidence about an abandoned command; sends nothing."""
 
     def __init__(
         self,
@@ -46,9 +46,9 @@ class Abandonment:
         self._decider = decider
 
     async def check(self, work: Work, step: Step) -> bool:
-        """Check that a command may be given up; tells whether its contract is disputed.
+        """Check that a command may be abandoned; tell whether its contract is disputed.
 
-        Raises: Contradiction: something of it has happened; ChainUnavailable; NotNow.
+        Raises: Contradiction: a part of it has happened; ChainUnavailable; NotNow.
         """
         if has_paid(work):
             raise Contradiction("a step of the command has moved money: it cannot be abandoned")
@@ -85,8 +85,8 @@ class Abandonment:
     async def _require_forgotten(self, work: Work) -> None:
         """Check that a contract was paid out by a command that the books have forgotten.
 
-        What was decided then has happened. Once this command has ended, the same can be decided
-        again, and claims that payout.
+        What that command decided has happened. When this command has ended, the same decision can
+        be made again, and its new command claims that payout.
         """
         async with self._database.statement() as connection:
             found = await self._landings.unclaimed(connection, with_settled=True)
@@ -101,7 +101,7 @@ class Abandonment:
             raise Contradiction("the contract has paid out: it cannot be abandoned")
 
     async def _require_unfunded(self, work: Work, view: EscrowView) -> None:
-        """Tell the amount that strangers gave a contract from the buyer's own payment."""
+        """Check that the buyer has not paid a contract, whatever strangers have sent it."""
         escrow, parties = work.escrow, present(work.parties)
         if view.balance < escrow.terms.amount:
             return

@@ -1,8 +1,8 @@
 """The first start: the platform's wallet, its money on a local network, the channel accounts.
 
-Every start runs this, and it does only what the chain does not show. Of several replicas one
-works at a time. No step here moves a user's money, so what is sent is not stored: it is sent
-again until the chain shows its effect, and a second landing is refused by the chain.
+Every start runs this, and does only what the chain does not show yet. One replica works at a time.
+No step here moves a user's money, so its transactions are not stored: they are sent again until the
+chain shows their effect, and the chain refuses a second landing.
 """
 
 import asyncio
@@ -31,23 +31,24 @@ from services.escrow.wallets.keyring import Keyring
 
 CHANNELS_PER_TRANSACTION = 19
 RETRY_SECONDS = 1.0
-# To the database, beside the pool.
+# Connections to the database, besides the pool's.
 CONNECTIONS = 1
-# Of one lumen.
+# Stroops of one lumen.
 STROOPS = 10_000_000
-# Lumens of each entry, and two of each account. Source: Stellar, "Minimum balance".
+# Lumens that each entry reserves; an account counts as two entries. Source: Stellar, "Minimum
+# balance".
 BASE_RESERVE = 0.5
 log = logger()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """What there shall be.
+    """What Bootstrap has to establish.
 
-    channel_balance, channel_least: stroops of XLM each channel account begins with, and below which
-    it is given as many again; channel_balance 0: the platform pays for what they send, and for
-    their reserves; float_units: minor units of the asset that a local network's faucet
-    gives the platform; renew_seconds: how often the channel accounts are looked at.
+    channel_balance, channel_least: stroops of XLM that each channel account begins with, and the
+    balance below which it is given as many again; channel_balance 0: the platform pays the fees and
+    reserves of channel accounts; float_units: minor units of the asset that a local network's
+    faucet gives the platform; renew_seconds: how often the channel accounts are checked.
     """
 
     channels: int
@@ -83,7 +84,7 @@ class Bootstrap:
         self._plan = plan
 
     async def run(self) -> None:
-        """Work until everything is there; outlasts an absent chain."""
+        """Work until everything is there; retry while the chain is unavailable."""
         while True:
             try:
                 await self._chain.require_network()
@@ -98,11 +99,11 @@ class Bootstrap:
                 return
 
     async def keep(self) -> None:
-        """Renew channel accounts and keep entries alive, until cancelled."""
+        """Renew channel accounts and extend entries, until cancelled."""
         while True:
             await asyncio.sleep(self._plan.renew_seconds)
             try:
-                # Mostly nothing is to be done, and the lock takes a connection of its own.
+                # Usually nothing is to be done, and the lock takes a connection of its own.
                 if await self._is_due():
                     async with only_one(self._database, kind="escrow", name="bootstrap"):
                         await self.renew()
@@ -111,7 +112,7 @@ class Bootstrap:
                 log.warning("channels.waits", error=type(error).__name__, why=str(error)[:200])
 
     async def renew(self) -> None:
-        """Give lumens to channel accounts that lack them for the next fees, and make missing ones.
+        """Give lumens to channel accounts that lack them for further fees; create missing accounts.
 
         Raises: ChainUnavailable; PlatformNotFunded.
         """
@@ -130,7 +131,7 @@ class Bootstrap:
         return bool(low) or is_missing or is_closed or self._keeper.is_due
 
     async def _look(self, platform: Signer) -> tuple[list[Channel], list[str]]:
-        """Return the channel accounts, and the addresses of those that are to be given lumens.
+        """Return the channel accounts, and the addresses of those that need lumens.
 
         Raises: ChainUnavailable.
         """
@@ -156,7 +157,7 @@ class Bootstrap:
             log.info("channels.topped_up", channels=len(channels))
 
     async def _start_cursor(self) -> None:
-        """Store where the watcher begins before any wallet of ours can be paid."""
+        """Store the watcher's first position before any wallet of ours can be paid."""
         contract = self._plan.asset_contract
         async with self._database.transaction() as tx:
             if await self._deposits.cursor(tx, contract) is not None:
@@ -184,7 +185,7 @@ class Bootstrap:
     async def _make_channels(self, platform: Signer) -> None:
         async with self._database.transaction() as tx:
             known = await self._accounts.channels(tx)
-            # Those that quarantined commands hold serve nobody until an operator has looked.
+            # Accounts that quarantined commands hold are out of use until an operator has looked.
             held = await self._accounts.channels_held_up(tx)
         for _ in range(self._plan.channels + held - len(known)):
             address, sealed = await self._keyring.new_channel()
@@ -196,7 +197,7 @@ class Bootstrap:
             await self._open(closed[start : start + CHANNELS_PER_TRANSACTION], platform)
 
     async def _open(self, channels: Sequence[Channel], platform: Signer) -> None:
-        """Make channel accounts on chain and let steps use them."""
+        """Create channel accounts on chain and let steps use them."""
         addresses = [channel.address for channel in channels]
         found = (await self._chain.sequences(addresses)).used
         absent = [channel for channel in channels if channel.address not in found]
@@ -216,9 +217,9 @@ class Bootstrap:
         if len(found) < len(channels):
             raise ChainUnavailable("the node does not show the channel accounts yet")
         for address in addresses:
-            # The account's first number, even where it has used some: then the books have
-            # forgotten what, and the comparison of numbers must find it. Source: CAP-1, the
-            # network's starting sequence number is the ledger, shifted by 32 bits.
+            # The account's first number, even if the account has used some numbers: then the books
+            # have forgotten what used them, and the comparison of numbers must find it. Source:
+            # CAP-1, the network's starting sequence number is the ledger, shifted by 32 bits.
             first = (found[address] >> 32 << 32) + 1
             async with self._database.transaction() as tx:
                 await self._accounts.open_channel(tx, address=address, next_sequence=first)
@@ -227,7 +228,7 @@ class Bootstrap:
 def start_of(ledger: int) -> str:
     """Return the cursor before everything in a ledger.
 
-    Source: SEP-35; an event's id is its operation's number, whose upper half is the ledger, and
-    its place there.
+    Source: SEP-35; an event's id is the number of its operation, whose upper half is the ledger,
+    and its position there.
     """
     return f"{ledger << 32:019d}-{0:010d}"

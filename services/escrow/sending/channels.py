@@ -1,6 +1,6 @@
-"""Gives steps their channel accounts: to the command that began first, within fair shares.
+"""Gives channel accounts to steps: the command that began first comes first, within fair shares.
 
-Steps of one process wait here and not in the database. Those that wait are served together, in one
+Waiting steps of one process wait here and not in the database. They are served together, in one
 transaction, so that no step waits for the statements of another.
 """
 
@@ -18,7 +18,7 @@ from services.escrow.sending.journal import Journal
 from services.escrow.sending.shares import may_take
 from services.escrow.sending.work import NotNow
 
-# What another process gives back is seen so soon.
+# How soon a channel account that another process gives back is noticed.
 POLL_SECONDS = 0.25
 Slot = tuple[str, int]
 
@@ -37,7 +37,7 @@ class Channels:
     """The steps of this process that wait for channel accounts."""
 
     def __init__(self, database: Database, journal: Journal, *, seconds: float) -> None:
-        """seconds: for how long a step waits before others have its place."""
+        """seconds: how long a step waits before its slot in the worker goes to others."""
         self._database = database
         self._journal = journal
         self._seconds = seconds
@@ -46,9 +46,9 @@ class Channels:
         self._serving: asyncio.Task[None] | None = None
 
     async def lease(self, lease: Lease, step: Step, *, since: dt.datetime) -> Slot:
-        """Give a step its channel account and sequence number; waits for a free one.
+        """Give a step its channel account and sequence number; wait for a free account.
 
-        Raises: LeaseLost; NotNow: for its marketplace none became free; Unavailable.
+        Raises: LeaseLost; NotNow: none became free for its marketplace; Unavailable.
         """
         if step.source is not None and step.sequence is not None:
             return step.source, step.sequence
@@ -64,7 +64,7 @@ class Channels:
             raise NotNow(
                 "no channel account is free for its marketplace",
                 reason="CHANNELS_BUSY",
-                # It keeps its turn: others are not before it when it comes back.
+                # The command keeps its turn: no other command overtakes it while it rests.
                 seconds=0,
                 is_trouble=None,
             ) from None
@@ -74,9 +74,9 @@ class Channels:
                 self._changed.set()
 
     async def lease_at_once(self, lease: Lease, steps: Sequence[Step]) -> Sequence[Step]:
-        """Give steps their channel accounts, as far as some are free and nobody waits for one.
+        """Give steps their channel accounts, as far as accounts are free and nobody waits for one.
 
-        Returns the steps as they are then. Raises: LeaseLost; Unavailable.
+        Return the steps with their accounts. Raises: LeaseLost; Unavailable.
         """
         if self._waiters or all(step.source for step in steps):
             return steps
@@ -95,7 +95,7 @@ class Channels:
         ]
 
     def changed(self) -> None:
-        """Say that a channel account may have become free."""
+        """Signal that a channel account may have become free."""
         self._changed.set()
 
     def is_awaited_by_others(self, lease: Lease) -> bool:
@@ -103,7 +103,7 @@ class Channels:
         return any(each.lease.marketplace_id != lease.marketplace_id for each in self._waiters)
 
     async def _serve(self) -> None:
-        """Serve those who wait, until nobody does."""
+        """Serve the waiting steps until no step waits."""
         while self._waiters:
             self._changed.clear()
             waiting = sorted(
@@ -113,7 +113,7 @@ class Channels:
             try:
                 await self._give(waiting)
             except BaseException as error:
-                # Each that waits says what happened.
+                # Each waiting step raises the error.
                 for each in waiting:
                     if not each.given.done():
                         each.given.set_exception(error)
@@ -133,7 +133,7 @@ class Channels:
                 tx, [(each.lease, each.step) for each in chosen]
             )
         for each in chosen:
-            # One that was cancelled meanwhile has the account: the books say so.
+            # A step that was cancelled meanwhile still has the account: the books say so.
             if each.given.done():
                 continue
             if each.step.id not in given:
@@ -145,9 +145,9 @@ class Channels:
 def served(
     waiting: Sequence[Waiter], held: Mapping[uuid.UUID, int], *, free: int
 ) -> Sequence[Waiter]:
-    """Choose who gets the channel accounts that are free: in order, as far as shares allow.
+    """Choose the steps that get the free channel accounts: in order, as far as shares allow.
 
-    held: how many each marketplace has.
+    held: how many accounts each marketplace uses.
     """
     holds, chosen = Counter(held), []
     for each in waiting:

@@ -1,4 +1,4 @@
-"""Decides what a step has to do now, from the books and from the chain as it is."""
+"""Decides what a step has to do now, from the books and from the chain's present state."""
 
 from services.escrow import domain
 from services.escrow.contracts import contract, kinds
@@ -23,7 +23,7 @@ from services.escrow.sending.work import NotNow, Work, present
 from services.escrow.wallets.destinations import Destinations
 from services.escrow.wallets.waking import Waking
 
-# How long a deployment rests until the parties' wallets are on chain.
+# How long a deployment rests while the parties' wallets are not on chain yet.
 WALLET_SECONDS = 1
 
 
@@ -44,10 +44,10 @@ class Decider:
         self._waking = waking
 
     async def look(self, work: Work, step: Step, *, source: str = "") -> EscrowView | None:
-        """Read the contract of a step that needs it, and the channel account that it will use.
+        """Read the contract that a step needs, and the channel account that the step will use.
 
-        What was read back after the command's last step is as good. Raises: ChainUnavailable;
-            PlaceTaken.
+        The view that was read back after the command's last step is used again. Raises:
+        ChainUnavailable; PlaceTaken.
         """
         if step.name in WITHOUT_CONTRACT:
             return None
@@ -61,7 +61,7 @@ class Decider:
             raise PlaceTaken("the contract in its place is no escrow") from error
 
     async def intent(self, work: Work, step: Step, view: EscrowView | None = None) -> Intent | None:
-        """Return what a step has to do now; None where the chain shows that it is done.
+        """Return what a step has to do now; None: the chain shows that it is done.
 
         view: as `look` has read it. Raises: Contradiction; PlaceTaken; ChainUnavailable.
         """
@@ -86,18 +86,21 @@ class Decider:
             return CreateWallet(account=address, sponsor=work.platform)
         if account.asset_balance is not None:
             return None
-        # A third party has made the account: its trustline is sponsored all the same.
+        # Somebody else has created the account. Its trustline is sponsored all the same.
         return SponsorTrust(account=address, sponsor=work.platform)
 
     async def _merge(self, work: Work, wallet: Wallet) -> Intent | None:
-        """Return how a wallet's account ends. Raises: Refused: it is wanted, or not empty."""
+        """Return how to merge a wallet's account; None: it is gone.
+
+        Raises: Refused: the wallet is needed again, or is not empty.
+        """
         if wallet.state is not WalletState.MERGING:
             raise Refused("WALLET_WANTED", "the wallet is wanted again")
         account = await self._chain.account(wallet.address)
         if account is None:
             return None
         if account.asset_balance != 0 or account.lumens:
-            # A payment came meanwhile; or somebody else has changed the account.
+            # A payment arrived meanwhile, or somebody else has changed the account.
             raise Refused("WALLET_NOT_EMPTY", "the wallet holds money")
         return MergeWallet(account=wallet.address, sponsor=work.platform)
 
@@ -114,16 +117,18 @@ class Decider:
             return None
         shown = self.require_recent(work, view)
         if step.name is StepName.FUND:
-            # A key of a role may have changed the contract since: money goes to what was meant.
+            # The holder of a role's key may have changed the contract since its deployment. Money
+            # moves only in the contract that was meant.
             self.places.require_meant(work, shown)
         if kinds.may_be_skipped(step, view=shown, was_frozen_by_us=work.was_frozen_by_us):
             return None
         return kinds.call(step, escrow=escrow, parties=parties, view=shown)
 
     def require_recent(self, work: Work, view: EscrowView | None) -> EscrowView:
-        """Return a view, if it shows all of ours that has landed on a contract.
+        """Return a view if it shows everything of ours that has landed on the contract.
 
-        Raises: ChainUnavailable: the node lags; an older balance is from before the money came.
+        Raises: ChainUnavailable: the node lags, and an older balance would lack money that came
+            since.
         """
         if view is None:
             raise ChainUnavailable("the node does not show the contract")
@@ -132,10 +137,10 @@ class Decider:
         return view
 
     async def _withdrawal(self, payer: str, step: Step) -> PayOut:
-        """Check once more what the address is, which may have changed since it was asked.
+        """Check the destination again, because it may have changed since the request.
 
-        Raises: Refused: nothing may be paid there; ChainRefused: not as of a ledger, which may be
-            a lagging node's; ChainUnavailable.
+        Raises: Refused: the address may not be paid; ChainRefused: the address may not be paid as
+            of a ledger, which may be a lagging node's; ChainUnavailable.
         """
         payout = kinds.withdrawal(step, wallet=payer)
         flaw, ledger = await self._destinations.flaw(
@@ -148,7 +153,10 @@ class Decider:
         return payout
 
     async def _require_wallets(self, work: Work) -> None:
-        """Check that all parties can be paid. Raises: Refused; NotNow: a wallet is being made."""
+        """Check that all parties can be paid.
+
+        Raises: Refused; NotNow: a wallet is being created.
+        """
         states = {(await self._waking.wake(wallet)).state for wallet in work.wallets}
         if WalletState.FAILED in states:
             raise Refused("WALLET_FAILED", "a party's wallet could not be made")
@@ -163,7 +171,10 @@ class Decider:
         return PayAsset(from_address=work.platform, to_address=address, amount=minor_units)
 
     def missing(self, work: Work, step: Step) -> int:
-        """Return what the platform has to make good. Raises: Contradiction: more than fees."""
+        """Return what the platform has to reimburse.
+
+        Raises: Contradiction: it is more than fees.
+        """
         role = PayeeRole.BUYER if step.terms["payee"] == BUYER else PayeeRole.SELLER
         due = step.number("due")
         result = missing(due=due, paid=[domain.paid_to(work.command.payments, role)])
@@ -179,7 +190,7 @@ class Decider:
 
 
 def _share(work: Work, step: Step) -> int:
-    """Return the share of the order's amount that a payee has; all of it where nobody divided."""
+    """Return a payee's share of the order's amount; all of it if the money was not divided."""
     for planned in work.steps:
         if planned.name is StepName.RESOLVE_DISPUTE:
             return planned.number(f"{step.terms['payee']}_share")

@@ -1,4 +1,4 @@
-"""How a command ends, each in one transaction: the escrow, its event, the command."""
+"""How commands end. Each end is one transaction: the escrow, its event, the command."""
 
 import datetime as dt
 from collections.abc import Sequence
@@ -21,13 +21,13 @@ from services.escrow.wallets.waking import Waking
 REST_SECONDS = 2
 REST_SECONDS_MAX = 60
 REST_DOUBLINGS_MAX = 10
-# A command that has waited so often for lower fees is an alarm: the limit may be too low.
+# A command that has waited this often for lower fees is an alarm: the limit may be too low.
 FEES_ALARM = 3
 log = logger()
 
 
 class Endings:
-    """Writes how commands end, or that they rest."""
+    """Records that commands end or rest."""
 
     def __init__(
         self,
@@ -55,7 +55,7 @@ class Endings:
         return CommandState.SUCCEEDED
 
     async def end(self, tx: Transaction, work: Work) -> Work:
-        """Write, in the caller's transaction, that a command's steps are all done."""
+        """Record, in the caller's transaction, that a command's steps are all done."""
         at = self._clock.now()
         await self._journal.end(tx, work.lease, state=CommandState.SUCCEEDED, at=at)
         if work.command.escrow is not None:
@@ -64,7 +64,7 @@ class Endings:
             wallet = present(work.target)
             await self._wallets.set_wallet_state(tx, wallet=wallet, state=WalletState.ACTIVE)
             if not _is_return(work):
-                # Its one event.
+                # The wallet's only event.
                 await self._wallets.tell_wallet(
                     tx, wallet=wallet, at=at, correlation_id=work.command.correlation_id
                 )
@@ -75,7 +75,7 @@ class Endings:
     def success(
         self, work: Work, *, at: dt.datetime, completes_milestone: bool = False
     ) -> EscrowChange:
-        """Return what becomes of an escrow when its command's steps are all done.
+        """Return the change of an escrow whose command has done all its steps.
 
         completes_milestone: the last step was the seller's mark on a milestone.
         """
@@ -87,15 +87,15 @@ class Endings:
         return self._change(work, (ended, [*told, *facts]), at=at)
 
     def milestone(self, work: Work) -> EscrowChange:
-        """Return what becomes of an escrow when its milestone is complete."""
+        """Return the change of an escrow whose milestone is complete."""
         return self._change(work, domain.complete_milestone(work.escrow), at=self._clock.now())
 
     def now(self) -> dt.datetime:
-        """Return when a command ends that ends now."""
+        """Return the time of an end that is recorded now."""
         return self._clock.now()
 
     async def refuse(self, work: Work, step: Step, refusal: Refused) -> CommandState:
-        """End a command whose first step was refused; later ones are for an operator."""
+        """End a command whose first step was refused; quarantine a command with a landed step."""
         if work.has_changed_the_chain:
             return await self.quarantine(work, step, f"{refusal.reason}: {refusal.message}")
         is_frozen = work.command.was_frozen
@@ -172,7 +172,7 @@ class Endings:
         )
 
     async def rest(self, work: Work, step: Step, problem: NotNow) -> CommandState:
-        """Put a command off, and store what it waits for."""
+        """Postpone a command, and store what it waits for."""
         seconds = problem.seconds
         if seconds is None:
             seconds = rest_seconds(work.command.waits)
@@ -201,13 +201,13 @@ class Endings:
 
 
 def _is_return(work: Work) -> bool:
-    """Tell whether a command makes the account of a wallet that had one before."""
+    """Tell whether a command creates the account of a merged wallet again."""
     return "is_return" in work.steps[0].terms
 
 
 def rest_seconds(waits: int) -> int:
-    """Return for how long a command rests that has been put off so often: each time twice as long.
+    """Return for how many seconds a command rests: twice as long after each postponement.
 
-    An operator may cut it short.
+    An operator may cut the rest short.
     """
     return int(min(REST_SECONDS_MAX, REST_SECONDS * 2 ** min(waits, REST_DOUBLINGS_MAX)))

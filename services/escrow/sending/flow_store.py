@@ -1,9 +1,10 @@
 # ruff: noqa: S608 - statements are put together from the constants below alone
-"""Flows in PostgreSQL: the operators' changes, and the amount of each day.
+"""Flows in PostgreSQL: the operators' changes, and the amounts of each day.
 
-Days are UTC's, by the database's clock. Steps of a flow with a limit are counted one after the
-other, under its lock. Others pass with the statement that stores their envelope: a change waits
-until those that were begun before it have ended, so that nothing passes a stop that was committed.
+Days are UTC days by the database's clock. Steps of a flow with a limit are counted one at a time,
+under the flow's lock. Other steps are checked by the statement that stores their envelope. A change
+waits until such statements that began before it have ended, so that no step passes a committed
+stop.
 """
 
 import uuid
@@ -33,10 +34,11 @@ class FlowStore:
     """Reads and writes flows."""
 
     async def admit(self, tx: Transaction, passage: Passage) -> None:
-        """Let a step pass, and count it for the day, in the caller's transaction.
+        """Let a step pass its flow, and count it for the day, in the caller's transaction.
 
-        Steps of the same flow pass one after the other. Asking again for the same step counts
-        nothing more. Raises: FlowClosed.
+        Steps of the same flow pass one at a time. A repetition for the same step counts nothing
+        more.
+        Raises: FlowClosed.
         """
         await self._lock(tx, passage.flow, passage.marketplace_id)
         await self.check(tx, passage)
@@ -46,7 +48,7 @@ class FlowStore:
             await tx.run(_COUNT, {**names, **amount})
 
     async def check(self, tx: Transaction, passage: Passage) -> bool:
-        """Check that a step may pass now, and count nothing; tells whether a limit holds for it.
+        """Check that a step may pass now, without counting it; tell whether a limit applies to it.
 
         Raises: FlowClosed.
         """
@@ -77,9 +79,9 @@ class FlowStore:
         reason: str,
         by: str,
     ) -> None:
-        """Write a line of history, which is what holds from now on. marketplace_id: None for all.
+        """Write a change of a flow, which applies from now on. marketplace_id: None for all.
 
-        What rests for this flow's sake is looked at again at once.
+        Commands that rest because of this flow become due at once.
         """
         await self._lock(tx, flow, marketplace_id)
         await tx.execute(_CLOSE_GATE)
@@ -96,7 +98,7 @@ class FlowStore:
             await tx.run(_WAKE, {"marketplace": marketplace_id})
 
     async def states(self, tx: Transaction, *, marketplace_id: uuid.UUID) -> list[FlowState]:
-        """Read what holds for a marketplace now."""
+        """Read the present state of a marketplace's flows."""
         states = []
         for flow in Flow:
             names = {**_names(flow, marketplace_id), "step": None}
@@ -112,7 +114,7 @@ class FlowStore:
         return states
 
     async def history(self, tx: Transaction, *, marketplace_id: uuid.UUID) -> Sequence[FlowChange]:
-        """List what was done to the flows of a marketplace and to those of all, newest first."""
+        """List the changes of a marketplace's flows and of the flows of all, newest first."""
         rows = await tx.fetch(_HISTORY, {"marketplace_id": marketplace_id})
         return [
             FlowChange(
@@ -128,7 +130,7 @@ class FlowStore:
         ]
 
     async def _lock(self, tx: Transaction, flow: Flow, marketplace_id: uuid.UUID | None) -> None:
-        """Lock a flow: of one marketplace, which a change of all waits for, or of all."""
+        """Lock a flow of one marketplace or of all. A lock of all waits for each lock of one."""
         if marketplace_id is None:
             await tx.execute(_LOCK_ALL, {"flow": flow.value})
             return

@@ -1,7 +1,7 @@
-"""Flows: ways of money on chain that an operator can stop or limit. Pure.
+"""Flows: kinds of money movement on chain that an operator can stop or limit. Pure.
 
-A stop holds every step of its commands; a limit holds the one step that moves an order's money.
-What is in flight is settled in any case: it may have landed.
+A stop holds every step of the flow's commands; a limit holds only the step that moves an order's
+money. Envelopes in flight are settled in any case, because they may have landed.
 """
 
 import datetime as dt
@@ -14,9 +14,9 @@ from services.escrow.domain import CommandKind
 
 
 class Flow(StrEnum):
-    """A way of money.
+    """A kind of money movement.
 
-    REFUNDS: what a dispute's decision divides as well; PAYMENTS: credits and withdrawals.
+    REFUNDS: includes divisions by a dispute's decision; PAYMENTS: credits and withdrawals.
     """
 
     FUNDING = "FUNDING"
@@ -47,7 +47,7 @@ DAILY_LIMIT_REACHED = "DAILY_LIMIT_REACHED"
 
 
 class FlowClosed(Exception):
-    """A flow takes no more for now. reason: FLOW_STOPPED or DAILY_LIMIT_REACHED."""
+    """The flow lets nothing pass for now. reason: FLOW_STOPPED or DAILY_LIMIT_REACHED."""
 
     def __init__(self, reason: str, message: str) -> None:
         super().__init__(message)
@@ -56,9 +56,9 @@ class FlowClosed(Exception):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Passage:
-    """A step that wants to go its flow's way. minor_units: what a limit counts of it; 0: nothing.
+    """A step that has to pass its flow. minor_units: what a limit counts of it; 0: nothing.
 
-    is_counted: an envelope of it is stored, and it was counted with the first one.
+    is_counted: the step was counted when its first envelope was stored.
     """
 
     marketplace_id: uuid.UUID
@@ -69,7 +69,7 @@ class Passage:
 
     @property
     def is_limited(self) -> bool:
-        """Tell whether a daily limit of the flow holds for it."""
+        """Tell whether a daily limit of the flow applies to the step."""
         return self.minor_units > 0 and not self.is_counted
 
 
@@ -88,7 +88,7 @@ class FlowChange:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FlowState:
-    """A flow of a marketplace, now. used_today: since midnight UTC; amounts in minor units."""
+    """A marketplace's flow at present. used_today: since midnight UTC; amounts in minor units."""
 
     flow: Flow
     is_stopped: bool
@@ -98,7 +98,7 @@ class FlowState:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FlowReport:
-    """Every flow of a marketplace, and what was done to them, the newest first."""
+    """Every flow of a marketplace, and the changes of its flows, newest first."""
 
     states: Sequence[FlowState]
     history: Sequence[FlowChange]

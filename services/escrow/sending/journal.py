@@ -1,7 +1,7 @@
 """The worker's journal in PostgreSQL: leases, steps, signed envelopes, what the chain paid.
 
-Every write of a command's steps checks its lease in the same statement, and locks the command's
-row: a process that was paused past its lease writes nothing.
+Every write to a command's steps checks the command's lease in the same statement, and locks the
+command's row. So a process that was paused past its lease writes nothing.
 """
 
 import base64
@@ -43,7 +43,7 @@ class Journal:
     """Reads and writes what the worker does."""
 
     async def due(self, tx: Transaction, *, limit: int) -> Mapping[uuid.UUID, int]:
-        """Count the commands that are due by marketplace, up to a limit of each.
+        """Count the due commands of each marketplace, up to a limit for each.
 
         The marketplace whose command has waited longest comes first; time is the database's.
         """
@@ -53,9 +53,10 @@ class Journal:
     async def claim(
         self, tx: Transaction, *, shares: Mapping[uuid.UUID, int], seconds: int
     ) -> list[Lease]:
-        """Take due commands, so many of each marketplace, oldest first.
+        """Claim due commands, the given number of each marketplace, oldest first.
 
-        What has rested is as old as the end of its rest; time is the database's.
+        The age of a command that has rested counts from the end of its rest; time is the
+        database's.
         """
         return await LEASES.claim_shares(tx, shares=shares, seconds=seconds)
 
@@ -74,7 +75,7 @@ class Journal:
         message: str = "",
         refused: Step | None = None,
     ) -> None:
-        """Write how a command ended. refused: its step that was. Raises: LeaseLost."""
+        """Record how a command ended. refused: the step that was refused. Raises: LeaseLost."""
         names = {
             **_names(lease),
             "state": state,
@@ -88,9 +89,9 @@ class Journal:
     async def quarantine(
         self, tx: Transaction, lease: Lease, *, step: Step, reason: str, message: str
     ) -> None:
-        """Stop a command until an operator has looked; its channel account is given back.
+        """Stop a command until an operator has looked; give back its channel account.
 
-        A channel account under whose number something is signed stays the step's.
+        The step keeps a channel account under whose number something is signed.
         Raises: LeaseLost.
         """
         names = {**_names(lease), "step": step.id, "reason": reason, "message": message}
@@ -107,9 +108,9 @@ class Journal:
         message: str,
         is_trouble: bool | None = False,
     ) -> None:
-        """Let a command rest before it may be taken again, and say why; as `quarantine` else.
+        """Let a command rest before it may be claimed again, and store why. Else as `quarantine`.
 
-        is_trouble: the time since the trouble began is measured; False ends it, None leaves it.
+        is_trouble: True measures the time since the trouble began, False ends it, None leaves it.
         Raises: LeaseLost.
         """
         names = {
@@ -125,9 +126,9 @@ class Journal:
     async def books(
         self, tx: Transaction, lease: Lease, *, escrow_id: uuid.UUID | None = None
     ) -> Books:
-        """Read the steps of a command with their attempts, in order, and what is in their way.
+        """Read the steps of a command with their attempts, in order, and what blocks them.
 
-        escrow_id: of the escrow that the command is on, None: it is on none.
+        escrow_id: the escrow of the command; None: the command has none.
         """
         names = {
             "marketplace": lease.marketplace_id,
@@ -148,10 +149,10 @@ class Journal:
         )
 
     async def use_of_channels(self, tx: Transaction) -> UseOfChannels:
-        """Count the channel accounts that are free, and those of each marketplace.
+        """Count the free channel accounts, and those of each marketplace.
 
-        Until the transaction ends nobody else is given one, so that a share is never more than it
-        was counted for.
+        Until the transaction ends, no other transaction gives out a channel account, so that no
+        share exceeds what was counted.
         """
         async with tx.together() as both:
             both.add(statements.CHANNELS_BY_ONE)
@@ -162,9 +163,9 @@ class Journal:
     async def lease_channels(
         self, tx: Transaction, asked: Sequence[tuple[Lease, Step]]
     ) -> Mapping[uuid.UUID, tuple[str, int] | None]:
-        """Give steps a channel account each, with its next sequence number, in their order.
+        """Give each step a channel account with its next sequence number, in the steps' order.
 
-        Returns them by step; None: there was none left. A step whose lease is lost is absent.
+        Return them by step; None: no account was left. A step whose lease is lost is absent.
         """
         if not asked:
             return {}
@@ -192,10 +193,11 @@ class Journal:
     ) -> bool:
         """Store a signed envelope, to be committed before its first byte is sent.
 
-        False: the command is no more as it was read. Nothing new may be sent until an operator
-        confirms, an earlier step is not done, or an operator has ruled. may_claim: it is known
-        that no step has claimed some transactions. passage: it is counted, and stored only where
-        its flow has neither a stop nor a limit that counts it. Raises: LeaseLost.
+        Return False if the command has changed since it was read: nothing new may be sent until an
+        operator confirms, an earlier step is not done, or an operator has ruled. may_claim: it is
+        known that no step has claimed some transactions. passage: the step is counted, and its
+        envelope is stored only if its flow has neither a stop nor a limit that counts the step.
+        Raises: LeaseLost.
         """
         row = {
             **_names(lease),
@@ -213,7 +215,7 @@ class Journal:
         return False
 
     async def adopt(self, tx: Transaction, *, step: Step, attempt: Attempt) -> bool:
-        """Take a landed transaction for an envelope of a step; False: it is one of another step."""
+        """Adopt a landed transaction as an envelope of a step; False: another step has it."""
         if await tx.run(statements.ADOPT_ATTEMPT, _attempt_row(step, attempt)) == 1:
             return True
         owner = await tx.fetchval(statements.OWNER_OF_ATTEMPT, {"hash": attempt.prepared.hash})
@@ -233,12 +235,12 @@ class Journal:
         change: EscrowChange | None = None,
         ends_at: dt.datetime | None = None,
     ) -> tuple[str, int] | None:
-        """End a step with an envelope that landed; store what was paid, free the channel account.
+        """End a step with a landed envelope; store what was paid, and free the channel account.
 
-        The command goes on: it is forgotten that it waited. Others in flight under the number are
-        dead. doubt: what contradicts what was meant. heir: the step that gets the channel account
-        instead; returns it with its next number. change: of the escrow, with its events. ends_at:
-        the command ends with the step. Raises: LeaseLost.
+        The command's waits are cleared. Other envelopes in flight under the number are dead. doubt:
+        how the landing contradicts the plan. heir: the step that gets the channel account instead;
+        the account is returned with its next number. change: of the escrow, with its events.
+        ends_at: the command ends with the step. Raises: LeaseLost.
         """
         rows = [
             {
@@ -276,7 +278,7 @@ class Journal:
         attempt: Attempt,
         outcome: TransactionOutcome,
     ) -> None:
-        """Write that a ledger has an envelope, and that the step is not done by it.
+        """Record that a ledger includes an envelope, but that the envelope did not do the step.
 
         The step gets the next sequence number. Raises: LeaseLost.
         """
@@ -284,14 +286,14 @@ class Journal:
         await _fenced(tx, statements.FAILED, names)
 
     async def expired(self, tx: Transaction, lease: Lease, *, attempt: Attempt) -> None:
-        """Write that an envelope can land no more. Raises: LeaseLost."""
+        """Record that an envelope can no longer land. Raises: LeaseLost."""
         names = {**_names(lease), "hash": attempt.prepared.hash}
         await _fenced(tx, statements.EXPIRED, names)
 
     async def superseded(
         self, tx: Transaction, lease: Lease, *, step: Step, attempt: Attempt
     ) -> None:
-        """Write that a ledger has used an envelope's number for another step's transaction.
+        """Record that a ledger has used an envelope's number for another step's transaction.
 
         The step gets the next sequence number. Raises: LeaseLost.
         """
@@ -307,18 +309,18 @@ class Journal:
         await _fenced(tx, statements.SUPERSEDED, names)
 
     async def skip(self, tx: Transaction, lease: Lease, *, step: Step) -> None:
-        """End a step of which the chain shows that it is done. Raises: LeaseLost."""
+        """End a step that the chain shows to be done. Raises: LeaseLost."""
         await _fenced(
             tx, statements.SKIP, {**_names(lease), "step": step.id, "state": StepState.SKIPPED}
         )
 
     async def clear_doubt(self, tx: Transaction, step: Step) -> None:
-        """Forget what seemed to contradict a step: another look at the chain did not show it."""
+        """Clear the doubt of a step, because another look at the chain did not confirm it."""
         await tx.run(statements.CLEAR_DOUBT, {"step": step.id})
 
 
 async def _fenced(tx: Transaction, statement: str, names: Mapping[str, object]) -> None:
-    """Execute a statement that tells how many rows of commands are under the lease."""
+    """Execute a statement that returns how many commands are under the lease. Raises: LeaseLost."""
     if await tx.fetchval(statement, names) != 1:
         raise LeaseLost
 

@@ -1,4 +1,4 @@
-"""Records what became of an envelope: it landed, it failed, or it can no longer land."""
+"""Records the outcome of an envelope: it landed, it failed, or it can no longer land."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -32,21 +32,21 @@ from services.escrow.sending.journal import Journal
 from services.escrow.sending.sender import Refused, Sender
 from services.escrow.sending.work import NotNow, Work, present
 
-# After so many steps a command gives its channel account back, though nobody is seen to wait.
+# After this many steps a command gives back its channel account, even if nobody is seen to wait.
 INHERITED_MAX = 4
 LEDGER_FAILURES_MAX = 3
-# So many envelopes of a step that no ledger took are an alarm.
+# This many envelopes of a step that no ledger included are an alarm.
 EXPIRED_ALARM = 3
 READ_BACK_LOOKS = 200
-# The code of an attempt whose outcome follows from its effect.
+# The code of an attempt whose outcome was concluded from its effect.
 BY_EFFECT = "BY_EFFECT"
-# And where the number was burned, so that nothing else can land with it.
+# The code of an attempt whose number was burned, so that nothing else can land with it.
 BURNT = "BURNT"
 log = logger()
 
 
 class Landing:
-    """Records what became of envelopes."""
+    """Records the outcomes of envelopes."""
 
     def __init__(
         self,
@@ -70,15 +70,15 @@ class Landing:
     async def settled(
         self, work: Work, step: Step, attempt: Attempt, outcome: TransactionOutcome
     ) -> Work | None:
-        """Record what became of an envelope of a step.
+        """Record the outcome of an envelope of a step.
 
-        Returns the command as it is then; None: it has to be read.
-        Raises: Contradiction: it landed otherwise than was meant; Refused; NotNow.
+        Return the command after it; None: the command has to be read again.
+        Raises: Contradiction: it landed differently than was meant; Refused; NotNow.
         """
         if outcome.status is not OutcomeStatus.NOT_FOUND:
             FEES.labels(step.name.value).inc(outcome.fee / UNIT)
         if attempt.is_burn and outcome.status is OutcomeStatus.SUCCEEDED:
-            # A ledger has used the number, and the step is not done by it.
+            # A ledger has used the number, but the burn did not do the step.
             outcome = replace(outcome, status=OutcomeStatus.FAILED, code=BURNT)
         if outcome.status is OutcomeStatus.SUCCEEDED:
             return await self._landed(work, step, attempt, outcome)
@@ -86,7 +86,7 @@ class Landing:
         return None
 
     async def superseded(self, work: Work, step: Step, attempt: Attempt) -> None:
-        """Record that an envelope can no longer land: a ledger has used its number for another."""
+        """Record that an envelope can no longer land: another transaction has used its number."""
         async with self._database.statement() as connection:
             await self._journal.superseded(connection, work.lease, step=step, attempt=attempt)
         log.warning("escrow.attempt_superseded", step=step.name, hash=attempt.prepared.hash)
@@ -94,9 +94,9 @@ class Landing:
     async def by_effect(
         self, work: Work, step: Step, outcome: TransactionOutcome
     ) -> TransactionOutcome:
-        """Conclude what became of an envelope whose number is used and that no node finds.
+        """Conclude the outcome of an envelope whose number is used and that no node finds.
 
-        Raises: Contradiction: the step moves money, so that its effect proves nothing.
+        Raises: Contradiction: the step moves money, so its effect proves nothing.
         """
         is_shown = await self._is_shown(work, step, outcome.latest_ledger)
         log.warning("escrow.concluded_by_effect", step=step.name, hash=outcome.hash, shown=is_shown)
@@ -109,9 +109,9 @@ class Landing:
         )
 
     async def look_again(self, work: Work, step: Step) -> None:
-        """Look again at a step that has landed otherwise than was meant.
+        """Look again at a step that landed differently than was meant.
 
-        Raises: Contradiction: the chain still shows it.
+        Raises: Contradiction: the chain still shows the difference.
         """
         attempt = step.landed
         if attempt is None:
@@ -123,7 +123,7 @@ class Landing:
             await self._journal.clear_doubt(tx, step)
 
     async def _is_shown(self, work: Work, step: Step, ledger: int) -> bool | None:
-        """Tell whether the chain shows what a step is for; None: no look can tell."""
+        """Tell whether the chain shows a step's effect; None: the chain cannot show it."""
         if step.name in UNGUARDED:
             return None
         if step.name is StepName.CREATE_ACCOUNT:
@@ -140,8 +140,8 @@ class Landing:
     ) -> Work | None:
         """Read back what a landed transaction did, and record it in one transaction.
 
-        With the last step the command ends. The channel account goes to the next step, unless
-        others wait for one.
+        The command ends with its last step. The channel account goes to the next step, unless
+        others wait for an account.
         """
         doubt: Contradiction | None = None
         view: EscrowView | None = None
@@ -150,7 +150,7 @@ class Landing:
             named = contract.payees(work.escrow, parties=work.parties)
         paid = kinds.observed(step, outcome=outcome, named=named)
         if step.name is StepName.WITHDRAW and not paid:
-            # Its one operation pays the amount or fails. Some nodes leave out its event.
+            # A withdrawal's one operation pays the amount or fails. Some nodes leave out its event.
             paid = [self._meant_payment(work, step, attempt)]
         try:
             view = await self._read_back(work, step, attempt, ledger=outcome.ledger, paid=paid)
@@ -169,7 +169,7 @@ class Landing:
             change = self._endings.success(after, at=ends_at, completes_milestone=completes)
         elif completes:
             change = self._endings.milestone(work)
-        # The end of a command on a wallet is written by itself: else one statement writes it all.
+        # One statement writes everything, except at the end of a command on a wallet.
         is_one = not ends or ends_at is not None
         lent = self._database.statement() if is_one else self._database.transaction()
         async with lent as tx:
@@ -193,13 +193,14 @@ class Landing:
         await self._sender.announce(outcome.hash)
         if doubt is not None:
             raise doubt
-        # What else was signed for the step has ended with it: the books say how.
+        # The step's other envelopes have ended with it, so the command is read again.
         return None if step.attempts and not ends else after
 
     def _may_inherit(self, work: Work, following: Step | None) -> bool:
-        """Tell whether the next step may have the channel account of one that has landed.
+        """Tell whether the next step may inherit the channel account of a landed step.
 
-        A long command lets others have it now and then, for other processes' steps wait unseen.
+        A long command gives the account back now and then, because waiting steps of other processes
+        are not visible here.
         """
         if following is None or following.source is not None:
             return False
@@ -215,7 +216,10 @@ class Landing:
         ledger: int,
         paid: Sequence[Payment],
     ) -> EscrowView | None:
-        """Compare what the chain shows after a step with what it was for. Raises: Contradiction."""
+        """Compare what the chain shows after a step with the step's purpose.
+
+        Raises: Contradiction.
+        """
         if step.name is StepName.WITHDRAW:
             kinds.check_paid_out(self._meant_payment(work, step, attempt), paid=paid)
         if step.name in WITHOUT_CONTRACT:
@@ -246,7 +250,7 @@ class Landing:
     async def _did_not_succeed(
         self, work: Work, step: Step, attempt: Attempt, outcome: TransactionOutcome
     ) -> None:
-        """Record that an envelope failed on a ledger, or can never land."""
+        """Record that an envelope failed in a ledger, or can never land."""
         failed = outcome.status is OutcomeStatus.FAILED
         async with self._database.statement() as connection:
             if failed:
@@ -257,7 +261,7 @@ class Landing:
                 await self._journal.expired(connection, work.lease, attempt=attempt)
         state = AttemptState.FAILED if failed else AttemptState.EXPIRED
         if not failed and len(step.expired) + 1 >= EXPIRED_ALARM:
-            # Its bid has doubled each time: the limit is too low, or nobody sends it on.
+            # Its bid has doubled each time: the limit is too low, or no node forwards the envelope.
             log.error("escrow.does_not_land", step=step.name, tries=len(step.expired) + 1)
         refusal = outcome.contract_error
         log.warning(
@@ -274,10 +278,10 @@ class Landing:
 
 
 def given_up(step: Step, reason: str, message: str) -> Refused | NotNow:
-    """Return what to raise of a step that the chain refuses: an end, or a wait."""
+    """Return the exception for a step that the chain refuses: the command ends, or it waits."""
     if step.name in MAY_BE_REFUSED:
         return Refused(reason, message)
-    # An operator has to send the platform's wallet money, or to look why the contract refuses.
+    # An operator has to send money to the platform's wallet, or find out why the contract refuses.
     event = "escrow.platform_cannot_pay" if step.name in PLATFORM_PAYS else "escrow.step_refused"
     log.error(event, step=step.name.value, reason=reason, why=message)
     return NotNow(message, reason=reason)

@@ -1,7 +1,7 @@
-"""What has landed, by the books; and what the chain has that the books lack, until it is settled.
+"""What has landed, by the books; and transactions that the books lack, until they are settled.
 
-The network uses each sequence number of an account once. A number below the account's next one
-that no attempt has was used by an envelope that these books have forgotten, or by someone else.
+The network uses each sequence number of an account once. A number below the account's next one that
+no attempt has was used by an envelope that these books have forgotten, or by somebody else.
 """
 
 import datetime as dt
@@ -21,7 +21,7 @@ from services.escrow.tables import attempts, chain_holds, channels, platform
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Hold:
-    """Nothing new is sent: the chain has more than the books. unclaimed: no step claims these."""
+    """Nothing new is sent: the chain has more than the books. unclaimed: what no step claims."""
 
     why: str
     since: dt.datetime
@@ -32,7 +32,7 @@ class Hold:
 class ChannelNumber:
     """A channel account and its next sequence number by the books.
 
-    is_leased: a step has it; is_signed: the books have an envelope with that number.
+    is_leased: a step uses the account; is_signed: the books have an envelope with that number.
     """
 
     address: str
@@ -41,17 +41,17 @@ class ChannelNumber:
     is_signed: bool
 
     def is_explained(self, used: int) -> bool:
-        """Tell whether the number that the chain has used last is that of a step in flight."""
+        """Tell whether the last number that the chain has used is that of a step in flight."""
         return self.is_leased and self.is_signed and used == self.next_sequence
 
 
 class Landings:
-    """Reads what has landed; reads and writes what was found and the hold because of it."""
+    """Reads what has landed. Reads and writes findings, and the hold that follows from them."""
 
     async def deployed_at(
         self, tx: Transaction, *, marketplace_id: uuid.UUID, escrow_id: uuid.UUID
     ) -> int:
-        """Return a ledger before which an escrow's contract was not there; 0: none is known."""
+        """Return a ledger in which an escrow's contract did not exist yet; 0: none is known."""
         names = {"marketplace": marketplace_id, "escrow": escrow_id}
         return int(await tx.fetchval(_DEPLOYED_AT, names))
 
@@ -60,53 +60,54 @@ class Landings:
         return [ChannelNumber(**row._asdict()) for row in await tx.fetch(_NUMBERS)]
 
     async def platform(self, tx: Transaction) -> PlatformNumber | None:
-        """Read the platform account, which makes the channel accounts; None: there is none yet."""
+        """Read the platform account, which creates the channel accounts; None: not created yet."""
         row = await tx.fetchrow(_PLATFORM)
         return None if row is None else PlatformNumber(**row._asdict())
 
     async def platform_seen(self, tx: Transaction, *, used: int, ledger: int) -> None:
-        """Note that the books can explain the platform's numbers up to one, seen in a ledger."""
+        """Record up to which number the books explain the platform's numbers, as of a ledger."""
         await tx.run(_PLATFORM_SEEN, {"used": used, "ledger": ledger})
 
     async def are_channels(self, tx: Transaction, addresses: Collection[str]) -> bool:
-        """Tell whether the books have all of some accounts as channel accounts, in any state."""
+        """Tell whether all addresses are channel accounts in the books, in any state."""
         known = await tx.fetchval(_COUNT_CHANNELS, {"addresses": list(addresses)})
         return int(known) == len(addresses)
 
     async def forgotten(self, tx: Transaction, *, source: str, first: int, last: int) -> int:
-        """Count the used numbers of an account, from the first to the last, that no attempt has.
+        """Count the numbers that an account has used, from first to last, and that no attempt has.
 
-        An envelope is stored before it is sent, so complete books have an attempt for each.
+        An envelope is stored before it is sent, so complete books have an attempt for each number.
         """
         names = {"source": source, "first": first, "last": last}
         known = int(await tx.fetchval(_KNOWN, names))
         return max(0, last - first + 1 - known)
 
     async def realign(self, tx: Transaction, *, source: str, used: int, step: Step | None) -> bool:
-        """Move a channel account past the number that the chain has used, as the chain shows it.
+        """Move a channel account to the number after the last one that the chain has used.
 
-        step: has the account leased, None: no step has. False: another has it, or it has moved on.
+        step: the step that leases the account, None: no step does. Return False if another step
+        leases the account, or if the account has moved on.
         """
         names = {"source": source, "used": used, "step": None if step is None else step.id}
         return int(await tx.fetchval(_REALIGN, names)) == 1
 
     async def newest_signed(self, tx: Transaction, source: str) -> int:
-        """Return the newest ledger in which the books know an account of ours to be.
+        """Return the newest ledger in which, by the books, an account of ours existed.
 
-        A new account's number begins with the ledger that made it. Source: CAP-1, the network's
+        A new account's number begins with the ledger that created it. Source: CAP-1, the network's
         starting sequence number.
         """
         return int(await tx.fetchval(_NEWEST_SIGNED, {"source": source}))
 
     async def used_before(self, tx: Transaction, source: str, sequence: int) -> int:
-        """Return the ledger in which an account used its last known number below one.
+        """Return the ledger in which an account used its last known number below the given one.
 
         Source: as `newest_signed`.
         """
         return int(await tx.fetchval(_USED_BEFORE, {"source": source, "sequence": sequence}))
 
     async def add_findings(self, tx: Transaction, found: Sequence[Finding]) -> list[Finding]:
-        """Keep transactions that no attempt was, each once; returns those that were kept."""
+        """Store transactions that are no attempts, each once; return those that were stored."""
         kept = []
         for one in found:
             row = {
@@ -123,30 +124,30 @@ class Landings:
         return kept
 
     async def unclaimed(self, tx: Transaction, *, with_settled: bool = False) -> list[Finding]:
-        """Read what was found, has succeeded, and is no step's yet, oldest first.
+        """Read findings that have succeeded and belong to no step yet, oldest first.
 
-        with_settled: what was found before an operator confirmed too.
+        with_settled: include findings from before an operator's confirmation.
         """
         rows = await tx.fetch(_UNCLAIMED, {"with_settled": with_settled})
         return [Finding(**row._asdict()) for row in rows]
 
     async def hold(self, tx: Transaction) -> Hold | None:
-        """Read the hold that is open; None: there is none."""
+        """Read the open hold, or None."""
         row = await tx.fetchrow(_HOLD)
         if row is None:
             return None
         return Hold(why=row.why, since=row.since, unclaimed=await self.unclaimed(tx))
 
     async def is_held(self, tx: Transaction) -> bool:
-        """Tell whether nothing new may be sent."""
+        """Tell whether a hold is open."""
         return await tx.fetchrow(_HOLD) is not None
 
     async def open_hold(self, tx: Transaction, *, why: str) -> bool:
-        """Let nothing new be sent until an operator confirms; False: a hold is open already."""
+        """Hold everything new until an operator confirms; False: a hold is open already."""
         return await tx.run(_OPEN_HOLD, {"why": why}) == 1
 
     async def confirm(self, tx: Transaction, *, by: str, why: str) -> bool:
-        """End the hold; False: there is none."""
+        """End the hold; False: no hold is open."""
         return await tx.run(_CONFIRM, {"by": by, "why": why}) == 1
 
 
@@ -165,7 +166,7 @@ _CONFIRM = compiled(
 _PLATFORM = compiled(
     sa.select(platform.c.address, platform.c.last_sequence, platform.c.seen_ledger)
 )
-# The columns are null until the first look; `greatest` leaves null out.
+# The columns are null until the first look; `greatest` ignores null.
 _PLATFORM_SEEN = """
 update platform set last_sequence = greatest(last_sequence, %(used)s),
                     seen_ledger = greatest(seen_ledger, %(ledger)s)

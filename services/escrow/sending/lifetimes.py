@@ -1,7 +1,7 @@
 """The keeper: pays the rent of entries before the network archives them.
 
-Nobody else does: the contract extends its own entries late, and the code and the factory never. An
-entry that is archived all the same is restored by the next call that needs it.
+Nobody else pays it: the contract extends its own entries late, and the code and the factory never.
+An entry that is archived nevertheless is restored by the next call that needs it.
 """
 
 import asyncio
@@ -21,16 +21,16 @@ from services.escrow.wallets.keyring import Keyring
 # Source: Stellar closes a ledger about every five seconds.
 LEDGERS_A_DAY = 17_280
 LOOK_SECONDS = 3600
-# Fewer than a transaction may name.
+# Fewer than the entries that a transaction may name.
 KEYS_MAX = 40
 CONTRACTS_AT_ONCE = 60
 log = logger()
 
 
 class Keeper:
-    """Keeps the code, the factories, and the contracts of orders that have not ended.
+    """Extends the code, the factories, and the contracts of orders that have not ended.
 
-    days: an entry that lives for less than half of them is extended to all of them.
+    days: an entry that lives for less than half of this time is extended to all of it.
     """
 
     def __init__(
@@ -57,11 +57,11 @@ class Keeper:
 
     @property
     def is_due(self) -> bool:
-        """Tell whether the last look was an hour ago."""
+        """Tell whether the last look was at least an hour ago."""
         return asyncio.get_running_loop().time() >= self._look_at
 
     async def look_in_time(self) -> None:
-        """Look, if the last look was an hour ago. Raises: as `look`."""
+        """Look, if the last look was at least an hour ago. Raises: as `look`."""
         if not self.is_due:
             return
         now = asyncio.get_running_loop().time()
@@ -69,7 +69,7 @@ class Keeper:
         self._look_at = now + LOOK_SECONDS
 
     async def look(self) -> int:
-        """Extend what lives for too short; returns how many entries.
+        """Extend entries whose remaining life is too short; return how many were extended.
 
         Raises: ChainUnavailable; PlatformNotFunded; FeesTooHigh; ChainRefused.
         """
@@ -91,7 +91,7 @@ class Keeper:
         return extended
 
     async def _check_factories(self) -> None:
-        """Alarm for factories that make no contracts; orders use the next one."""
+        """Log an alarm for each factory that makes no contracts. Orders use the next factory."""
         for factory in self._factories:
             why = await wrong_with(self._chain, factory)
             if await self._chain.code_of(factory) is None:
@@ -104,7 +104,10 @@ class Keeper:
             return await self._places.live(connection, after=after, limit=CONTRACTS_AT_ONCE)
 
     async def _extend(self, what: str, found: Sequence[Lifetime]) -> int:
-        """Extend those of the entries that are due. What is archived cannot be extended."""
+        """Extend the entries that are due; return how many.
+
+        An archived entry cannot be extended.
+        """
         if found:
             shortest = min(each.ledgers_left for each in found)
             LIFETIMES.labels(what).set(shortest / LEDGERS_A_DAY)

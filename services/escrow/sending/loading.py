@@ -1,4 +1,4 @@
-"""Reads a command from the books, with its signers. Changes nothing."""
+"""Reads a command from the books, with its signers. Writes nothing."""
 
 import time
 import uuid
@@ -15,12 +15,12 @@ from services.escrow.sending.work import Work
 from services.escrow.wallets.keyring import KNOWN_SECONDS, Keyring
 from services.escrow.wallets.store import WalletStore
 
-# So many wallets are remembered, each with its sealed key.
+# At most this many wallets are cached, each with its sealed key.
 KNOWN_MAX = 10_000
 
 
 class Loader:
-    """Reads commands as they are to be worked on."""
+    """Reads commands with everything that work on them needs."""
 
     def __init__(
         self,
@@ -41,14 +41,14 @@ class Loader:
     async def load(self, tx: Transaction, lease: Lease) -> Work:
         """Read a command with its steps, envelopes and signers. Raises: LeaseLost.
 
-        What is written because of it checks the lease, and what must still hold.
+        Writes that follow from it check the lease, and the facts that must still hold.
         """
         return await self._work(tx, lease, await self._store.leased(tx, lease))
 
     async def look(
         self, tx: Transaction, *, marketplace_id: uuid.UUID, command_id: uuid.UUID
     ) -> Work:
-        """Read a command as `load` does, without a right to write. Raises: CommandNotFound."""
+        """Read a command as `load` does, without the right to write. Raises: CommandNotFound."""
         command = await self._store.command(
             tx, marketplace_id=marketplace_id, command_id=command_id
         )
@@ -61,10 +61,10 @@ class Loader:
         if escrow is not None:
             owners = [escrow.buyer_wallet_id, escrow.seller_wallet_id]
         else:
-            # The platform's own wallet is nobody's.
+            # The platform's own wallet belongs to no user.
             owners = [] if command.wallet_id is None else [command.wallet_id]
         if escrow is None:
-            # Commands on a wallet change what it is.
+            # Commands on a wallet change its state.
             self._forget(command.marketplace_id, owners)
         found = await self._parties(tx, command.marketplace_id, owners)
         wallets = [wallet for wallet, _ in found]
@@ -108,9 +108,10 @@ class Loader:
     async def _parties(
         self, tx: Transaction, marketplace_id: uuid.UUID, wallet_ids: Sequence[uuid.UUID]
     ) -> list[tuple[Wallet, Signer]]:
-        """Return wallets with their signers, as they were seen not long ago.
+        """Return wallets with their signers, possibly from a recent reading.
 
-        One that was in use so recently has not been merged since: it has to be idle for days.
+        A wallet that was in use so recently has not been merged since, because only wallets that
+        are idle for days are merged.
         """
         now = time.monotonic()
         known = [self._known.get((marketplace_id, each)) for each in wallet_ids]

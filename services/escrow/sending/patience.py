@@ -1,14 +1,15 @@
-"""Decides about commands that make no progress: they rest, and some are refused in the end.
+"""Decides about commands that make no progress: they rest, and some are finally refused.
 
-No such command keeps a slot of the worker, or a channel account without an envelope, for long. A
-refusal needs certainty that nothing of the command can land, and that it alone is in trouble:
+Such a command does not keep a slot of the worker for long, nor a channel account without an
+envelope. A refusal needs certainty that nothing of the command can land, and that only this command
+is in trouble:
 
-- the step is one that may be refused at all, and no envelope of it may have landed;
+- the step is one that may be refused, and no envelope of it may have landed;
 - it has been in trouble for `refuse_after_seconds`, by the database's clock;
-- the provider has answered this very call with a refusal; or, where nobody answered or something
+- the provider has answered this very call with a refusal; or, if nobody answered or something
   unexpected happened, the same step of another command got through in the meantime.
 
-An outage of the node or of the provider stops everybody's steps, and so refuses nothing.
+An outage of the node or of the provider stops the steps of all commands, and so refuses nothing.
 """
 
 from dataclasses import dataclass
@@ -22,9 +23,9 @@ from services.escrow.sending.progress import Progress
 from services.escrow.sending.sender import Refused
 from services.escrow.sending.work import NotNow, Work
 
-# An envelope that may land is sent again, and its outcome asked for, this often.
+# How often an envelope that may land is sent again, and its outcome asked for.
 IN_FLIGHT_SECONDS = 2
-# A node that answers nobody is asked again this often, however long it has been away.
+# How often a node that answers nobody is asked again, however long it has been away.
 OUTAGE_SECONDS = 5
 MESSAGE_MAX = 300
 
@@ -37,7 +38,7 @@ class StepTooSlow(Unavailable):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Patience:
-    """Decides about commands in trouble. refuse_after_seconds: see above."""
+    """Decides about commands in trouble. refuse_after_seconds: see the module's docstring."""
 
     database: Database
     progress: Progress
@@ -45,7 +46,7 @@ class Patience:
     refuse_after_seconds: int
 
     async def decide(self, work: Work, step: Step, trouble: Exception) -> NotNow | Refused:
-        """Return for how long a command rests and why, or that it is refused."""
+        """Return how long a command rests and why, or that it is refused."""
         reason, message = "UNEXPECTED", f"{type(trouble).__name__}: {trouble}"[:MESSAGE_MAX]
         if isinstance(trouble, DomainError):
             reason, message = trouble.reason, trouble.message[:MESSAGE_MAX]
@@ -56,7 +57,8 @@ class Patience:
                 await self.chain.latest_ledger()
             except Unavailable:
                 return NotNow(message, reason=reason, seconds=OUTAGE_SECONDS)
-        # Of an envelope that was not found, a node that keeps a ledger back says the same.
+        # A node that withholds a ledger also says that an envelope was not found. So only an
+        # envelope that failed in a ledger is certain not to land.
         cannot_land = all(attempt.state is AttemptState.FAILED for attempt in step.attempts)
         if step.name in MAY_BE_REFUSED and cannot_land:
             async with self.database.statement() as connection:

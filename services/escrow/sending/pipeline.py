@@ -1,7 +1,7 @@
-"""Carrying out a command: step after step, each decided anew from the books and the chain.
+"""Carries out a command step by step. Each step is decided from the books and the chain.
 
-Nothing is remembered between two steps but what is stored, so a process may die anywhere: the
-next one reads the same books and goes on.
+Between two steps only stored facts count, so a process may die anywhere: the next one reads the
+same books and goes on.
 """
 
 import asyncio
@@ -35,12 +35,12 @@ from services.escrow.sending.recovery import Recovery
 from services.escrow.sending.sender import ChannelAhead, NumberUsed, Refused, Sender
 from services.escrow.sending.work import NotNow, Work, held_up
 
-# How often a refusal is looked at before the node that simulates counts as lagging.
+# How often a refusal is checked before the node that simulates counts as lagging.
 CONFIRMATION_LOOKS = 30
 
 
 class Pipeline:
-    """Carries commands out."""
+    """Carries out commands."""
 
     def __init__(
         self,
@@ -76,11 +76,11 @@ class Pipeline:
         self._step_seconds = step_seconds
 
     async def carry_out(self, lease: Lease) -> CommandState:
-        """Take a command to its end, or to quarantine; returns its state.
+        """Carry out a command until it ends or is quarantined; return its state.
 
         RUNNING: it rests, and is due again later.
-        Raises: LeaseLost; ChainUnavailable: the same call goes on later, nothing is lost;
-            StepTooSlow: a step has had its time, others have their turn.
+        Raises: LeaseLost; ChainUnavailable: a later call goes on, nothing is lost; StepTooSlow: a
+            step has used its time, and others get the slot.
         """
         known: Work | None = None
         while True:
@@ -100,14 +100,14 @@ class Pipeline:
             except (Contradiction, EnvelopeRefused) as doubt:
                 return await self._endings.quarantine(work, step, str(doubt))
             finally:
-                # Where the next step has the channel account, none has become free.
+                # If the next step has the channel account, no account has become free.
                 if known is None or known.to_do is None or known.to_do.source is None:
                     self._channels.changed()
 
     async def set_aside(self, lease: Lease, trouble: Exception) -> CommandState:
-        """Let a command rest that cannot go on, or end it where that is certain; see `Patience`.
+        """Let a command rest that cannot go on, or end it if that is certain; see `Patience`.
 
-        Raises: LeaseLost; Unavailable: the database is.
+        Raises: LeaseLost; Unavailable: the database is unavailable.
         """
         work = await self._load(lease)
         step = work.current or work.steps[-1]
@@ -120,10 +120,11 @@ class Pipeline:
             self._channels.changed()
 
     async def _in_time(self, work: Work, step: Step) -> Work | None:
-        """Do one step for as long as one may have a place of the worker.
+        """Do one step, for at most the time that a step may keep a slot of the worker.
 
-        Returns the command as it is then; None: it has to be read. To be interrupted is as harmless
-        as the end of the process: what is stored says how to go on. Raises: StepTooSlow.
+        Return the command after it; None: the command has to be read again. An interruption is as
+        harmless as the end of the process, because the stored facts say how to go on. Raises:
+        StepTooSlow.
         """
         try:
             async with asyncio.timeout(self._step_seconds) as limit:
@@ -139,12 +140,12 @@ class Pipeline:
             raise StepTooSlow(f"{step.name} is not done after {self._step_seconds} s") from None
 
     async def _advance_both(self, work: Work, step: Step, beside: Step) -> Work | None:
-        """Do two steps at once, the second one only where a channel account is free for it.
+        """Do two steps at once, the second one only if a channel account is free for it.
 
-        Where one of them cannot go on, the other is interrupted too. Raises: as `_advance`.
+        If one of them cannot go on, the other is interrupted too. Raises: as `_advance`.
         """
         if not step.is_signed:
-            # What is stopped holds no channel account.
+            # A step whose flow is stopped must not take a channel account.
             await self._sender.check_flow(work.passage(step))
         step, beside = await self._channels.lease_at_once(work.lease, [step, beside])
         work = work.with_step(step).with_step(beside)
@@ -163,12 +164,12 @@ class Pipeline:
             return await self._loader.load(connection, lease)
 
     async def _advance(self, work: Work, step: Step) -> Work | None:
-        """Do one step, or find out what became of it."""
+        """Do one step, or find out the outcome of its envelope."""
         if (found := await self._found(work, step)) is not None:
             return await self._landing.settled(work, step, *found)
         attempt, is_new = step.in_flight, False
         if attempt is not None and attempt.slot in step.used:
-            # A node that showed its account as it was before let it be signed.
+            # It was signed with a used number, because a node showed an old state of its account.
             await self._landing.superseded(work, step, attempt)
             return None
         try:
@@ -193,12 +194,13 @@ class Pipeline:
     async def _what_used(
         self, work: Work, step: Step, used: NumberUsed
     ) -> tuple[Attempt, TransactionOutcome] | None:
-        """Find out what used a step's number, where the node does not find the envelope in hand.
+        """Find out what used a step's number when the node does not find the step's envelope.
 
-        A restored database knows an envelope that expired, and has forgotten the next one, which
-        was signed with the same number and landed: the ledgers have it. None: that was another
-        step's; what is in hand can never land, and nothing new is sent until an operator confirms.
-        Raises: Contradiction: nobody can tell; NotNow: there is more to read.
+        A restored database may know an envelope that expired, and have forgotten the next one,
+        which was signed with the same number and landed. The ledgers have it. Return None if
+        another step's transaction used the number: the step's envelope can never land, and nothing
+        new is sent until an operator confirms.
+        Raises: Contradiction: it cannot be found out; NotNow: there is more to read.
         """
         if (found := await self._sender.ask(step.unproven)) is not None:
             return found
@@ -214,9 +216,10 @@ class Pipeline:
             return found
 
     async def _found(self, work: Work, step: Step) -> tuple[Attempt, TransactionOutcome] | None:
-        """Return an expired envelope that a ledger has after all, with what it says.
+        """Return an expired envelope that a ledger includes after all, with its outcome.
 
-        Where another is in flight under another number, that one is awaited first: both may land.
+        If another envelope is in flight under another number, that one is awaited first: both may
+        land.
         """
         if work.may_claim and step.in_flight is None:
             step = await self._recogniser.claim(work, step)
@@ -226,10 +229,10 @@ class Pipeline:
         )
 
     async def _next(self, work: Work, step: Step) -> Attempt | None:
-        """Make the envelope that comes next; None: there is nothing left to do.
+        """Make the next envelope; None: nothing is left to do.
 
-        A step is given up only where nothing that is signed for it can land any more: its number
-        is used for nothing first. Raises: Abandoned; NumberUsed; as `_attempt`.
+        A step is given up only if nothing that was signed for it can land any more. To ensure that,
+        its number is burned first. Raises: Abandoned; NumberUsed; as `_attempt`.
         """
         if step.is_signed:
             # What has landed with its number is found before the chain is asked what is missing.
@@ -257,14 +260,14 @@ class Pipeline:
             raise NotNow(str(refusal), reason=refusal.reason) from refusal
 
     async def _attempt(self, work: Work, step: Step) -> Attempt | None:
-        """Make an envelope for a step; None: there is nothing left to do.
+        """Make an envelope for a step; None: nothing is left to do.
 
         Raises: Contradiction; PlaceTaken; Refused; NotNow; NumberUsed; ChainUnavailable;
             EnvelopeRefused; LeaseLost.
         """
         if step.name is StepName.MAKE_GOOD and self._decider.missing(work, step) == 0:
             return None
-        # What is stopped holds no channel account, and troubles no node.
+        # A step whose flow is stopped takes no channel account and sends no request to a node.
         passage = await self._sender.check_flow(work.passage(step))
         slot = await self._slot(work, step)
         known: int | None = None
@@ -292,7 +295,7 @@ class Pipeline:
                 refusal = refused
                 if step.name is StepName.DEPLOY:
                     await self._decider.places.require_free(work)
-            # What was read back may be what the refusal is about.
+            # The refusal may come from the view that was read back, so the next look reads again.
             work = replace(work, view=None)
             if known is None:
                 known = await self._known_ledger(work)
@@ -311,16 +314,17 @@ class Pipeline:
         return await self._channels.lease(work.lease, step, since=work.command.created_at)
 
     async def _realigned(self, work: Work, step: Step, ahead: ChannelAhead) -> tuple[str, int]:
-        """Move the channel account of a step that has signed nothing to the number the chain shows.
+        """Move the channel account of a step that has signed nothing to the chain's number.
 
-        Raises: NumberUsed: it has, and the node does not find what; NotNow: the books are behind.
+        Raises: NumberUsed: it has signed, and the node does not find what; NotNow: the books are
+            behind.
         """
         if step.is_signed:
             raise await self._sender.number_used(step, ahead) from ahead
         return await self._sender.realign(work.lease, step, ahead)
 
     async def _known_ledger(self, work: Work) -> int:
-        """Return the newest ledger that we know is closed: a refusal of an older one is no proof.
+        """Return the newest ledger known to be closed. A refusal in an older ledger proves nothing.
 
         Nodes lag behind each other, and what a step builds on may be in the last ledger.
         """
@@ -331,6 +335,6 @@ class Pipeline:
 
 
 def _shown(view: EscrowView | None, slot: Slot) -> AccountView | None:
-    """Return the channel account of a step, where it was read with the contract."""
+    """Return the channel account of a step, if it was read together with the contract."""
     account = None if view is None else view.account
     return account if account is not None and account.address == slot[0] else None

@@ -1,4 +1,4 @@
-"""The places of contracts, in PostgreSQL."""
+"""The places of contracts in PostgreSQL."""
 
 import sqlalchemy as sa
 
@@ -9,12 +9,12 @@ from services.escrow.tables import escrows
 
 
 class PlaceStore:
-    """Writes where contracts are deployed."""
+    """Writes the places where contracts are deployed."""
 
     async def move(self, tx: Transaction, escrow: Escrow, *, known: str) -> None:
         """Write the place of an escrow whose contract is not deployed. known: the address before.
 
-        Raises: LookupError: it has another one since it was read.
+        Raises: LookupError: the address has changed since it was read.
         """
         names = {
             "marketplace_id": escrow.marketplace_id,
@@ -44,7 +44,7 @@ _MOVE = compiled(
     )
     .values({name: sa.bindparam(name) for name in _PLACE})
 )
-# The index of these contracts has the same condition.
+# An index of these contracts has the same condition.
 _LIVE = """
 select contract_id from escrows
 where closed_at is null and state not in ('FAILED', 'CREATING') and contract_id > %(after)s

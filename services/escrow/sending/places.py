@@ -1,4 +1,4 @@
-"""Where contracts are deployed: each in its stored place, or in the next where that is taken.
+"""Where contracts are deployed: each in its stored place, or in the next if that is taken.
 
 Anybody who learns a salt can deploy something else in its place, and anybody can make a factory
 useless. Neither moves money, so neither stops an order.
@@ -19,13 +19,13 @@ from services.escrow.sending.place_store import PlaceStore
 from services.escrow.sending.work import NotNow, Work, present
 from services.escrow.wallets.keyring import Keyring
 
-# More places than anybody takes by chance.
+# An upper bound: chance alone cannot occupy this many places.
 PLACES_MAX = 20
 log = logger()
 
 
 class Places:
-    """Finds places for contracts. factories: those of the network, in order."""
+    """Finds places for contracts. factories: those of the network, in their order of use."""
 
     def __init__(
         self,
@@ -45,22 +45,22 @@ class Places:
         self._factories = factories
 
     def deployments(self, work: Work) -> Sequence[DeployEscrow]:
-        """Return the deployment of a command's contract, and those of versions before."""
+        """Return the deployment of a command's contract, and those that earlier versions made."""
         return contract.deployments(
             work.escrow, parties=present(work.parties), factory=self._factories[0]
         )
 
     def is_meant(self, work: Work, view: EscrowView) -> bool:
-        """Tell whether a contract is the one that was meant, in all that it stores."""
+        """Tell whether everything that a contract stores is as meant."""
         return any(self._chain.is_deployed_as(view, each) for each in self.deployments(work))
 
     def require_meant(self, work: Work, view: EscrowView) -> None:
-        """Check that a contract is the one that was meant. Raises: Contradiction."""
+        """Check that everything that a contract stores is as meant. Raises: Contradiction."""
         if not self.is_meant(work, view):
             raise Contradiction("the contract on chain is not the one that was meant")
 
     async def require_free(self, work: Work) -> None:
-        """Look why a deployment is refused. Raises: PlaceTaken; ChainUnavailable."""
+        """Find out why a deployment is refused. Raises: PlaceTaken; ChainUnavailable."""
         factory = self.deployments(work)[0].factory
         if why := await wrong_with(self._chain, factory):
             raise PlaceTaken(why, is_factory=True)
@@ -68,9 +68,9 @@ class Places:
             raise PlaceTaken("another contract is in its place")
 
     async def pass_over(self, work: Work, taken: PlaceTaken) -> None:
-        """Give a contract the next place. Nothing of ours can land in the one that is taken.
+        """Give a contract the next place. Nothing of ours can land in the taken place.
 
-        Raises: Contradiction: there were too many; NotNow: no factory is left; LeaseLost.
+        Raises: Contradiction: too many were taken; NotNow: no factory is left; LeaseLost.
         """
         escrow, factory = work.escrow, self.deployments(work)[0].factory
         if escrow.deployment >= PLACES_MAX:
@@ -97,7 +97,7 @@ class Places:
 
 
 async def wrong_with(chain: Chain, factory: str) -> str:
-    """Return why a factory makes no contracts, "" where it does. Raises: ChainUnavailable."""
+    """Return why a factory makes no contracts, "" if it makes some. Raises: ChainUnavailable."""
     try:
         is_used = await chain.read_escrow(factory) is not None
     except ValueError:

@@ -1,15 +1,15 @@
-"""Reads from the ledgers what the platform account has sent that the books do not know.
+"""Reads from the ledgers what the platform account has sent without the books knowing it.
 
-The platform account sends few transactions itself: it makes channel accounts. An operator may use
-it too. So a number that the books do not know is no proof that they have forgotten something; the
-accounts that its transactions made tell.
+The platform account itself sends few transactions: they create channel accounts. An operator may
+use the account too. So a number that the books do not know does not prove that they have forgotten
+something. The accounts that its transactions created can prove it.
 """
 
 from dataclasses import dataclass, field
 
 from services.escrow.ports import Chain, ChainRefused, ChainUnavailable
 
-# So many pages are read by one look.
+# One look reads at most this many pages.
 PAGES_AT_ONCE = 50
 
 
@@ -17,7 +17,7 @@ PAGES_AT_ONCE = 50
 class PlatformNumber:
     """The platform account by the books.
 
-    last_sequence: the newest number that they can explain, None: nobody has looked yet;
+    last_sequence: the newest number that the books can explain, None: nobody has looked yet;
     seen_ledger: a ledger in which the account had used no number above it.
     """
 
@@ -28,7 +28,7 @@ class PlatformNumber:
 
 @dataclass(slots=True, kw_only=True)
 class _Reading:
-    """What has been read so far, from one number of the books on. made: by sequence number."""
+    """What was read so far after a number. made: the accounts created, by sequence number."""
 
     after: int
     cursor: str | None = None
@@ -36,7 +36,7 @@ class _Reading:
 
 
 class PlatformLedgers:
-    """Reads the platform account's transactions, some pages at a time."""
+    """Reads the platform account's transactions, a limited number of pages at a time."""
 
     def __init__(self, *, chain: Chain) -> None:
         self._chain = chain
@@ -45,11 +45,11 @@ class PlatformLedgers:
     async def made_since(
         self, books: PlatformNumber, *, used: int, at_ledger: int
     ) -> frozenset[str] | None:
-        """Return the accounts that the platform has made since its last number in the books.
+        """Return the accounts that the platform has created since its last number in the books.
 
-        used: the number that the chain shows, in the ledger `at_ledger`. None: the node does not
+        used: the number that the chain shows in the ledger `at_ledger`. None: the node does not
         keep every transaction between the two numbers.
-        Raises: ChainUnavailable: the node is behind that ledger, or the next look reads on.
+        Raises: ChainUnavailable: the node is behind that ledger, or the next look has to read on.
         """
         after = books.last_sequence or 0
         if self._reading is None or self._reading.after != after:
@@ -64,7 +64,7 @@ class PlatformLedgers:
                 raise ChainUnavailable(f"the node does not list ledgers: {refused}") from refused
             for one in page.found:
                 if one.source == books.address and one.sequence > after:
-                    # A transaction that failed has used its number and made nothing.
+                    # A transaction that failed has used its number and created nothing.
                     accounts = self._chain.created(one.envelope_xdr) if one.has_succeeded else ()
                     reading.made[one.sequence] = frozenset(accounts)
             reading.cursor = page.next_cursor

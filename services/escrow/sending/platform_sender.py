@@ -1,7 +1,7 @@
-"""Sends what the platform's account asks of the network itself, one transaction after the other.
+"""Sends the transactions of the platform's own account, one after the other.
 
-Nothing here moves a user's money, so what is sent is not stored: it is sent again until the chain
-shows its effect. Of several replicas one sends at a time, under the lock of its caller.
+None of them moves a user's money, so they are not stored: they are sent again until the chain shows
+their effect. One replica sends at a time, under the lock of its caller.
 """
 
 import asyncio
@@ -25,7 +25,7 @@ class PlatformNotFunded(Unavailable):
 
 
 class PlatformSender:
-    """The platform's account at the network."""
+    """Sends transactions of the platform's account."""
 
     def __init__(
         self,
@@ -47,7 +47,7 @@ class PlatformSender:
         self._transaction_seconds = transaction_seconds
 
     async def funded(self, platform: Signer) -> AccountView:
-        """Return the platform's account, with lumens of a friendbot where there is one.
+        """Return the platform's account; a friendbot, if there is one, funds a missing account.
 
         Raises: ChainUnavailable; PlatformNotFunded.
         """
@@ -62,9 +62,9 @@ class PlatformSender:
     async def until_landed(
         self, intent: Intent, signers: Mapping[str, Signer] | None = None
     ) -> None:
-        """Send one transaction of the platform's and wait until it has landed, or never can.
+        """Send one transaction of the platform and wait until it has landed, or can never land.
 
-        Raises: ChainUnavailable: it has not landed; what it was for will be looked at again.
+        Raises: ChainUnavailable: it has not landed; a later check shows whether it is still needed.
         """
         platform = await self._keyring.platform()
         account = await self.funded(platform)
@@ -84,7 +84,7 @@ class PlatformSender:
             max_time=max_time,
             signers={**(signers or {}), platform.address: platform},
         )
-        # A node lets it wait while the account pays for what waits in the network's other lane.
+        # A node delays it while the account pays for a transaction in the network's other lane.
         is_busy = True
         while True:
             if is_busy:
@@ -99,7 +99,7 @@ class PlatformSender:
                     )
             if outcome.status is OutcomeStatus.SUCCEEDED:
                 return
-            # Whether it landed where the node keeps no history: the next look at the chain tells.
+            # If the node keeps no history, only the next look at the chain tells whether it landed.
             is_over = outcome.latest_close_time > prepared.max_time
             if outcome.status is OutcomeStatus.FAILED or is_over:
                 raise ChainUnavailable(f"{intent.name} has not landed: {outcome.code}")

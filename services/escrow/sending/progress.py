@@ -1,4 +1,4 @@
-"""Commands that wait: their troubles, set going again by operators, and listed for them."""
+"""Commands that wait: their troubles, their restart by operators, and the list of them."""
 
 import datetime as dt
 import uuid
@@ -13,7 +13,7 @@ from services.escrow.contracts.steps import Step
 from services.escrow.domain import CommandNotFound, CommandState
 from services.escrow.tables import commands
 
-# So many of each kind are listed, the oldest first: where there are more, something is broken.
+# At most this many of each kind are listed, oldest first. More mean that something is broken.
 LISTED_MAX = 200
 
 
@@ -21,7 +21,7 @@ LISTED_MAX = 200
 class CommandOfConcern:
     """A command that is quarantined, waits, or runs for long.
 
-    since: the beginning of its wait, else of all.
+    since: when its wait began, or else when the command began.
     """
 
     id: uuid.UUID
@@ -36,15 +36,15 @@ class CommandOfConcern:
 
 
 class Progress:
-    """Reads what keeps commands from going on; sets them going again."""
+    """Reads what blocks commands, and makes commands due again."""
 
     async def is_own_trouble(
         self, tx: Transaction, *, lease: Lease, step: Step, seconds: int, is_answered: bool
     ) -> bool:
-        """Tell whether a command has been in trouble for so long, and it alone.
+        """Tell whether a command has been in trouble for the given time, and is alone with it.
 
-        It alone: it was answered, or another command's step of that name got as far as an envelope
-        within that time.
+        It is alone if the provider answered it, or if another command's step of that name got as
+        far as an envelope within that time.
         """
         names = {
             "marketplace": lease.marketplace_id,
@@ -63,10 +63,10 @@ class Progress:
     async def requeue(
         self, tx: Transaction, *, marketplace_id: uuid.UUID, command_id: uuid.UUID
     ) -> CommandState:
-        """Make a quarantined or waiting command due now; returns the state that it had.
+        """Make a quarantined or waiting command due now; return the state that it had.
 
-        Its steps keep their channel accounts, sequence numbers and envelopes. One that has ended,
-        or is under a lease, is left alone. Raises: CommandNotFound.
+        Its steps keep their channel accounts, sequence numbers and envelopes. A command that has
+        ended, or is leased, is not changed. Raises: CommandNotFound.
         """
         names = {"marketplace_id": marketplace_id, "id": command_id}
         found = await tx.fetchval(_LOCK, names)
@@ -80,16 +80,17 @@ class Progress:
         return before
 
     async def abandon(self, tx: Transaction, *, lease: Lease, why: str) -> None:
-        """Write that an operator has ruled that a command shall end."""
+        """Record an operator's ruling that a command shall end."""
         names = {"marketplace_id": lease.marketplace_id, "id": lease.id, "why": why}
         await tx.run(_ABANDON, names)
 
     async def commands_of_concern(
         self, tx: Transaction, *, marketplace_id: uuid.UUID
     ) -> list[CommandOfConcern]:
-        """List commands that are quarantined, then those that wait or run for long, oldest first.
+        """List quarantined commands, then commands that wait or run for long, oldest first.
 
-        However many wait, because their flow is stopped, none hides one that is quarantined.
+        However many commands wait because their flow is stopped, they do not hide a quarantined
+        one.
         """
         rows = await tx.fetch(_CONCERNS, {"marketplace": marketplace_id, "size": LISTED_MAX})
         return [CommandOfConcern(**row._asdict()) for row in rows]
@@ -134,7 +135,7 @@ select c.troubled_since <= clock_timestamp() - make_interval(secs => %(seconds)s
           and s.name = %(name)s and s.id <> %(step)s)) is true
 from commands c where c.marketplace_id = %(marketplace)s and c.id = %(command)s
 """
-# Each reason from its own index; of all of a marketplace's commands, few are of concern.
+# Each reason is read from its own index: few of a marketplace's commands are of concern.
 _CONCERNS = """
 select c.id, c.kind, c.state, c.error_reason as reason, c.error_message as message, c.waits,
        coalesce(c.waiting_since, c.created_at) as since,

@@ -1,7 +1,7 @@
 """Matches landed transactions with the steps that they carried out.
 
-After a database was restored, the chain has more than the books. A transaction that a step means
-is claimed for the step, which is not done again; an operator decides about the others.
+After a database was restored, the chain has more than the books. A step claims a transaction that
+matches its intent, and is not done again. An operator decides about the other transactions.
 """
 
 from collections.abc import Sequence
@@ -28,16 +28,16 @@ from services.escrow.sending.journal import Journal
 from services.escrow.sending.landings import Landings
 from services.escrow.sending.work import READING_LEDGERS, NotNow, Work, present
 
-# So many pages of the ledgers are read in a row before a command rests, and then reads on.
+# This many pages of the ledgers are read in a row. Then the command rests, and reads on later.
 PAGES_AT_ONCE = 50
-# A node may have shown an account as it was so many ledgers before, about an hour: what used the
-# number since is looked for from there on.
+# A node may have shown an account as it was this many ledgers ago, about an hour. The search for
+# what has used its number since begins there.
 LAG_LEDGERS = 720
 log = logger()
 
 
 class Recogniser:
-    """Compares landed transactions with the intents of steps. network: the passphrase."""
+    """Compares landed transactions with the intents of steps. network: its passphrase."""
 
     def __init__(
         self,
@@ -58,17 +58,17 @@ class Recogniser:
         self._read_to: dict[tuple[str, int], str] = {}
 
     async def claim(self, work: Work, step: Step) -> Step:
-        """Take a transaction that the books lack for a step's, where it is what the step means.
+        """Claim a transaction that the books lack for a step, if it matches the step's intent.
 
-        Returns the step, with that envelope among those to be asked for. Raises: LeaseLost.
+        Return the step, with that envelope among those to ask for. Raises: LeaseLost.
         """
-        # Of what an operator has settled, a payment is another one, though it looks the same.
+        # A payment that an operator has settled is another payment, although it looks the same.
         with_settled = step.name not in kinds.PAYMENTS
         async with self._database.statement() as connection:
             found = await self._landings.unclaimed(connection, with_settled=with_settled)
         first = 0
         if step.name is StepName.MAKE_GOOD:
-            # It follows the payout: what landed before it is not the step's.
+            # A reimbursement follows its payout: what landed before the payout is not the step's.
             first = max((s.landed.ledger or 0 for s in work.steps if s.landed), default=0)
         for one in found:
             if one.ledger < first or not self.is_of(work, step, one.envelope_xdr):
@@ -85,9 +85,10 @@ class Recogniser:
     async def what_used(self, work: Work, step: Step, attempt: Attempt) -> Attempt | Finding | None:
         """Read from the ledgers what used the number of a step's envelope; it becomes the step's.
 
-        Where it names nothing of the step's it is another's, which the books have forgotten: then
-        it is returned as it was found, and nothing new is sent until an operator confirms.
-        None: the node's ledgers do not have it, it is known, or nobody can tell whose it is.
+        A transaction that names no address of the step belongs to another step, which the books
+        have forgotten. It is returned as a finding, and nothing new is sent until an operator
+        confirms. None: the node's ledgers do not have it, it is known already, or nobody can tell
+        whose it is.
         Raises: NotNow: there is more to read; ChainUnavailable; LeaseLost.
         """
         signed = (attempt, *step.attempts)
@@ -112,7 +113,7 @@ class Recogniser:
         return taken
 
     async def _is_forgotten(self, work: Work, found: Finding) -> bool:
-        """Keep another's transaction for its step to claim, and hold; False: the books know it."""
+        """Store another step's transaction for that step to claim, and hold; False: it is known."""
         why = f"the books have forgotten what used number {found.sequence} of {found.source}"
         async with self._database.transaction() as tx:
             await self._journal.fence(tx, work.lease)
@@ -124,10 +125,10 @@ class Recogniser:
         return bool(kept)
 
     def _own_address(self, work: Work, step: Step) -> str:
-        """Return an address in every envelope of a step, and of few others: contract or payee."""
+        """Return an address that is in every envelope of a step and in few others."""
         if work.command.escrow is None:
             if work.target is None:
-                # The platform's own address is in the envelopes of many.
+                # The platform's own address is in the envelopes of many steps.
                 return self._chain.recipient(str(step.terms["address"])).account
             return work.target.address
         if step.name is not StepName.MAKE_GOOD:
@@ -154,7 +155,7 @@ class Recogniser:
         )
 
     def is_of(self, work: Work, step: Step, envelope_xdr: str) -> bool:
-        """Tell whether an envelope is a step's doing."""
+        """Tell whether an envelope carries out a step."""
         try:
             intents = self._intents(work, step, envelope_xdr)
             return any(self._chain.is_of(envelope_xdr, intent) for intent in intents)
@@ -162,7 +163,7 @@ class Recogniser:
             return False
 
     def attempt(self, step: Step, found: Finding) -> Attempt:
-        """Return a transaction as an envelope of a step that is to be asked for by its hash."""
+        """Return a landed transaction as an envelope of a step, to be asked for by its hash."""
         prepared = Prepared(
             hash=found.hash,
             envelope_xdr=found.envelope_xdr,
@@ -181,7 +182,7 @@ class Recogniser:
         )
 
     def _intents(self, work: Work, step: Step, envelope_xdr: str) -> Sequence[Intent]:
-        """Return the intents that a step may have had, as of when the envelope was made."""
+        """Return the intents that a step may have had when the envelope was made."""
         if step.name in {StepName.CREATE_ACCOUNT, StepName.MERGE_ACCOUNT}:
             return _of_account(work, step)
         if step.name is StepName.PAY:
@@ -194,7 +195,7 @@ class Recogniser:
             return [_pay(work, payee, self._decider.missing(work, step))]
         if step.name is StepName.DEPLOY:
             return self._decider.places.deployments(work)
-        # Only the envelope of a division says what the contract held then.
+        # Only the envelope of a division says what the contract held at that time.
         is_division = step.name is StepName.RESOLVE_DISPUTE
         call = kinds.meant(
             step,
@@ -217,5 +218,5 @@ def _of_account(work: Work, step: Step) -> Sequence[Intent]:
         return [MergeWallet(account=address, sponsor=work.platform)]
     wallet = CreateWallet(account=address, sponsor=work.platform)
     sponsored = SponsorTrust(account=address, sponsor=work.platform)
-    # A version before this one had the account pay for itself.
+    # A version before this one let the account pay its own reserve.
     return [wallet, sponsored, TrustAsset(account=address)]

@@ -1,11 +1,12 @@
 """Compares the chain with the books: does the network have transactions that the books lack?
 
 A database that was restored to an earlier moment, or a standby that took over without the last
-commits, has forgotten what was sent since. The next number of each channel account tells: the
-network has used one that no envelope in the books has. Channel accounts that were made since are
-unknown to the books; the number of the platform account, which made them, tells. Then nothing new
-is sent by anybody (a hold) until an operator has confirmed. What landed meanwhile is read from the
-ledgers; steps whose doing it is claim it (`recognise.py`), and the operator decides about the rest.
+commits, has forgotten what was sent since. The next number of a channel account shows it: the
+network has used a number that no envelope in the books has. Channel accounts that were created
+since are unknown to the books; they show in the number of the platform account, which created them.
+In both cases nobody sends anything new (a hold) until an operator has confirmed. What landed
+meanwhile is read from the ledgers. Steps claim their transactions (`recognise.py`), and the
+operator decides about the rest.
 """
 
 import asyncio
@@ -27,9 +28,9 @@ from services.escrow.sending.work import CHAIN_AHEAD
 CHECK_SECONDS = 60.0
 HELD_SECONDS = 2.0
 RETRY_SECONDS = 1.0
-# The ledger in which the platform account was seen is noted again after so many ledgers.
+# The ledger in which the platform account was seen is recorded again after this many ledgers.
 SEEN_LEDGERS = 12
-# So many pages are read in a row before what was found is kept and the commands are woken.
+# This many pages are read in a row before the findings are stored and the commands are woken.
 PAGES_AT_ONCE = 50
 log = logger()
 
@@ -41,7 +42,7 @@ class NothingHeld(FailedPrecondition):
 
 
 class Recovery:
-    """Compares numbers, opens holds, reads what was forgotten."""
+    """Compares numbers, opens holds, and reads what the books have forgotten."""
 
     def __init__(
         self,
@@ -59,13 +60,13 @@ class Recovery:
         self._bell = bell
         self._forgotten: list[str] = []
         self._cursor: str | None = None
-        # Channel accounts that were made since the backup: the books have neither them nor a key.
+        # Channel accounts created since the backup: the books have neither them nor their keys.
         self._lost: set[str] = set()
         self._ledgers = PlatformLedgers(chain=chain)
         self._is_platform_forgotten = False
 
     async def start(self) -> None:
-        """Compare before anything is sent; outlasts an absent chain or database."""
+        """Compare before anything is sent; retry while the chain or the database is unavailable."""
         while True:
             try:
                 await self.check()
@@ -76,7 +77,7 @@ class Recovery:
                 return
 
     async def keep(self) -> None:
-        """Compare from time to time, and read what was forgotten while a hold is open."""
+        """Compare from time to time; while a hold is open, read what the books have forgotten."""
         while True:
             seconds = CHECK_SECONDS
             try:
@@ -91,7 +92,7 @@ class Recovery:
             await asyncio.sleep(seconds)
 
     async def check(self) -> None:
-        """Compare our accounts with the books; opens a hold where the books have forgotten.
+        """Compare our accounts with the books; open a hold if the books have forgotten something.
 
         Raises: ChainUnavailable.
         """
@@ -115,7 +116,7 @@ class Recovery:
             log.error("escrow.held", why=why)
 
     async def read(self) -> None:
-        """Read from the ledgers what used the forgotten numbers, and wake the commands that wait.
+        """Read from the ledgers what used the forgotten numbers, and wake the waiting commands.
 
         Raises: ChainUnavailable.
         """
@@ -134,10 +135,10 @@ class Recovery:
     async def _pages(
         self, ours: Collection[str], platform: PlatformNumber | None, *, start: int
     ) -> list[Finding]:
-        """Read on, at first from a ledger (0: nothing is missing).
+        """Read on from the last page, or at first from the ledger `start` (0: nothing is missing).
 
-        Returns what channel accounts have sent: those of the books, and those that the platform
-        has made since, which the books have forgotten.
+        Return the transactions of channel accounts: those in the books, and those that the platform
+        has created since and that the books have forgotten.
         """
         found: list[Finding] = []
         for _ in range(PAGES_AT_ONCE):
@@ -157,7 +158,7 @@ class Recovery:
         return found
 
     async def confirm(self, *, by: str, why: str) -> None:
-        """End the hold: an operator has settled what no step has claimed.
+        """End the hold: an operator has settled the transactions that no step has claimed.
 
         Raises: NothingHeld; ChainUnavailable.
         """
@@ -176,7 +177,7 @@ class Recovery:
         self._bell.ring()
 
     async def _look(self) -> tuple[list[ChannelNumber], PlatformNumber | None, Sequences]:
-        """Read our accounts by the books, and the numbers that the network has used of them."""
+        """Read our accounts by the books, and the last numbers that the network has of them."""
         async with self._database.statement() as connection:
             known = await self._landings.numbers(connection)
             platform = await self._landings.platform(connection)
@@ -186,11 +187,11 @@ class Recovery:
         return known, platform, await self._chain.sequences(addresses)
 
     async def _settle_platform(self, books: PlatformNumber, seen: Sequences) -> bool:
-        """Note how far the platform account has come; False: the books lack what it has made.
+        """Record how far the platform account has come; False: the books lack accounts it created.
 
-        The first look at it proves nothing. Later, a number that the books do not know is explained
-        if its transaction made no account that the books lack: the process ended before it was
-        noted, a process of the version before sent it, or an operator used the account.
+        The first look proves nothing. Later, a number that the books do not know is explained if
+        its transaction created no account that the books lack: the process ended before recording
+        it, a process of the version before sent it, or an operator used the account.
         Raises: ChainUnavailable.
         """
         used, ledger = seen.used[books.address], seen.read_at_ledger
@@ -208,9 +209,9 @@ class Recovery:
         return True
 
     async def _explain(self, books: PlatformNumber, *, used: int, ledger: int) -> bool:
-        """Look in the ledgers whether the books have all that the platform account has made.
+        """Read from the ledgers whether the books have all accounts that the platform has created.
 
-        Under a hold this is not asked: the operator decides. Raises: ChainUnavailable.
+        During a hold nothing is read, because the operator decides. Raises: ChainUnavailable.
         """
         async with self._database.statement() as connection:
             if await self._landings.is_held(connection):

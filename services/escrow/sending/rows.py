@@ -9,7 +9,7 @@ from services.escrow.contracts.steps import Attempt, AttemptState, Step, StepNam
 
 
 def to_step(rows: Collection[Any]) -> Step:
-    """Read a step from its rows: one for each attempt, or one without any."""
+    """Read a step from its rows: one row for each attempt, or one row without an attempt."""
     row = next(iter(rows))
     return Step(
         id=row.id,
@@ -27,7 +27,7 @@ def to_step(rows: Collection[Any]) -> Step:
 def _to_attempt(row: Any) -> Attempt:
     prepared = Prepared(
         hash=row.hash,
-        # The version before has kept text. "": the account has signed another envelope since.
+        # The version before stored text. "": the account has signed another envelope since.
         envelope_xdr=row.envelope_xdr or base64.b64encode(row.envelope or b"").decode(),
         source=row.attempt_source,
         sequence=row.attempt_sequence,

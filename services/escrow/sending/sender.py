@@ -1,8 +1,8 @@
 """Takes one envelope to the ledger: build, verify, sign, store, send, wait. No business rules.
 
-A step keeps its channel account and sequence number over all its envelopes, so that the network can
-apply at most one. A new envelope is made only when the one before is dead: not found, a ledger has
-closed after the last moment at which it could have landed, and its number is unused there.
+A step keeps its channel account and sequence number for all its envelopes, so that the network can
+apply at most one. A new envelope is made only when the one before is dead: it is not found, a
+ledger has closed after its last valid moment, and its number is unused there.
 """
 
 import asyncio
@@ -35,10 +35,10 @@ from services.escrow.sending.landings import Landings
 from services.escrow.sending.work import NotNow, Work, held_up
 from services.escrow.wallets.keyring import Keyring
 
-# A node forgets envelopes that wait for a ledger: the same bytes are sent again this often.
+# A node forgets envelopes that wait for a ledger, so the same bytes are sent again this often.
 RESEND_SECONDS = 5.0
 POLL_SECONDS_MAX = 2.0
-# A flow that was checked so long ago is checked again before anything is signed.
+# After this time the check of a flow is repeated before anything is signed.
 FLOW_SECONDS = 1.0
 log = logger()
 
@@ -53,10 +53,10 @@ class Refused(Exception):
 
 
 class NumberUsed(Exception):
-    """An envelope's number is used, and the node says that no envelope of the step is what did it.
+    """The number of an envelope is used, and the node finds no envelope of the step that used it.
 
-    It denies one, it no longer keeps the ledger, or the books have forgotten the one that did.
-    outcome: what the node does say.
+    The node denies an envelope that it has, it no longer keeps the ledger, or the books have
+    forgotten the envelope that used the number. outcome: the node's last answer.
     """
 
     def __init__(self, attempt: Attempt, outcome: TransactionOutcome) -> None:
@@ -68,7 +68,7 @@ class NumberUsed(Exception):
 class ChannelAhead(Exception):
     """A channel account has used the number that a step was about to sign with.
 
-    at_ledger: the ledger that the node showed it in.
+    at_ledger: the ledger in which the node showed the account.
     """
 
     def __init__(self, *, source: str, used: int, at_ledger: int) -> None:
@@ -94,7 +94,7 @@ class Frame(TypedDict):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Checked:
-    """A step whose flow took it. has_limit: the flow has a daily limit; at: monotonic seconds."""
+    """A step that its flow lets pass. has_limit: there is a daily limit; at: monotonic seconds."""
 
     passage: Passage
     has_limit: bool
@@ -110,8 +110,8 @@ class Checked:
 class Pace:
     """How patient the sender is.
 
-    transaction_seconds: for how long an envelope may land; refusal_checks: how often a simulated
-    refusal is looked at again before it is believed, for nodes lag behind each other.
+    transaction_seconds: how long an envelope may land; refusal_checks: how often a simulated
+    refusal is checked before it is believed, because nodes lag behind each other.
     """
 
     poll_seconds: float
@@ -135,7 +135,7 @@ class Sender:
         pace: Pace,
         is_bumping: bool,
     ) -> None:
-        """is_bumping: the platform's account pays for what channel accounts send."""
+        """is_bumping: the platform's account pays the fees of channel accounts' transactions."""
         self._database = database
         self._journal = journal
         self._landings = landings
@@ -151,8 +151,8 @@ class Sender:
     async def realign(self, lease: Lease, step: Step, ahead: ChannelAhead) -> tuple[str, int]:
         """Move the channel account of a step to the number after those that the chain has used.
 
-        Steps of ours have used them, and gave the account back without knowing. Where the books do
-        not know what used one, they have forgotten something: then nothing new is sent by anybody.
+        Steps of ours used them, and gave the account back without knowing. If the books do not know
+        what used a number, they have forgotten something, and nobody sends anything new.
         Raises: LeaseLost; NotNow.
         """
         source, used = ahead.source, ahead.used
@@ -180,12 +180,12 @@ class Sender:
         passage: Checked | None = None,
         is_burn: bool = False,
     ) -> Attempt:
-        """Build, check, sign and store an envelope; it may be sent when this returns.
+        """Build, verify, sign and store an envelope. It may be sent when this returns.
 
-        shown: the channel account, where it was just read. passage: how it goes its flow's way,
-        checked a moment ago; None: it moves nothing. The flow is checked before it is signed, and
-        again in the transaction that stores and counts it: an envelope whose flow is stopped
-        meanwhile is not kept.
+        shown: the channel account, if it was just read. passage: the step's passage through its
+        flow, just checked; None: the step moves no money. The flow is checked before signing, and
+        again in the transaction that stores and counts the envelope. If it was stopped meanwhile,
+        nothing is stored.
         Raises: ChainRefused: simulated; EnvelopeRefused; ChannelAhead: the number is used;
             ChainUnavailable; LeaseLost; NotNow: nothing new may be sent; BooksChanged.
         """
@@ -194,7 +194,7 @@ class Sender:
         ledger = await self._chain.recent_ledger()
         max_time = ledger.close_time + self._pace.transaction_seconds
         frame: Frame = {"source": source, "sequence": sequence, "max_time": max_time}
-        # One that failed was in a ledger: its bid was high enough.
+        # An envelope that failed was in a ledger, so its bid was high enough.
         tries = len(step.expired)
         unsigned = await self._builder.build(intent, **frame, tries=tries)
         channel = await self._keyring.channel(source)
@@ -215,7 +215,7 @@ class Sender:
         return attempt
 
     async def check_flow(self, passage: Passage | None) -> Checked | None:
-        """Check that a step's flow takes it now, or took another a moment ago. Raises: NotNow."""
+        """Check that a step's flow lets it pass, or did a moment ago. Raises: NotNow."""
         if passage is None:
             return None
         key = passage.marketplace_id, passage.flow
@@ -231,9 +231,9 @@ class Sender:
         return checked
 
     async def settle(self, step: Step, attempt: Attempt, *, is_new: bool) -> TransactionOutcome:
-        """Send stored bytes until the ledgers show what became of them, of which none has them yet.
+        """Send stored bytes that no ledger has yet, until the ledgers show the outcome.
 
-        Returns an outcome that is SUCCEEDED or FAILED, or NOT_FOUND where it can never land.
+        Return an outcome that is SUCCEEDED or FAILED, or NOT_FOUND if the envelope can never land.
         Raises: ChainUnavailable: the outcome is unknown; NumberUsed: it landed or failed, and the
             node does not tell which.
         """
@@ -256,7 +256,7 @@ class Sender:
             pause = min(pause * 1.1, max(POLL_SECONDS_MAX, self._pace.poll_seconds))
 
     async def require_unused(self, step: Step) -> None:
-        """Check that the number with which something is signed for a step is unused.
+        """Check that the number with which a step has signed something is unused.
 
         Raises: NumberUsed; ChainUnavailable.
         """
@@ -268,7 +268,7 @@ class Sender:
             raise await self.number_used(step, ahead) from ahead
 
     async def number_used(self, step: Step, ahead: ChannelAhead) -> NumberUsed:
-        """Return what to raise where a step has signed with a number that is used.
+        """Return the exception for a step that has signed with a used number.
 
         Raises: ChainUnavailable.
         """
@@ -279,7 +279,7 @@ class Sender:
         return NumberUsed(attempt, replace(outcome, latest_ledger=at_ledger))
 
     async def ask(self, attempts: Sequence[Attempt]) -> tuple[Attempt, TransactionOutcome] | None:
-        """Ask by hash what became of envelopes; returns the first that a ledger has.
+        """Ask by hash for the outcomes of envelopes; return the first that a ledger includes.
 
         Raises: ChainUnavailable.
         """
@@ -290,7 +290,7 @@ class Sender:
         return None
 
     async def require_no_hold(self, tx: Transaction) -> None:
-        """Check that something new may be sent. Raises: NotNow."""
+        """Check that no hold is open. Raises: NotNow."""
         if await self._landings.is_held(tx):
             raise held_up()
 
@@ -299,23 +299,23 @@ class Sender:
         return (await self._chain.latest_ledger()).sequence
 
     async def pause(self) -> None:
-        """Wait for about the time between two looks at the chain."""
+        """Wait for about the time between two polls of the chain."""
         await asyncio.sleep(self._pace.poll_seconds)
 
     @property
     def refusal_checks(self) -> int:
-        """Return how often a simulated refusal is looked at before it is believed."""
+        """Return how often a simulated refusal is checked before it is believed."""
         return self._pace.refusal_checks
 
     async def announce(self, transaction_hash: str) -> None:
-        """Announce a transaction that landed to the provider."""
+        """Tell the provider that a transaction has landed."""
         await self._builder.announce(transaction_hash=transaction_hash)
 
     async def _outcome(self, attempt: Attempt) -> TransactionOutcome:
-        """Ask by hash what became of an envelope; before it counts as gone, by its fee bump's too.
+        """Ask for an envelope's outcome by its hash; before it counts as gone, by its fee bump's.
 
-        Whoever pays for it, it lands as what is inside, which is asked for first. A node that
-        lists fee bumps under their own hash alone has it nevertheless.
+        A transaction in a fee bump lands under its own hash, which is asked for first. But some
+        nodes list fee bumps only under the fee bump's hash.
         """
         prepared = attempt.prepared
         outcome = await self._chain.outcome(prepared.hash)
@@ -326,17 +326,17 @@ class Sender:
         return replace(outcome, hash=prepared.hash)
 
     async def _send(self, step: Step, attempt: Attempt) -> float:
-        """Send once; returns after how many seconds to send again, if it is not found by then."""
+        """Send once; return after how many seconds to send again if the envelope is not found."""
         try:
             submission = await self._chain.submit(attempt.prepared.envelope_xdr)
         except (ChainUnavailable, ChainRefused) as error:
-            # Whether the node took it is unknown: the ledgers will show it.
+            # It is unknown whether the node took it; the ledgers will show it.
             log.warning("escrow.submit_unknown", step=step.name, error=str(error))
             return self._pace.poll_seconds
         if submission.status is SubmitStatus.TRY_AGAIN_LATER:
             return self._pace.poll_seconds
         if submission.status is SubmitStatus.REFUSED:
-            # After it landed the same bytes are refused too, with txBAD_SEQ: ask by hash.
+            # Bytes that have landed are refused too, with txBAD_SEQ: ask by hash.
             log.warning("escrow.submit_refused", step=step.name, code=submission.code)
         return RESEND_SECONDS
 
@@ -356,7 +356,7 @@ class Sender:
             async with self._database.statement() as connection:
                 if await keep(connection, passage=None if passage is None else passage.passage):
                     return
-        # Something is in its way, or it has to be counted under the lock of its flow.
+        # Something blocks the envelope, or it has to be counted under the lock of its flow.
         async with self._database.transaction() as tx:
             if passage is not None:
                 with _not_now():
@@ -379,8 +379,8 @@ class Sender:
     async def _is_used(self, prepared: Prepared, outcome: TransactionOutcome) -> bool | None:
         """Tell whether a ledger has used the number of an envelope whose time is over.
 
-        That needs no history: whatever lands uses its number up, and from the first ledger after
-        its time on nothing lands. None: its time is not over, or the node lags behind that ledger.
+        This needs no history: what lands uses up its number, and nothing lands from the first
+        ledger after its time on. None: its time is not over, or the node lags behind that ledger.
         Raises: ChainUnavailable.
         """
         if not outcome.is_after(prepared):
@@ -393,7 +393,7 @@ class Sender:
 
 @contextmanager
 def _not_now() -> Iterator[None]:
-    """Say of a flow that is closed that the step waits."""
+    """Turn the error of a closed flow into `NotNow`: the step waits."""
     try:
         yield
     except FlowClosed as closed:

@@ -1,16 +1,17 @@
-"""Fair shares: how much of what all marketplaces use together one of them may hold. Pure.
+"""Fair shares: how much of a common resource one marketplace may hold. Pure.
 
-Nothing is taken back from who has it, so something must be left for who comes next: the more one
-holds, the more must stay free. One alone may hold three quarters; several share, and a part stays
-free for a newcomer. One that holds nothing always gets one. Source: Choudhury and Hahne, "Dynamic
-queue length thresholds for shared-memory packet switches", 1998.
+Nothing is taken back from its holder, so something must be left for newcomers: the more a
+marketplace holds, the more must stay free. A single marketplace may hold three quarters; if several
+share, a part stays free for a newcomer. A marketplace that holds nothing always gets one.
+Source: Choudhury and Hahne, "Dynamic queue length thresholds for shared-memory packet switches",
+1998.
 """
 
 import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-# How much one may hold of what would then still be free.
+# A marketplace may hold at most this many times what would then still be free.
 MOST_OF_FREE = 3
 
 
@@ -24,12 +25,12 @@ class Wanted:
 
 
 def may_take(*, holds: int, free: int) -> bool:
-    """Tell whether who holds so many may take one more of those that are free."""
+    """Tell whether a marketplace that holds this many may take one more of the free ones."""
     return free > 0 and (holds == 0 or holds + 1 <= MOST_OF_FREE * (free - 1))
 
 
 def divided(wanted: Sequence[Wanted], *, free: int) -> Mapping[uuid.UUID, int]:
-    """Divide what is free, one at a time, to who then holds least; among equals in their order."""
+    """Divide what is free, one at a time, to the one that then holds least; ties by order."""
     given = {each.marketplace_id: 0 for each in wanted}
     while True:
         waiting = [each for each in wanted if given[each.marketplace_id] < each.wants]

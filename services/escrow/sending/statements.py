@@ -1,17 +1,17 @@
 # ruff: noqa: S608 - statements are put together from the constants below alone
-"""The journal's statements. One that writes checks the lease, locks the command's row, and writes.
+"""The journal's statements. Each write checks the lease, locks the command's row, and writes.
 
-Each answers how many commands were under the lease: one, or none and nothing is written.
+Each write returns how many commands were under the lease: one; or none, and nothing is written.
 """
 
 _IS_HELD = """
     marketplace_id = %(marketplace)s and id = %(command)s and lease_epoch = %(epoch)s
     and state = 'RUNNING'
 """
-# The command under its lease, locked; what follows writes nothing where it is not.
+# The command under its lease, locked. What follows writes nothing if the lease is lost.
 _HELD = f"""with held as materialized (
     select id, abandoned_why from commands where {_IS_HELD} for update)"""
-# The channel account of a step is given back, unless something is signed under the step's number.
+# Gives back a step's channel account, unless something is signed under the step's number.
 _FREE_CHANNEL = """, unsigned as (
     select s.id from steps s cross join held
     where s.marketplace_id = %(marketplace)s and s.command_id = held.id
@@ -26,7 +26,7 @@ _FREE_CHANNEL = """, unsigned as (
 )
 """
 _COUNT = "select count(*) from held"
-# A ledger has used the number: what else is in flight under it is dead.
+# A ledger has used the number, so other envelopes in flight under it are dead.
 _CLOSE_ATTEMPT = """, superseded as (
     update attempts a set state = 'EXPIRED' from held
     where a.step_id = %(step)s and a.source = %(source)s and a.sequence = %(sequence)s
@@ -75,7 +75,7 @@ with held as (
         error_reason = %(reason)s, error_message = %(message)s
     where {_IS_HELD} returning id
 ){_FREE_CHANNEL}{_COUNT}"""
-# Beside the steps of a command, what of ours has landed on its escrow.
+# The steps of a command, and what of ours has landed on its escrow.
 STEPS = """
 select s.id, s.position, s.name, s.terms, s.state, s.source, s.sequence, s.doubt,
        a.hash, a.number, a.source as attempt_source, a.sequence as attempt_sequence,
@@ -100,8 +100,8 @@ where s.marketplace_id = %(marketplace)s and s.command_id = %(command)s
 order by s.position, a.number
 """
 CHANNELS_BY_ONE = "select pg_advisory_xact_lock(hashtext('escrow'), hashtext('channels'))"
-# Without an owner: those that are free. What a quarantined command keeps is made up for by new
-# ones, and counts for nobody.
+# Rows without an owner count the free accounts. Accounts of a quarantined command are replaced by
+# new ones, and count for nobody.
 USE_OF_CHANNELS = """
 select holder.marketplace_id as owner, count(*) as size
 from channels h left join steps holder on holder.id = h.leased_by
@@ -146,8 +146,8 @@ select %(hash)s, %(step)s, %(number)s, %(source)s, %(sequence)s, %(max_time)s,
     %(auth_expires_ledger)s, %(max_fee)s, %(network)s, %(bump_hash)s, %(prepared_at_ledger)s,
     %(state)s, %(is_burn)s, clock_timestamp()
 """
-# A stop of all and a stop of one are two: each is lifted as it was put. A limit of one marketplace
-# holds instead of that of all.
+# A stop of all marketplaces and a stop of one are independent: each is lifted separately. The limit
+# of one marketplace replaces the limit of all.
 NEWEST_OF_FLOW = """
     select distinct on (marketplace_id, change = 'LIMIT')
            marketplace_id, change, daily_limit, reason
@@ -155,8 +155,8 @@ NEWEST_OF_FLOW = """
     where flow = %(flow)s and (marketplace_id = %(marketplace)s or marketplace_id is null)
     order by marketplace_id, change = 'LIMIT', id desc
 """
-# What the step was decided on must still stand, for the command was read some steps ago. An account
-# signs its next envelope when the one before can land no more or has landed.
+# The facts that the step was decided on must still hold, because the command was read some steps
+# ago. An account signs its next envelope when the one before has landed or can no longer land.
 KEEP_ATTEMPT = f"""{_HELD}, newest as ({NEWEST_OF_FLOW}), kept as ({_ATTEMPT}
     from held join steps s on s.id = %(step)s
     where held.abandoned_why = %(abandoned_why)s and s.state = 'PLANNED'
@@ -189,8 +189,8 @@ KEEP_ATTEMPT = f"""{_HELD}, newest as ({NEWEST_OF_FLOW}), kept as ({_ATTEMPT}
 select count(*) from kept"""
 ADOPT_ATTEMPT = f"{_ATTEMPT} on conflict (hash) do nothing"
 OWNER_OF_ATTEMPT = "select step_id from attempts where hash = %(hash)s"
-# change: of the escrow, None: it stays as it is; ends: the command ends with the step. The journal
-# appends what is told.
+# change: of the escrow, None: it is unchanged; ends: the command ends with the step. The journal
+# appends the insertion of the events.
 SUCCEEDED = f"""
 with held as materialized (
     select id from commands
@@ -236,7 +236,7 @@ with held as materialized (
 select count(*) as held,
        (select next_sequence from freed where leased_by is not null) as inherited
 from held"""
-# A step whose number a ledger has used, and its channel account, go on with the next one.
+# A step whose number a ledger has used continues with the next number of its channel account.
 _RENUMBER = """, renumbered as (
     update steps s set sequence = s.sequence + 1 from held
     where s.id = %(step)s and s.source = %(source)s and s.sequence = %(sequence)s

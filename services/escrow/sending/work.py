@@ -14,19 +14,19 @@ from services.escrow.ports import Signer
 from services.escrow.sending.flows import FLOWS, Passage
 
 T = TypeVar("T")
-# Why a command waits while nothing new may be sent.
+# The reason of a command that waits while nothing new may be sent.
 CHAIN_AHEAD = "CHAIN_AHEAD"
-# A step waits for the ledgers to be read: they have what used its number, and the books do not.
+# The reason of a step that waits until the ledgers are read: they have what used its number, and
+# the books do not.
 READING_LEDGERS = "READING_LEDGERS"
 
 
 class NotNow(Exception):
     """A step cannot be done yet, and nothing of it is in flight.
 
-    The command rests for `seconds`, or longer each time where none are given; meanwhile others can
-    use its channel account. reason: of the wait, as GetCommand returns it. is_trouble: whether the
-    command cannot make progress, for which it may be refused in the end (see `patience`); None:
-    unknown.
+    The command rests for `seconds`; None: longer each time. Meanwhile others can use its channel
+    account. reason: of the wait, as GetCommand returns it. is_trouble: whether the command cannot
+    make progress, for which it may finally be refused (see `patience`); None: unknown.
     """
 
     def __init__(
@@ -47,12 +47,11 @@ class NotNow(Exception):
 class Work:
     """A command as the books have it. target: the wallet of a command on a wallet.
 
-    target is None where there is an escrow, or where the platform's wallet pays.
-
-    wallets: of all who take part; is_held: nothing new may be sent until an operator confirms;
-    may_claim: the chain has transactions of ours that no step has claimed; view: the contract as it
-    was read back after the last step, None: it has to be read; known_ledger, was_frozen_before:
-    what had landed on the escrow when the command was read.
+    target is None if there is an escrow, or if the platform's wallet pays. wallets: of all
+    participants; is_held: nothing new may be sent until an operator confirms; may_claim: the chain
+    has transactions of ours that no step has claimed; view: the contract as it was read back after
+    the last step, None: it has to be read; known_ledger, was_frozen_before: what had landed on the
+    escrow when the command was read.
     """
 
     lease: Lease
@@ -83,7 +82,7 @@ class Work:
     def to_do(self) -> Step | None:
         """Return the step to look at next; None: all are done.
 
-        Of an abandoned command first those with something signed that may still land.
+        In an abandoned command, steps with a signed envelope that may still land come first.
         """
         planned = [step for step in self.steps if step.state is StepState.PLANNED]
         signed = [step for step in planned if step.is_signed and self.command.abandoned_why]
@@ -95,12 +94,12 @@ class Work:
         return next((step for step in self.steps if step.state is StepState.PLANNED), None)
 
     def following(self, step: Step) -> Step | None:
-        """Return the step to do when one has landed; None: it is the last."""
+        """Return the step to do after one has landed; None: that one is the last."""
         planned = (each for each in self.steps if each.state is StepState.PLANNED)
         return next((each for each in planned if each.id != step.id), None)
 
     def beside(self, step: Step) -> Step | None:
-        """Return a step that may be in flight at the same time; None: there is none."""
+        """Return a step that may be in flight at the same time, or None."""
         if step.name not in SIDE_BY_SIDE or self.command.abandoned_why:
             return None
         planned = (each for each in self.steps if each.state is StepState.PLANNED)
@@ -108,14 +107,14 @@ class Work:
         return next(others, None)
 
     def with_step(self, changed: Step) -> "Work":
-        """Return the command with a step as it is now."""
+        """Return the command with a changed step."""
         steps = [changed if each.id == changed.id else each for each in self.steps]
         return replace(self, steps=steps)
 
     def landed(
         self, step: Step, attempt: Attempt, *, paid: Sequence[Payment], view: EscrowView | None
     ) -> "Work":
-        """Return the command after a step has landed as was meant. attempt: as it ended."""
+        """Return the command after a step has landed as meant. attempt: in its final state."""
         done = replace(step, state=StepState.SUCCEEDED, attempts=(*step.attempts, attempt))
         payments = (*self.command.payments, *paid)
         command = replace(self.command, payments=payments, waits=0)
@@ -131,7 +130,7 @@ class Work:
     ) -> "Work":
         """Return the command as it was written when its step landed.
 
-        escrow: where it has changed; slot: what the heir has got.
+        escrow: the escrow, if it has changed; slot: the account and number that the heir has got.
         """
         command = replace(self.command, escrow=escrow or self.command.escrow)
         if has_ended:
@@ -143,11 +142,11 @@ class Work:
 
     @property
     def doubted(self) -> Step | None:
-        """Return the step that has landed otherwise than was meant, if there is one."""
+        """Return the step that landed differently than was meant, or None."""
         return next((step for step in self.steps if step.doubt), None)
 
     def passage(self, step: Step) -> Passage | None:
-        """Return how a step goes its flow's way; None: its command is in no flow."""
+        """Return a step's passage through its flow; None: its command is in no flow."""
         flow = FLOWS.get(self.command.kind)
         if flow is None:
             return None
@@ -185,7 +184,7 @@ class Work:
 
 
 def held_up() -> NotNow:
-    """Return the exception of a step that must wait while the chain has more than the books."""
+    """Return the exception for a step that must wait while a hold is open."""
     return NotNow(
         "the chain has transactions of ours that the books lack; an operator must confirm",
         reason=CHAIN_AHEAD,
@@ -193,7 +192,7 @@ def held_up() -> NotNow:
 
 
 def present(value: T | None) -> T:
-    """Return a value that every command of the kind has. Raises: LookupError."""
+    """Return a value that every command of the kind has. Raises: LookupError: it is missing."""
     if value is None:
         raise LookupError("the command lacks what its kind has")
     return value

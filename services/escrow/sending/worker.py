@@ -1,7 +1,7 @@
-"""The worker: claims commands by lease and carries many out at once, each command's steps in order.
+"""The worker: claims commands by lease and carries out many at once, a command's steps in order.
 
-A process that loses a lease stops that command; what it had sent is harmless, for the next process
-sends the same bytes.
+A process that loses a lease stops working on that command. What it has sent is harmless, because
+the next process sends the same bytes.
 """
 
 import asyncio
@@ -22,21 +22,21 @@ from services.escrow.sending.patience import StepTooSlow
 from services.escrow.sending.pipeline import Pipeline
 from services.escrow.sending.shares import Wanted, divided
 
-# How long a command in trouble is tried again in its place before it rests, and others have it.
+# How long a command in trouble is retried in its slot before it rests and others get the slot.
 PATIENCE_SECONDS = 5.0
 log = logger()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Capacity:
-    """How many commands at once, and how long a dead worker's commands wait for another."""
+    """How many commands run at once, and how long those of a dead worker wait for another one."""
 
     commands: int
     lease_seconds: int
 
 
 class Worker:
-    """Carries commands out until cancelled."""
+    """Carries out commands until cancelled."""
 
     def __init__(
         self,
@@ -53,9 +53,9 @@ class Worker:
         self._ends = ends
         self._bell = bell
         self._capacity = capacity
-        # Since when each command is tried again, by the loop's clock.
+        # When the trouble of each retried command began, by the loop's clock.
         self._troubled_since: dict[Lease, float] = {}
-        # The last claim has left commands for which there was no place, or no share of one.
+        # Whether the last claim left due commands, for which there was no slot or no share.
         self._is_left = False
         self._leases = Leases(
             database=database,
@@ -70,11 +70,11 @@ class Worker:
         )
 
     async def run(self) -> None:
-        """Claim and carry out until cancelled, then give every lease back."""
+        """Claim and carry out commands until cancelled, then give back every lease."""
         await self._leases.run()
 
     async def _claim(self, tx: Transaction, free: int) -> list[Lease]:
-        """Take due commands, to each marketplace its share."""
+        """Claim due commands: of each marketplace its share."""
         due = await self._journal.due(tx, limit=free)
         self._is_left = bool(due)
         if not due:
@@ -103,9 +103,9 @@ class Worker:
             self._left(lease, state)
 
     async def _troubled(self, lease: Lease, trouble: Exception, _seconds: float) -> bool:
-        """Say why a command fails; after a while give its place to others.
+        """Log why a command fails; after PATIENCE_SECONDS give its slot to others.
 
-        A refused write of the books ends nothing: nothing is lost, they say how to go on.
+        A refused write to the books ends nothing: nothing is lost, and the books say how to go on.
         """
         now = asyncio.get_running_loop().time()
         is_first = lease not in self._troubled_since
@@ -118,7 +118,7 @@ class Worker:
                 "worker.command_failed",
                 command_id=command_id,
                 error=type(trouble).__name__,
-                # The same traceback again would say nothing new.
+                # The same traceback again would tell nothing new.
                 exc_info=trouble if is_first else None,
             )
         if now - since < PATIENCE_SECONDS and not isinstance(trouble, StepTooSlow):
@@ -135,10 +135,10 @@ class Worker:
         return True
 
     def _left(self, lease: Lease, state: CommandState) -> None:
-        """Note that a command has ended, or rests."""
+        """Note that a command has ended or rests."""
         self._troubled_since.pop(lease, None)
         if state is CommandState.RUNNING:
-            # It may have been put off without a rest.
+            # It may have been put off without a rest, and be due at once.
             self._bell.ring()
         else:
             self._ends.ended((lease.marketplace_id, lease.id))
