@@ -1,1 +1,1 @@
-"""Deposits: money from outside, found on the chain and told once."""
+"""Deposits: money from outside, found on the chain and reported once."""

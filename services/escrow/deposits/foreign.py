@@ -1,6 +1,7 @@
-"""Alarms for what others do to contracts of ours: they pay out, or change, by no step of ours.
+"""Alarms for payouts and changes of our contracts that no step of ours has made.
 
-Somebody else has a key of ours, or the books lack one of our transactions. Nothing is decided here.
+Either somebody else has a key of ours, or the books lack one of our transactions. Nothing is
+decided here.
 """
 
 from collections.abc import Sequence
@@ -16,14 +17,14 @@ log = logger()
 
 
 class Foreign:
-    """Looks at what the watcher has read, in its transaction."""
+    """Checks the pages that the watcher has read, in the watcher's transaction."""
 
     def __init__(self, *, deposits: Deposits) -> None:
         self._deposits = deposits
         self._changes = ForeignChanges()
 
     async def report(self, tx: Transaction, page: TransfersPage) -> None:
-        """Tell of a page what is not ours."""
+        """Report what a page shows of our contracts and is not our doing."""
         paid = [t for t in page.transfers if t.from_address.startswith("C")]
         touched = sorted({t.from_address for t in paid} | {c.contract_id for c in page.changes})
         if not touched:

@@ -1,4 +1,4 @@
-"""What others have done to contracts of ours, in PostgreSQL."""
+"""Changes that others have made to our contracts, in PostgreSQL."""
 
 import datetime as dt
 import uuid
@@ -13,7 +13,7 @@ from chassis.sql import compiled
 from services.escrow.contracts.evidence import ContractChange
 from services.escrow.tables import attempts, escrows, foreign_changes
 
-# So many are listed, the oldest first.
+# At most this many are listed, oldest first.
 LISTED_MAX = 200
 
 
@@ -31,10 +31,10 @@ class ForeignChange:
 
 
 class ForeignChanges:
-    """Adds and lists them."""
+    """Stores and lists changes by others."""
 
     async def add(self, tx: Transaction, changes: Sequence[ContractChange]) -> None:
-        """Keep changes, each once."""
+        """Store changes, each once."""
         for change in changes:
             row = {
                 "event_id": change.event_id,
@@ -46,9 +46,10 @@ class ForeignChanges:
             await tx.run(_ADD, row)
 
     async def open_ones(self, tx: Transaction, *, marketplace_id: uuid.UUID) -> list[ForeignChange]:
-        """List the changes of contracts of orders that have not ended.
+        """List the changes of contracts whose orders have not ended.
 
-        Those that steps have claimed since are ours: the books had lost their transactions.
+        A change whose transaction a step has claimed since is ours and is left out: the books had
+        lost it.
         """
         rows = await tx.fetch(_OPEN, {"marketplace_id": marketplace_id})
         return [ForeignChange(**row._asdict()) for row in rows]

@@ -25,12 +25,12 @@ from services.escrow.tables import (
 from services.escrow.wallets.store import to_wallet
 
 WHY_MAX = 500
-# A watcher notes every ten seconds that it has looked.
+# A watcher records every ten seconds that it has looked.
 BLIND_AFTER = "interval '2 minutes'"
-# So many are listed, the oldest first: where there are more, something is broken.
+# At most this many are listed, oldest first. More mean that something is broken.
 LISTED_MAX = 200
 
-# Errors about the values, not about the database: these values are refused at every try.
+# Errors about the values, not about the database: these values are refused at every attempt.
 REFUSALS = (
     psycopg.DataError,
     psycopg.IntegrityError,
@@ -41,14 +41,14 @@ REFUSALS = (
 
 
 class NotRecordable(Exception):
-    """The database never takes these values; the text says why."""
+    """The database refuses these values at every attempt; the message says why."""
 
 
 @asynccontextmanager
 async def apart(tx: Transaction) -> AsyncIterator[None]:
-    """Undo the block, and no more of the transaction, where its values are refused.
+    """Run a block in a savepoint: if its values are refused, only the block is undone.
 
-    Raises: NotRecordable; where the database itself is in trouble, its own errors.
+    Raises: NotRecordable; the database's own errors, if the database is in trouble.
     """
     try:
         async with tx.transaction():
@@ -74,7 +74,7 @@ class Deposit:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Blindness:
-    """No deposit is seen. since: when the chain was last read; why: "" where it is unknown."""
+    """Deposits are not seen. since: when the chain was last read; why: "" if it is unknown."""
 
     since: dt.datetime
     why: str
@@ -82,7 +82,7 @@ class Blindness:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TransferAside:
-    """A transfer whose record was refused. to_address: "" where it could not be read."""
+    """A transfer whose record was refused. to_address: "" if it could not be read."""
 
     event_id: str
     transaction_hash: str
@@ -92,44 +92,44 @@ class TransferAside:
 
 
 class Deposits:
-    """Reads and writes what arrives from outside, and how far it was read."""
+    """Reads and writes what arrives from outside, and how far the chain was read."""
 
     async def cursor(self, tx: Transaction, asset_contract: str) -> str | None:
-        """Read how far the asset's transfers were read; None before the first start."""
+        """Read the cursor of the asset's transfers; None before the first start."""
         position: str | None = await tx.fetchval(_CURSOR, {"asset_contract": asset_contract})
         return position
 
     async def start_cursor(self, tx: Transaction, *, asset_contract: str, position: str) -> None:
-        """Set where reading begins; a cursor that is there stays."""
+        """Set the first cursor; a cursor that exists stays."""
         await tx.run(_START_CURSOR, {"asset_contract": asset_contract, "position": position})
 
     async def move_cursor(
         self, tx: Transaction, *, asset_contract: str, old: str, new: str
     ) -> bool:
-        """Move the cursor and lock it; False where another watcher moved it first."""
+        """Move the cursor and lock it; False: another watcher moved it first."""
         names = {"asset_contract": asset_contract, "old": old, "new": new}
         return await tx.run(_MOVE_CURSOR, names) == 1
 
     async def note(self, tx: Transaction, asset_contract: str, *, trouble: str) -> None:
-        """Store the watcher's trouble; "": it has read the chain just now."""
+        """Store the watcher's trouble; "" records that it has just read the chain."""
         names = {"asset_contract": asset_contract, "trouble": printable(trouble)}
         await tx.run(_NOTE_TROUBLE if trouble else _NOTE_LOOK, names)
 
     async def blindness(self, tx: Transaction, asset_contract: str) -> Blindness | None:
-        """Return since when, and why, no deposit is seen; None: the watcher reads the chain."""
+        """Return since when and why deposits are not seen; None: the watcher reads the chain."""
         row = await tx.fetchrow(_BLINDNESS, {"asset_contract": asset_contract})
         return None if row is None else Blindness(since=row.looked_at, why=row.trouble)
 
     async def known_ledger(self, tx: Transaction) -> int:
-        """Return a ledger that is closed: the one the cursor is in; 0: none is known."""
+        """Return a closed ledger, that of the cursor; 0: none is known."""
         found = await tx.fetchval(_NEWEST_CURSOR)
         return 0 if found is None else int(found.partition("-")[0]) >> 32
 
     async def has_news(self, tx: Transaction, page: TransfersPage, *, platform: str) -> bool:
         """Tell whether a page may have something to record, by what the books know now.
 
-        That is money at a wallet, but for what our escrows and the platform pay, and what a
-        contract of ours did; none of our transactions has news.
+        That is money at a wallet, unless our escrows or the platform paid it, and what a contract
+        of ours did. Our own transactions are never news.
         """
         moved = [(t.from_address, t.to_address, t.transaction_hash) for t in page.transfers]
         changed = [(c.contract_id, "", c.transaction_hash) for c in page.changes]
@@ -147,19 +147,19 @@ class Deposits:
         return {row.address: to_wallet(row) for row in rows}
 
     async def contracts_among(self, tx: Transaction, addresses: Sequence[str]) -> frozenset[str]:
-        """Tell which addresses are contracts of ours."""
+        """Return those addresses that are contracts of ours."""
         rows = await tx.fetch(_CONTRACTS_AMONG, {"addresses": list(addresses)})
         return frozenset(row.contract_id for row in rows)
 
     async def our_transactions_among(
         self, tx: Transaction, hashes: Sequence[str]
     ) -> frozenset[str]:
-        """Tell which transactions are attempts of ours."""
+        """Return those transactions that are attempts of ours."""
         rows = await tx.fetch(_ATTEMPTS_AMONG, {"hashes": list(hashes)})
         return frozenset(row.hash for row in rows)
 
     async def add_deposit(self, tx: Transaction, deposit: Deposit) -> bool:
-        """Keep a deposit; False where it was kept before."""
+        """Store a deposit; False: it was stored before."""
         row = {
             "id": deposit.id,
             "marketplace_id": deposit.wallet.marketplace_id,
@@ -177,7 +177,7 @@ class Deposits:
     async def put_aside(
         self, tx: Transaction, transfer: UnreadableTransfer, *, marketplace_id: uuid.UUID | None
     ) -> None:
-        """Keep what is known of a transfer that cannot be recorded, once."""
+        """Store what is known of a transfer that cannot be recorded, once."""
         row = {
             "event_id": transfer.event_id,
             "marketplace_id": marketplace_id,
@@ -185,7 +185,7 @@ class Deposits:
             "ledger": transfer.ledger,
             "to_address": transfer.to_address,
             "event": transfer.event,
-            # Others wrote this text: no character of it may be refused again.
+            # Others wrote this text. It must not contain characters that a column refuses.
             "why": printable(transfer.why),
         }
         await tx.run(_PUT_ASIDE, row)
@@ -193,13 +193,13 @@ class Deposits:
     async def transfers_aside(
         self, tx: Transaction, *, marketplace_id: uuid.UUID
     ) -> list[TransferAside]:
-        """List transfers that were put aside, to wallets of a marketplace or to nobody known."""
+        """List transfers that were set aside: to a marketplace's wallets, or to an unknown one."""
         rows = await tx.fetch(_ASIDE, {"marketplace_id": marketplace_id})
         return [TransferAside(**row._asdict()) for row in rows]
 
 
 def printable(text: str) -> str:
-    """Return a text that every column takes and every screen shows."""
+    """Return a text that every column accepts and every screen shows."""
     return ascii(text)[1:-1][:WHY_MAX]
 
 

@@ -1,8 +1,8 @@
 """The watcher reads the asset's transfers from a stored cursor, and publishes each deposit once.
 
-The cursor is saved in the transaction of what was found: no deposit is missed while this process
-is stopped, and none is published twice. Where ledgers hold nothing to be recorded, the cursor is
-saved from time to time, and those ledgers may be read again.
+The cursor is saved in the transaction that records what was found. So no deposit is missed while
+this process is stopped, and none is published twice. Over ledgers with nothing to record, the
+cursor is saved from time to time, and those ledgers may be read again.
 """
 
 import asyncio
@@ -36,16 +36,16 @@ from services.escrow.ports import (
 
 PAGE_SIZE = 1000
 AWAY_SECONDS_MAX = 5.0
-# While nothing arrives, each pause is longer than the one before, up to this.
+# While nothing arrives, each pause is longer than the one before by this factor, up to this time.
 QUIET_SECONDS, LONGER = 1.0, 1.25
 NO_CURSOR_SECONDS = 0.2
-# How often a cursor is saved that has passed nothing, or only what is not to be recorded.
+# How often the cursor is saved after empty pages, and after pages with nothing to record.
 KEEP_SECONDS, PASSED_SECONDS = 10.0, 0.25
 ALARM_SECONDS = 60.0
-# How far, and for how long, a node may be behind another that was read before.
+# How far, and for how long, a node may lag behind another node that was read before.
 LAG_LEDGERS_MAX = 120
 LAG_SECONDS_MAX = 60.0
-# How often it is kept that the watcher has looked.
+# How often the watcher records that it has looked.
 NOTE_SECONDS = 10.0
 WHY_MAX = 500
 log = logger()
@@ -78,10 +78,11 @@ class Watched:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Place:
-    """How far a watcher is.
+    """How far a watcher has read.
 
     stored: the cursor in the database, as this watcher last read or moved it, at `stored_at`. read:
-    the one up to which nothing is to be recorded after it. keep_at: when that is to be saved.
+    the cursor up to which there was nothing to record after `stored`. keep_at: when `read` must be
+    saved.
     """
 
     stored: str
@@ -91,7 +92,7 @@ class _Place:
 
 
 class Watcher:
-    """Runs until cancelled. Several may run: a page counts for the one that moves the cursor."""
+    """Runs until cancelled. If several run, a page counts for the watcher that moves the cursor."""
 
     def __init__(
         self,
@@ -109,7 +110,7 @@ class Watcher:
         self._clock = clock
         self._watched = watched
         self._pause = watched.poll_seconds
-        # None: the cursor is to be read again.
+        # None: the cursor has to be read again.
         self._place: _Place | None = None
         self._lags_since: float | None = None
         self._noted: str | None = None
@@ -129,7 +130,7 @@ class Watcher:
             await asyncio.sleep(pause)
 
     async def _troubled(self, error: Exception, pause: float) -> float:
-        """Log why no deposit can be seen; return for how many seconds to wait."""
+        """Log why deposits cannot be seen; return how many seconds to wait."""
         if isinstance(error, Unavailable) and not self._needs_operator(error):
             log.warning("watcher.waits", why=str(error)[:200])
             return min(max(pause * 2, self._watched.poll_seconds), AWAY_SECONDS_MAX)
@@ -138,7 +139,7 @@ class Watcher:
                 f"the network was begun anew, the platform's account is gone: {error.message}",
                 details=error.details,
             )
-        # To continue would lose deposits silently: an operator has to act.
+        # Continuing would lose deposits silently, so an operator has to act.
         name = _ALARMS.get(type(error), "watcher.failed")
         facts = error.details if isinstance(error, DomainError) else {}
         is_known = isinstance(error, DomainError)
@@ -150,7 +151,7 @@ class Watcher:
         return ALARM_SECONDS
 
     def _needs_operator(self, trouble: Unavailable) -> bool:
-        """Tell a gap, or another network, from a node that lags or does not answer."""
+        """Tell whether a trouble is a gap or another network, not a node that lags or is silent."""
         if isinstance(trouble, HistoryUnavailable | WrongNetwork):
             return True
         if not isinstance(trouble, ChainBehind):
@@ -164,14 +165,14 @@ class Watcher:
         return lag > LAG_LEDGERS_MAX or now - self._lags_since > LAG_SECONDS_MAX
 
     async def _is_begun_anew(self) -> bool:
-        """Tell a network that was begun anew from a node that is behind: it has no accounts."""
+        """Tell whether the network was reset: only then is the platform's account gone."""
         try:
             return await self._chain.account(self._watched.platform) is None
         except DomainError:
             return False
 
     async def _note(self, trouble: str) -> None:
-        """Store the trouble for operators, and from time to time that there is none."""
+        """Store the trouble for operators; from time to time, store that there is none."""
         now = asyncio.get_running_loop().time()
         if trouble == self._noted and now < self._note_at:
             return
@@ -180,7 +181,7 @@ class Watcher:
         self._noted, self._note_at = trouble, now + NOTE_SECONDS
 
     async def look(self) -> bool:
-        """Read one page after the cursor and record its deposits; True: there may be more.
+        """Read one page after the cursor and record its deposits; return True if there may be more.
 
         Raises: ChainUnavailable; ChainBehind; HistoryUnavailable; ChainRefused.
         """
@@ -213,7 +214,7 @@ class Watcher:
         return is_full
 
     async def _has_news(self, page: TransfersPage) -> bool:
-        """Tell whether something of a page is to be recorded; most is others', or our own doing."""
+        """Tell whether a page has something to record; most of it is others' or our own doing."""
         if page.unreadable:
             return True
         async with self._database.statement() as connection:
@@ -222,8 +223,9 @@ class Watcher:
     async def _without_payouts(self, page: TransfersPage) -> TransfersPage:
         """Leave out payouts of our escrows that the books lack.
 
-        Books that were restored to a moment before an escrow know its contract only when the order
-        is asked for again. Its step then claims the payout: as a deposit it would count twice.
+        Books that were restored to a moment before an escrow existed know its contract only when
+        the order is requested again. A step of that order then claims the payout. As a deposit it
+        would count twice.
         Raises: ChainUnavailable.
         """
         payers = {t.from_address for t in page.transfers if t.from_address.startswith("C")}
@@ -245,9 +247,9 @@ class Watcher:
         return replace(page, transfers=kept)
 
     async def _taken(self, page: TransfersPage | None, *, old: str, new: str) -> bool:
-        """Record a page, and move the cursor; False where another watcher, or an operator, has.
+        """Record a page and move the cursor; False: another watcher or an operator has moved it.
 
-        None: of what was passed, nothing is to be recorded.
+        page None: there is nothing to record.
         """
         move = {"asset_contract": self._watched.asset_contract, "old": old, "new": new}
         if page is None:
@@ -294,13 +296,13 @@ class Watcher:
     async def _put_aside(
         self, tx: Transaction, transfer: UnreadableTransfer, *, wallet: Wallet | None
     ) -> None:
-        """Set a transfer aside for an operator: the money is there, and its record is refused."""
+        """Set a transfer aside for an operator: the money arrived, but its record is refused."""
         owner = None if wallet is None else wallet.marketplace_id
         try:
             async with apart(tx):
                 await self._deposits.put_aside(tx, transfer, marketplace_id=owner)
         except NotRecordable as error:
-            # The log is the last place for it; the other transfers continue.
+            # Only the log keeps this transfer; the other transfers continue.
             log.error("watcher.transfer_not_kept", event=transfer.event, why=str(error)[:200])  # noqa: TRY400 - no traceback
         log.error(
             "watcher.transfer_put_aside",
@@ -313,7 +315,7 @@ class Watcher:
     async def _from_outside(
         self, tx: Transaction, arrived: Sequence[ReceivedTransfer]
     ) -> list[ReceivedTransfer]:
-        """Leave out our own payments: from contracts, from the platform, from any step."""
+        """Leave out our own payments: those of contracts, of the platform, and of any step."""
         contracts = await self._deposits.contracts_among(tx, [t.from_address for t in arrived])
         ours = await self._deposits.our_transactions_among(
             tx, [t.transaction_hash for t in arrived]

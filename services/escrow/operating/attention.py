@@ -1,4 +1,4 @@
-"""Lists what needs an operator, and retries a command for one.
+"""Lists what needs an operator, and retries commands for operators.
 
 Nothing is decided here: the worker decides on a retried command from the books and the chain.
 """
@@ -29,8 +29,8 @@ class Concerns:
     """What needs an operator: quarantined commands, then waiting ones, each oldest first.
 
     changes: of orders' contracts, by transactions that are not ours; hold: why nothing new is sent;
-    blindness: why no deposit is seen. The last two are of everybody.
-    oldest_event_at: of the marketplace's events that are not published; None: none waits.
+    blindness: why deposits are not seen. The last two concern all marketplaces. oldest_event_at: of
+    the marketplace's events that are not published yet; None: all are published.
     """
 
     commands: Sequence[CommandOfConcern]
@@ -55,10 +55,10 @@ class Attention:
     asset_contract: str
 
     async def requeue(self, *, marketplace_id: uuid.UUID, command_id: uuid.UUID) -> Command:
-        """Let the worker take a quarantined command again, or one that waits before its time.
+        """Make a quarantined command, or one that waits, due now.
 
-        Its channel account, sequence number and envelopes stay as they are. Of one that runs, this
-        changes nothing. Raises: CommandNotFound; CommandEnded.
+        Its channel account, sequence number and envelopes stay as they are. A running command is
+        not changed. Raises: CommandNotFound; CommandEnded.
         """
         async with self.database.transaction() as tx:
             before = await self.progress.requeue(
@@ -83,7 +83,7 @@ class Attention:
         return found
 
     async def concerns(self, *, marketplace_id: uuid.UUID) -> Concerns:
-        """List what is quarantined, waits or was put aside, and what others have done."""
+        """List what is quarantined, waits or was set aside, and what others have done."""
         async with self.database.transaction() as tx:
             return Concerns(
                 commands=await self.progress.commands_of_concern(tx, marketplace_id=marketplace_id),

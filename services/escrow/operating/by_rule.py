@@ -1,9 +1,9 @@
-"""Lets a marketplace redirect a payout that the network refuses, where its rule allows it.
+"""Lets a marketplace redirect a payout that the network refuses, if its rule allows it.
 
-Orders holds the caller to the rule. Here the chain is asked whether the present address can
-receive now: a party who can be paid is never redirected. A release, refund or decision that the
-chain refuses is abandoned first; until it has ended, with proof that it landed nowhere, the
-address stays what it is.
+Orders enforces the rule. Here the chain is asked whether the present address can receive: a party
+who can be paid is never redirected. A release, refund or decision that the chain refuses is
+abandoned first. Until that command has ended, with proof that it landed nowhere, the address stays
+unchanged.
 """
 
 import datetime as dt
@@ -48,9 +48,9 @@ from services.escrow.operating.rulings import Ruling, Rulings
 from services.escrow.ports import Chain, ChainRefused, ChainUnavailable
 from services.escrow.wallets.store import WalletStore
 
-# Who approves where one key is enough.
+# The approver that is recorded when one key is enough.
 RULE = "rule"
-# Why the network refuses to pay an account, whatever else is asked of it.
+# Flaws for which the network refuses every payment to an account.
 BLOCKED = frozenset(
     {
         Flaw.ACCOUNT_MISSING,
@@ -71,7 +71,7 @@ class PayeeCanReceive(FailedPrecondition):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Asked:
-    """What a marketplace asks for. approval_hours: for a second key; 0: one is enough."""
+    """A marketplace's request. approval_hours: for a second key; 0: one key is enough."""
 
     key: RequestKey
     order_id: uuid.UUID
@@ -82,13 +82,13 @@ class Asked:
     wait_seconds: int
 
     def is_decided(self, found: Redirect | None, *, by: str) -> bool:
-        """Tell whether it takes effect now. found: what was proposed before."""
+        """Tell whether the request takes effect now. found: the open proposal before it."""
         return self.approval_hours == 0 or (found is not None and found.proposed_by != by)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RedirectsByRule:
-    """The use case. ended: waits for a command's end. encode: the answer on the wire, as bytes."""
+    """The use case. ended: waits for a command's end. encode: makes the stored answer's bytes."""
 
     database: Database
     idempotency: Idempotency
@@ -103,11 +103,11 @@ class RedirectsByRule:
     encode: Callable[[Redirect], bytes]
 
     async def redirect(self, asked: Asked) -> Answer:
-        """Propose an address, approve another key's, or decide alone where the rule says so.
+        """Propose an address, approve another key's proposal, or decide alone if the rule says so.
 
         Raises: EscrowNotFound; EscrowNotReady: the contract does not hold the money;
             PayeeCanReceive; PayoutAddressInvalid; CommandInMotion: a command is in progress that
-            is not to be abandoned, or has not ended yet; CommandHasPaid; ChainUnavailable.
+            must not be abandoned, or has not ended yet; CommandHasPaid; ChainUnavailable.
         """
         by = identity.current().principal
         async with self.idempotency.keeping_refusals(self.database, asked.key):
@@ -139,10 +139,11 @@ class RedirectsByRule:
         )
 
     async def _require_blocked(self, escrow: Escrow, party: PayeeRole) -> None:
-        """Check on the chain that a party cannot be paid where it is paid now.
+        """Check on the chain that a party's present address cannot be paid.
 
-        What an older ledger than the newest known one shows proves nothing, for it may have changed
-        since. Raises: PayeeCanReceive; ChainUnavailable.
+        A ledger older than the newest known one proves nothing, because the address may have
+        changed since.
+        Raises: PayeeCanReceive; ChainUnavailable.
         """
         address = paid_at(escrow, party)
         if not address:
@@ -170,8 +171,8 @@ class RedirectsByRule:
     async def _end_refused(self, escrow: Escrow, asked: Asked, *, by: str) -> None:
         """Abandon the payment that the chain refuses, and wait for its end.
 
-        A command that may still land, that waits for something else, or that an operator must look
-        at is left alone. Raises: CommandInMotion; CommandHasPaid.
+        A command that may still land, that waits for something else, or that needs an operator is
+        not abandoned. Raises: CommandInMotion; CommandHasPaid.
         """
         async with self.database.transaction() as tx:
             command = await self.store.unfinished(tx, escrow)
@@ -248,7 +249,7 @@ class RedirectsByRule:
 
 
 def _least_paid(escrow: Escrow, party: PayeeRole) -> int:
-    """Return what the contract pays a party at least of the whole amount, in minor units."""
+    """Return the least that the contract pays a party of the whole amount, in minor units."""
     amount, kept = escrow.terms.amount, fees.PROVIDER_FEE_BPS
     if party is PayeeRole.SELLER:
         agreed = escrow.terms.platform_fee_bps

@@ -32,10 +32,10 @@ class Controls:
         reason: str,
         daily_limit: int | None = None,
     ) -> None:
-        """Stop or resume a flow, or set its limit; it holds when this returns.
+        """Stop or resume a flow, or set its limit. The change applies when this returns.
 
-        Nothing new is signed that it forbids from then on; what was signed before is settled.
-        marketplace_id: None for all, those to come as well.
+        From then on nothing new is signed that it forbids; what was signed before is settled.
+        marketplace_id: None for all, future ones included.
         """
         by, whose = identity.current().principal, marketplace_id or EVERYBODY
         async with self.database.transaction() as tx:
@@ -64,7 +64,7 @@ class Controls:
         self.bell.ring()
 
     async def report(self, *, marketplace_id: uuid.UUID) -> FlowReport:
-        """Return what holds for a marketplace, and the history of it."""
+        """Return the state of a marketplace's flows, and their history."""
         async with self.database.transaction() as tx:
             return FlowReport(
                 states=await self.flows.states(tx, marketplace_id=marketplace_id),

@@ -1,4 +1,4 @@
-"""What the audit trail says of operators' decisions. No I/O."""
+"""The audit trail's lines about operators' decisions. No I/O."""
 
 import uuid
 from collections.abc import Mapping, Sequence
@@ -14,7 +14,7 @@ from services.escrow.sending.flows import Flow, FlowState
 def about_command(
     verb: str, command_id: uuid.UUID, before: Mapping[str, object], after: Mapping[str, object]
 ) -> Change:
-    """Say what was decided about a command: "adopt"."""
+    """Return the line about a decision on a command. verb: such as "adopt"."""
     return Change(
         action=f"command.{verb}",
         target_type="command",
@@ -33,7 +33,7 @@ def about_redirect(
     why: str,
     verb: str = "",
 ) -> Change:
-    """Say that a payout's redirection was proposed or approved. before: the address so far.
+    """Return the line about a proposed or approved redirection. before: the address until now.
 
     verb: what was done, if it is neither of the two.
     """
@@ -55,7 +55,7 @@ def about_flow(
     after: Sequence[FlowState],
     reason: str,
 ) -> Change:
-    """Say that a flow was stopped, resumed or limited. before, after: what holds, of every flow."""
+    """Return the line about a change of a flow. before, after: the states of all flows."""
     return Change(
         action=f"flow.{verb.value.lower()}",
         target_type="flow",

@@ -20,24 +20,24 @@ from services.escrow.sending.places import wrong_with
 from services.escrow.stellar.nodes import NEWEST_PROTOCOL
 from services.escrow.wallets.keyring import Keyring
 
-# A node that forgets sooner than this loses deposits in a short outage.
+# A node that keeps fewer ledgers than this loses deposits in a short outage.
 HISTORY_LEDGERS_MIN = LEDGERS_A_DAY
 # Four ledgers of the network.
 LAG_SECONDS_MAX = 20
 RUNWAY_ORDERS_MIN = 100
-# An account and a trustline, in stroops: 3 reserves of 0.5 XLM.
+# The reserves of an account and a trustline, in stroops: 3 reserves of 0.5 XLM.
 USER_COST = 3 * UNIT // 2
 # What an issuer may do. Source: the flags of an account, stellar-core's Stellar-ledger-entries.x.
 AUTH_REQUIRED, AUTH_REVOCABLE, AUTH_CLAWBACK = 0x1, 0x2, 0x8
 POWERS = {AUTH_REVOCABLE: "freeze lines", AUTH_CLAWBACK: "take the asset back"}
 # An order costs a third more than its deployment on the main network: docs/mainnet.md.
 ORDER_COST = (4, 3)
-# The words of a contract are a digest of so many characters.
+# The texts of a contract are a digest with this many characters.
 DIGEST = f"sha256:{'0' * 64}"
 
 
 class NetworkFindingState(StrEnum):
-    """What a check found. UNKNOWN: it could not look."""
+    """What a check found. UNKNOWN: the check could not look."""
 
     WELL = "WELL"
     WRONG = "WRONG"
@@ -45,7 +45,7 @@ class NetworkFindingState(StrEnum):
 
 
 class Obstacle(StrEnum):
-    """Why an address cannot receive the asset, as a sentence goes on after the address."""
+    """Why an address cannot receive the asset, worded to follow the address in a sentence."""
 
     ACCOUNT = "has no account"
     TRUST = "does not trust the asset"
@@ -55,7 +55,7 @@ class Obstacle(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NetworkFinding:
-    """What a check found of one part. todo: what an operator can do, "" if it is well."""
+    """The result of one check. todo: what an operator can do, "" if all is well."""
 
     name: str
     state: NetworkFindingState
@@ -67,8 +67,8 @@ class NetworkFinding:
 class Expected:
     """What the settings say. fee_max: stroops that one transaction may cost.
 
-    is_build_known: or the network is nobody's but ours; provider: the address that receives the
-    contract's own fee.
+    is_build_known: the build is known, or the network is only ours; provider: the address that
+    receives the contract's own fee.
     """
 
     passphrase: str
@@ -155,7 +155,7 @@ class NetworkChecks:
         return self._lives("factory", f"factories: {count}", shortest or 0)
 
     def _lives(self, name: str, what: str, ledgers: int) -> NetworkFinding:
-        """Judge how long an entry lives. The keeper extends it as soon as it can pay."""
+        """Judge how long an entry will live. The keeper extends it as soon as it can pay."""
         days = ledgers // LEDGERS_A_DAY
         if ledgers == 0:
             todo = "restore it, or let the next deployment restore it and pay for that"
@@ -174,7 +174,7 @@ class NetworkChecks:
         return _well("asset", f"its contract is {contract}")
 
     async def _issuer(self) -> NetworkFinding:
-        """Check that wallets can hold the asset without its issuer's leave; say its powers."""
+        """Check that wallets can hold the asset without the issuer's consent; report its powers."""
         address = self._expected.asset_issuer
         account = await self._chain.account(address)
         if account is None:
@@ -197,7 +197,7 @@ class NetworkChecks:
         return _wrong("platform", f"{address} {why}", todo)
 
     async def _provider(self) -> NetworkFinding:
-        """Check the trustline that receives the contract's own fee: every release pays it."""
+        """Check the trustline that receives the contract's own fee, which every release pays."""
         address = self._expected.provider
         if (why := await self._cannot_receive(address)) is None:
             return _well("provider", f"{address} can receive the asset")
@@ -239,7 +239,7 @@ class NetworkChecks:
         return _well("deployment", f"it costs at most {_lumens(fee)}")
 
     async def _runway(self) -> NetworkFinding:
-        """Count the orders, or the users, that the lumens which may be spent pay for."""
+        """Count the orders, or the wallets, that the free lumens pay for."""
         payer = await self._payer()
         much, little = ORDER_COST
         price = max(1, await self._fee(payer) * much // little)
@@ -287,7 +287,7 @@ class NetworkChecks:
 
 
 def of_nodes(nodes: Sequence[NodeView], expected: Expected, *, now: int) -> list[NetworkFinding]:
-    """Judge what the nodes say of themselves. now: in seconds since 1970."""
+    """Judge what the nodes report of themselves. now: in seconds since 1970."""
     silent = [f"{node.name}: {node.why}" for node in nodes if node.why]
     answering = [node for node in nodes if not node.why]
     todo = "start the node, or correct STELLAR_RPC_URL, STELLAR_RPC_SPARE_URLS and its headers"

@@ -18,7 +18,7 @@ LIFETIME = dt.timedelta(days=1)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Redirect:
-    """What goes to a party goes to another address. approved_by: "": it is only proposed."""
+    """A party's money goes to another address. approved_by: "" while it is only proposed."""
 
     id: uuid.UUID
     party: PayeeRole
@@ -29,7 +29,7 @@ class Redirect:
 
 
 class RedirectStore:
-    """The redirections of one escrow per call, whose row is locked."""
+    """Reads and writes redirections. Each call concerns one escrow, whose row is locked."""
 
     async def open_one(
         self,
@@ -42,7 +42,7 @@ class RedirectStore:
     ) -> Redirect | None:
         """Read a proposal that can still be approved, or None.
 
-        by_rule: one that a marketplace's keys decide about; otherwise operators do.
+        by_rule: a proposal that a marketplace's keys decide on; otherwise operators decide.
         """
         names = {**_name(escrow), "party": party, "address": address, "by_rule": by_rule}
         row = await tx.fetchrow(_OPEN, names)
@@ -69,7 +69,7 @@ class RedirectStore:
         by_rule: bool = False,
         lifetime: dt.timedelta | None = None,
     ) -> Redirect:
-        """Keep a proposal. It expires by the database's clock. lifetime: None, a day."""
+        """Store a proposal. It expires by the database's clock. lifetime: None means a day."""
         row = {
             **_name(escrow),
             "id": redirect_id,

@@ -1,9 +1,9 @@
 """Lets two operators redirect what a contract pays to a party whose wallet cannot receive it.
 
-The first one proposes an address of the same party, and the second one names the same. Nothing is
-paid here: the next release, refund or decision pays that address, and its envelope is verified as
-any other. A contract whose command is in progress is not touched, so nothing that is signed for it
-names another address than the books do.
+The first operator proposes an address of the same party; the second one names the same address.
+Nothing is paid here: the next release, refund or decision pays that address, and its envelope is
+verified like any other. A contract with a command in progress is not changed, so a signed envelope
+never names another address than the books do.
 """
 
 import uuid
@@ -64,7 +64,7 @@ class Redirects:
     ) -> Redirect:
         """Propose an address, or approve the one that another operator has proposed.
 
-        Asked again by the same operator, it answers with what is there.
+        A repetition by the same operator returns the existing proposal.
         Raises: EscrowNotFound; CommandInMotion; EscrowNotReady: the contract does not hold the
             money; PayoutAddressInvalid; ChainUnavailable.
         """
@@ -133,7 +133,7 @@ class Redirects:
 
 
 def paid_at(escrow: Escrow, party: PayeeRole) -> str:
-    """Return the address that is paid in place of a party's wallet; "": the wallet is."""
+    """Return the address that is paid instead of a party's wallet; "": the wallet is paid."""
     return escrow.seller_payout if party is PayeeRole.SELLER else escrow.buyer_payout
 
 
@@ -144,7 +144,10 @@ def require_own(escrow: Escrow, *, party: PayeeRole, address: str) -> None:
 
 
 def require_at_rest(escrow: Escrow) -> None:
-    """Check that no command is in progress. Raises: CommandInMotion; EscrowNotReady."""
+    """Check that no command on a contract is in progress.
+
+    Raises: CommandInMotion; EscrowNotReady.
+    """
     if escrow.state in IN_MOTION:
         raise CommandInMotion("A command on the contract is in progress; abandon it first")
     if escrow.state not in AT_REST:

@@ -1,6 +1,6 @@
 """An operator's decisions on stopped commands: adopt a transaction, or abandon the command.
 
-Neither is believed: the chain is asked before anything is recorded.
+Neither is taken on trust: the chain is asked before a step or a command ends because of it.
 """
 
 import uuid
@@ -48,7 +48,7 @@ class NotThisStep(FailedPrecondition):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ruling:
-    """Who has decided, and why."""
+    """Who has decided, and the reason."""
 
     by: str
     why: str
@@ -56,7 +56,7 @@ class Ruling:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rulings:
-    """The use cases of an operator who has looked at a command."""
+    """The use cases of an operator's rulings on commands."""
 
     database: Database
     store: CommandStore
@@ -77,10 +77,10 @@ class Rulings:
         transaction_hash: str,
         ruling: Ruling,
     ) -> Command:
-        """Take a transaction that has landed for the doing of a command's step, and go on from it.
+        """Adopt a landed transaction as a command's step, and go on from it.
 
-        It must be what the step is for, paid for by a channel account of ours. Of a step that has
-        landed otherwise than was meant, naming its own transaction takes it as it is.
+        It must do what the step is for, paid for by a channel account of ours. If the step landed
+        differently than was meant, naming its own transaction accepts it as it is.
         Raises: CommandNotFound; CommandEnded; CommandInMotion; TransactionNotFound; NotThisStep;
             ChainUnavailable.
         """
@@ -100,7 +100,7 @@ class Rulings:
     async def abandon(
         self, *, marketplace_id: uuid.UUID, command_id: uuid.UUID, ruling: Ruling
     ) -> Command:
-        """Let the worker end a command, where it finds proof that nothing of it has landed.
+        """Let the worker end a command, if it finds proof that nothing of it has landed.
 
         Raises: CommandNotFound; CommandEnded; CommandInMotion; CommandHasPaid.
         """
@@ -116,7 +116,7 @@ class Rulings:
         return await self._go_on(work, "escrow.command_abandoned", ruling, "")
 
     async def confirm(self, ruling: Ruling) -> None:
-        """Let sending begin again after the chain had more than the books.
+        """Let sending begin again after a hold.
 
         Raises: NothingHeld; ChainUnavailable.
         """

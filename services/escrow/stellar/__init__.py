@@ -1,1 +1,1 @@
-"""Stellar: the only room that knows XDR, RPC and the contract's ABI; behind `ports.py`."""
+"""Stellar: the only package that knows XDR, RPC and the contract's ABI, behind `ports.py`."""

@@ -1,7 +1,7 @@
 """Addresses and ledger keys: Stellar's names of things, as XDR.
 
-The same few addresses come in every step, and reading one costs much: what follows from an address
-is remembered, and so must not be changed.
+The same few addresses occur in every step, and parsing one is slow. So values that follow from an
+address are cached, and must not be changed.
 """
 
 import hashlib
@@ -23,24 +23,24 @@ def public_key(address: str) -> Keypair:
 
 @remembered
 def sc_address(address: str) -> xdr.SCAddress:
-    """Return a G… or C… address as contracts see it."""
+    """Return a G… or C… address in the form that contracts use."""
     return Address(address).to_xdr_sc_address()
 
 
 @remembered
 def spelled(address: xdr.SCAddress) -> str:
-    """Return how an address is spelled. Raises: ValueError: it is of an unknown kind."""
+    """Return the spelling of an address. Raises: ValueError: it is of an unknown kind."""
     return Address.from_xdr_sc_address(address).address
 
 
 @remembered
 def value_of(address: str) -> xdr.SCVal:
-    """Return an address as contracts' arguments and values have it."""
+    """Return an address in the form of contracts' arguments and values."""
     return scval.to_address(address)
 
 
 def address_in(value: xdr.SCVal) -> str:
-    """Read an address of a contract's value. Raises: ValueError: it is none."""
+    """Read an address from a contract's value. Raises: ValueError: the value is not an address."""
     if value.address is None:
         raise ValueError(f"a value of the kind {value.type.name} is not an address")
     return spelled(value.address)
@@ -48,12 +48,12 @@ def address_in(value: xdr.SCVal) -> str:
 
 @remembered
 def is_contract(address: str) -> bool:
-    """Tell a C… address from a G… one."""
+    """Tell whether an address is a contract's (C…)."""
     return StrKey.is_valid_contract(address)
 
 
 def recipient(address: str) -> Recipient:
-    """Read an address that is to be paid, however it is spelled."""
+    """Parse the address of a recipient, in any spelling."""
     if StrKey.is_valid_ed25519_public_key(address):
         return Recipient(kind=AddressKind.ACCOUNT, account=address)
     if StrKey.is_valid_med25519_public_key(address):
@@ -64,7 +64,7 @@ def recipient(address: str) -> Recipient:
 
 
 def option_key(address: str, name: str) -> xdr.LedgerKey:
-    """Return the ledger key of a named value that an account keeps."""
+    """Return the ledger key of a named value that an account stores."""
     data = xdr.LedgerKeyData(public_key(address).xdr_account_id(), xdr.String64(name.encode()))
     return xdr.LedgerKey(xdr.LedgerEntryType.DATA, data=data)
 
@@ -86,7 +86,7 @@ def trustline_key(address: str, asset: Asset) -> xdr.LedgerKey:
 
 
 def data_key(contract: str, key: xdr.SCVal) -> xdr.LedgerKey:
-    """Return the ledger key of a contract's lasting value."""
+    """Return the ledger key of a contract's persistent value."""
     data = xdr.LedgerKeyContractData(sc_address(contract), key, PERSISTENT)
     return xdr.LedgerKey(xdr.LedgerEntryType.CONTRACT_DATA, contract_data=data)
 
@@ -116,7 +116,7 @@ def balance_key(asset_contract: str, holder: str) -> xdr.LedgerKey:
 
 
 def key_of(entry: xdr.LedgerEntryData) -> xdr.LedgerKey:
-    """Return the key of an entry, of the kinds that are read here. Raises: ValueError."""
+    """Return the key of an entry, of the kinds that escrow reads. Raises: ValueError."""
     if entry.account is not None:
         account = xdr.LedgerKeyAccount(entry.account.account_id)
         return xdr.LedgerKey(xdr.LedgerEntryType.ACCOUNT, account=account)
@@ -162,7 +162,7 @@ def instance_name(contract: str) -> bytes:
 
 
 def deployment_preimage(deployer: str, salt: bytes) -> xdr.ContractIDPreimage:
-    """Return what a contract id is made from: who deploys it, and a salt of 32 bytes."""
+    """Return what a contract id is derived from: the deployer, and a salt of 32 bytes."""
     return xdr.ContractIDPreimage(
         xdr.ContractIDPreimageType.CONTRACT_ID_PREIMAGE_FROM_ADDRESS,
         from_address=xdr.ContractIDPreimageFromAddress(sc_address(deployer), xdr.Uint256(salt)),
@@ -170,7 +170,7 @@ def deployment_preimage(deployer: str, salt: bytes) -> xdr.ContractIDPreimage:
 
 
 def deployed_contract_id(deployer: str, salt: bytes, *, passphrase: str) -> str:
-    """Return the C… address a deployment will have."""
+    """Return the C… address that a deployment will have."""
     preimage = xdr.HashIDPreimage(
         xdr.EnvelopeType.ENVELOPE_TYPE_CONTRACT_ID,
         contract_id=xdr.HashIDPreimageContractID(

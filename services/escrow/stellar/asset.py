@@ -1,4 +1,4 @@
-"""The asset's contract on a network: its address follows from its name and its issuer."""
+"""The asset's contract on a network: its address follows from the asset's name and issuer."""
 
 from stellar_sdk import Asset
 

@@ -1,6 +1,6 @@
 """Blueprints: what an intent means on the network, to the byte.
 
-Builders fill them in, and the verifier holds every envelope against them.
+Builders fill blueprints in, and the verifier compares every envelope with its blueprint.
 """
 
 from collections import OrderedDict
@@ -46,14 +46,14 @@ DRAWN_MAX = 256
 
 @dataclass(frozen=True, kw_only=True)
 class Blueprint:
-    """An envelope's contents that follow from the intent alone.
+    """The contents of an envelope that follow from the intent alone.
 
     operations: complete, with their sources and authorisations; signers: accounts that sign the
     envelope besides its source; owned: the contract whose storage a call may write, "" for none;
-    consulted: contracts a call may only read, empty for operations of the network itself; code:
-    hash of the code that a call runs, "" for the network's own;
-    holders: whose balance a call may move; extended: keys of the entries whose lives are extended,
-    which is all that such an operation may name; memo: as XDR.
+    consulted: contracts that a call may only read, empty for classic operations; code: hash of the
+    code that a call runs, "" for the network's own; holders: addresses whose balance a call may
+    move; extended: keys of the entries whose lives are extended, and which alone such an operation
+    may name; memo: as XDR.
     """
 
     operations: tuple[xdr.Operation, ...]
@@ -67,12 +67,12 @@ class Blueprint:
 
     @property
     def is_contract_call(self) -> bool:
-        """Tell what declares resources from operations of the network itself."""
+        """Tell whether the operations declare resources, as classic operations do not."""
         return bool(self.consulted or self.extended)
 
     @property
     def draft(self) -> bytes:
-        """Return the resources that a simulation begins with, as a transaction ends with them."""
+        """Return the resources that a simulation begins with, in a transaction's form."""
         if not self.extended:
             return WITHOUT_RESOURCES
         keys = [xdr.LedgerKey.from_xdr_bytes(key) for key in self.extended]
@@ -87,7 +87,7 @@ class Blueprint:
 
     @cached_property
     def packed(self) -> bytes:
-        """Return the operations as a transaction has them: their number and their XDR."""
+        """Return the operations in a transaction's form: their number and their XDR."""
         count = len(self.operations).to_bytes(4, "big")
         return count + b"".join(operation.to_xdr_bytes() for operation in self.operations)
 
@@ -105,7 +105,7 @@ class Blueprints:
         self._drawn: OrderedDict[int, tuple[Intent, Blueprint]] = OrderedDict()
 
     def contract_id(self, intent: DeployEscrow) -> str:
-        """Return the C… address a deployment will have. Raises: UnknownBuild."""
+        """Return the C… address that a deployment will have. Raises: UnknownBuild."""
         profile = self._contracts.of(intent.wasm_hash).profile
         deployer = intent.signer if profile.is_signer_deployer else intent.factory
         return deployed_contract_id(deployer, intent.salt, passphrase=self._passphrase)
@@ -115,7 +115,7 @@ class Blueprints:
         return self._contracts.of(intent.wasm_hash).stored(intent)
 
     def of(self, intent: Intent) -> Blueprint:
-        """Return the blueprint of an intent; drawn once for its builder and its verifier.
+        """Return the blueprint of an intent. It is drawn once for both builder and verifier.
 
         Raises: UnknownBuild.
         """
@@ -277,11 +277,11 @@ def _of_call(
     below: list[xdr.SorobanAuthorizedInvocation] | None = None,
     code: str = "",
 ) -> Blueprint:
-    """Draw a call that its authorizer makes: it is the operation's source.
+    """Draw a call whose authorizer is the operation's source.
 
-    So the wallet signs the envelope as a whole. The other way, a signed authorisation inside, can
-    be taken out of an envelope by anybody who sees it and used in another one, before ours or
-    after ours has failed; then a step that is tried again is done twice. Source: CAP-46-11.
+    So the wallet signs the envelope as a whole. A signed authorisation inside the envelope would be
+    the alternative. But anybody who sees it can use it in another envelope, before ours or after
+    ours has failed; then a step that is retried would be done twice. Source: CAP-46-11.
     """
     allowed = xdr.SorobanAuthorizationEntry(
         xdr.SorobanCredentials(xdr.SorobanCredentialsType.SOROBAN_CREDENTIALS_SOURCE_ACCOUNT),

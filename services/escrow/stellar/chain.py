@@ -1,4 +1,4 @@
-"""The chain behind `ports.Chain`: looks, verifies and signs, sends, reports evidence."""
+"""The chain behind `ports.Chain`: reads, verifies and signs, sends, reports evidence."""
 
 from collections import OrderedDict
 from collections.abc import Awaitable, Mapping, Sequence
@@ -88,11 +88,11 @@ class StellarChain:
         self._builds: OrderedDict[str, str] = OrderedDict()
 
     async def require_network(self) -> None:
-        """Check that the node is of this network. Raises: WrongNetwork; ChainUnavailable."""
+        """Check that the node belongs to this network. Raises: WrongNetwork; ChainUnavailable."""
         await self._rpc.require_network()
 
     async def nodes(self) -> Sequence[NodeView]:
-        """Ask every node about itself. One that does not answer is shown so."""
+        """Ask every node about itself. A node that does not answer is listed with the reason."""
         return await self._probes.nodes()
 
     async def fee_of(self, intent: Intent, *, payer: AccountView) -> int:
@@ -107,19 +107,19 @@ class StellarChain:
         return await self._rpc.latest_ledger()
 
     async def recent_ledger(self) -> Ledger:
-        """Return the newest ledger as of a moment ago."""
+        """Return a newest ledger that was read a moment ago."""
         return await self._rpc.recent_ledger()
 
     async def account(self, address: str) -> AccountView | None:
-        """Return an account, None where there is none."""
+        """Return an account, or None if it does not exist."""
         return await self._views.account(address)
 
     def recipient(self, address: str) -> Recipient:
-        """Read an address that is to be paid, as it is spelled."""
+        """Parse the address of a recipient."""
         return recipient(address)
 
     async def recipient_view(self, account: str) -> tuple[RecipientView | None, int]:
-        """Return an account that is to be paid, None where there is none; as of which ledger."""
+        """Return the account of a recipient, None if missing, and the ledger of the answer."""
         return await self._views.recipient(account)
 
     async def sequences(self, addresses: Sequence[str]) -> Sequences:
@@ -127,15 +127,18 @@ class StellarChain:
         return await self._views.sequences(addresses)
 
     async def lumens(self, addresses: Sequence[str]) -> Mapping[str, int]:
-        """Return how many stroops of XLM accounts hold; absent accounts are left out."""
+        """Return how many stroops of XLM accounts hold; missing accounts are left out."""
         return await self._views.lumens(addresses)
 
     async def asset_balances(self, addresses: Sequence[str]) -> Mapping[str, int]:
-        """Return what wallets and contracts hold; 0 without a trustline."""
+        """Return the asset balances of wallets and contracts; 0 without a trustline."""
         return await self._views.balances(addresses)
 
     async def read_escrow(self, contract_id: str, *, account: str = "") -> EscrowView | None:
-        """Return a contract, None where there is none. account: one to be read with it."""
+        """Return a contract, or None if it does not exist.
+
+        account: one to read at the same ledger.
+        """
         view = await self._views.escrow(contract_id, account=account)
         if view is not None:
             self._remember(contract_id, view.wasm_hash)
@@ -150,15 +153,15 @@ class StellarChain:
     async def lifetimes(
         self, *, escrows: Sequence[str] = (), factories: Sequence[str] = (), code: str = ""
     ) -> Sequence[Lifetime]:
-        """Return how long the entries of contracts live; those that are not there are left out."""
+        """Return how long the entries of contracts live; missing entries are left out."""
         return await self._views.lifetimes(escrows=escrows, factories=factories, code=code)
 
     def predict_contract_id(self, intent: DeployEscrow) -> str:
-        """Return the C… address the deployment will have."""
+        """Return the C… address that the deployment will have."""
         return self._blueprints.contract_id(intent)
 
     def is_deployed_as(self, view: EscrowView, intent: DeployEscrow) -> bool:
-        """Tell whether a contract is what a deployment makes, in all that it stores."""
+        """Tell whether a contract stores exactly what a deployment stores."""
         try:
             stored = as_deployed(view.raw)
         except ValueError:
@@ -166,7 +169,7 @@ class StellarChain:
         return view.wasm_hash == intent.wasm_hash and stored == self._blueprints.stored(intent)
 
     async def code_of(self, contract_id: str) -> str | None:
-        """Return the hash of a contract's code, None where there is no such contract."""
+        """Return the hash of a contract's code, or None if there is no such contract."""
         return await self._views.wasm_hash(contract_id)
 
     async def verify_and_sign(
@@ -220,13 +223,13 @@ class StellarChain:
         return outcome_of(answer, asset_contract=self._blueprints.asset_contract)
 
     async def find(self, transaction_hash: str) -> Finding | None:
-        """Return a transaction as it landed, by its hash."""
+        """Return a landed transaction by its hash, or None."""
         return await self._history.find(transaction_hash)
 
     async def transactions(
         self, *, start_ledger: int | None = None, cursor: str | None = None
     ) -> FindingsPage:
-        """Return everybody's transactions from a ledger on, or after a cursor."""
+        """Return the transactions of all accounts from a ledger on, or after a cursor."""
         return await self._history.page(start_ledger=start_ledger, cursor=cursor)
 
     def is_of(self, envelope_xdr: str, intent: Intent) -> bool:
@@ -234,15 +237,15 @@ class StellarChain:
         return self._history.is_of(envelope_xdr, intent)
 
     def created(self, envelope_xdr: str) -> frozenset[str]:
-        """Return the accounts that an envelope makes."""
+        """Return the accounts that an envelope creates."""
         return self._history.created(envelope_xdr)
 
     def names(self, envelope_xdr: str, address: str) -> bool:
-        """Tell whether an address stands anywhere in an envelope."""
+        """Tell whether an address appears anywhere in an envelope."""
         return self._history.names(envelope_xdr, address)
 
     def pays_out(self, envelope_xdr: str, contract_id: str) -> bool:
-        """Tell whether an envelope lets a contract pay what it holds."""
+        """Tell whether an envelope makes a contract pay out its money."""
         return self._history.pays_out(envelope_xdr, contract_id)
 
     def divided(self, envelope_xdr: str) -> int:
@@ -250,7 +253,7 @@ class StellarChain:
         return self._history.divided(envelope_xdr)
 
     async def paid_between(self, payer: str, payee: str, *, since_ledger: int) -> int | None:
-        """Return what an address has paid another since a ledger, in minor units."""
+        """Return what an address has paid to another since a ledger, in minor units."""
         return await self._transfers.paid_between(payer, payee, since_ledger=since_ledger)
 
     async def transfers_since(self, cursor: str | None, *, limit: int) -> TransfersPage:
@@ -258,21 +261,21 @@ class StellarChain:
         return await self._transfers.since(cursor, limit=limit)
 
     async def fund_with_friendbot(self, address: str) -> bool:
-        """Ask the network's friendbot for lumens; False where it has none."""
+        """Ask the network's friendbot for lumens; return False if the network has none."""
         url = self._options.friendbot_url
         return bool(url) and await self._ask(self._http.get(url, {"addr": address}))
 
     async def request_asset(self, address: str, *, amount: int) -> bool:
-        """Ask a local network's faucet for the asset; False where it has none."""
+        """Ask a local network's faucet for the asset; return False if the network has none."""
         url, body = self._options.faucet_url, {"address": address, "amount": to_chain_text(amount)}
         return bool(url) and await self._ask(self._http.post(url, json_data=body))
 
     async def close(self) -> None:
-        """Let the connections go."""
+        """Close the connections."""
         await self._http.close()
 
     async def _require_build(self, intent: Intent) -> None:
-        """Refuse a contract whose code is not the code the intent was spelled for."""
+        """Refuse a contract whose code differs from the code that the intent was made for."""
         contract_id, meant = getattr(intent, "contract_id", ""), getattr(intent, "wasm_hash", "")
         if not contract_id:
             return
@@ -284,7 +287,7 @@ class StellarChain:
             raise EnvelopeRefused(f"{contract_id} runs other code than was meant")
 
     def _remember(self, contract_id: str, wasm_hash: str) -> None:
-        # The escrow contract has no function that replaces its own code.
+        # The escrow contract cannot replace its own code, so the hash never changes.
         self._builds[contract_id] = wasm_hash
         if len(self._builds) > KNOWN_CONTRACTS_MAX:
             self._builds.popitem(last=False)

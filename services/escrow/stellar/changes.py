@@ -1,7 +1,7 @@
-"""Events of escrow contracts: what changed in one, and by which transaction.
+"""Events of escrow contracts: what changed in a contract, and by which transaction.
 
-They are read of all contracts, because a node cannot be asked for as many as there are orders.
-Whose a contract is, and whose a transaction, is not known here.
+The events of all contracts are read, because a node cannot be asked for as many contracts as there
+are orders. This module does not know which contracts and transactions are ours.
 """
 
 from collections.abc import Sequence
@@ -12,7 +12,7 @@ from chassis.telemetry import logger
 from services.escrow.contracts.evidence import ContractChange
 from services.escrow.stellar.events import Position, ToldEvent
 
-# Without the one by which anybody extends a contract's lifetime.
+# Without the event of extending a contract's lifetime, which anybody can do.
 NAMES = (
     "tw_init",
     "tw_fund",
@@ -23,9 +23,9 @@ NAMES = (
     "tw_dispute",
     "tw_disp_resolve",
 )
-# Every name begins so; a ledger without it has none.
+# Every name begins with this mark. A ledger without the mark has no such event.
 MARK = b"tw_"
-# A filter has so many topics at most. Source: stellar-rpc, getEvents.
+# The most topics that one filter may have. Source: stellar-rpc, getEvents.
 TOPICS_PER_FILTER = 5
 _NAMES = {scval.to_symbol(name).to_xdr(): name for name in NAMES}
 TOPICS = tuple(
@@ -41,7 +41,7 @@ def is_name(topics: Sequence[str]) -> bool:
 
 
 def is_one(event: object) -> bool:
-    """Tell whether an event, as a node tells it, is a change of an escrow contract."""
+    """Tell whether a node's event is a change of an escrow contract."""
     topics = event.get("topic") if isinstance(event, dict) else None
     return isinstance(topics, list) and all(isinstance(t, str) for t in topics) and is_name(topics)
 
@@ -49,7 +49,7 @@ def is_one(event: object) -> bool:
 def read(
     events: Sequence[object], *, after: Position | None, latest_ledger: int
 ) -> tuple[ContractChange, ...]:
-    """Read the changes among events, each once. One that contradicts itself is left out."""
+    """Read the changes among events, each once. A change that contradicts itself is left out."""
     found: dict[str, ContractChange] = {}
     for event in filter(is_one, events):
         try:
@@ -62,7 +62,7 @@ def read(
 
 
 def _read(given: object, *, after: Position | None, latest_ledger: int) -> ContractChange:
-    """Read one change. Raises: ForeignEventError; ValueError and others: it makes no sense."""
+    """Read one change. Raises: ForeignEventError; ValueError and others: it is malformed."""
     event = ToldEvent.of(given)
     event.require_place(after=after, latest_ledger=latest_ledger)
     if not StrKey.is_valid_contract(event.contract):

@@ -1,4 +1,4 @@
-"""Where the chain and its builder are put together; the service's app calls this."""
+"""Assembles the chain and its builder for the service's app."""
 
 from services.escrow.ports import Chain, EscrowBuilder, StellarOptions, TrustlessWorkOptions
 from services.escrow.stellar.blueprint import Blueprints
@@ -12,9 +12,9 @@ from services.escrow.stellar.trustless_work import TrustlessWorkBuilder
 def connect(
     options: StellarOptions, *, trustless_work: TrustlessWorkOptions | None = None
 ) -> tuple[Chain, EscrowBuilder]:
-    """Return a network and the builder for it; close both. Opens no connection yet.
+    """Return a network and its builder; the caller closes both. No connection is opened yet.
 
-    trustless_work: build through their REST API; None builds directly.
+    trustless_work: build through the provider's REST API; None builds directly.
     """
     http = Http(timeout_seconds=options.timeout_seconds)
     rpc = Rpc(options=options, http=http)

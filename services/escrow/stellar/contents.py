@@ -1,7 +1,7 @@
-"""Transfers read from the contents of ledgers, where no node has their events any more.
+"""Transfers read from the contents of ledgers, when no node has their events any more.
 
-Nodes keep events for a week, and may read older ledgers from an archive. What is read here has the
-same ids as the events have, so that nothing counts twice. Source: stellar-rpc, db/event.go.
+Nodes keep events for a week, and may read older ledgers from an archive. Transfers that are read
+here have the same ids as the events have, so none counts twice. Source: stellar-rpc, db/event.go.
 """
 
 import asyncio
@@ -39,14 +39,14 @@ log = logger()
 
 
 class Contents:
-    """Reads ledgers from a place on."""
+    """Reads ledgers from a position on."""
 
     def __init__(self, *, rpc: Rpc, asset: Asset) -> None:
         self._rpc = rpc
         self._asset = asset
 
     async def since(self, after: Position) -> TransfersPage | None:
-        """Return the transfers of the next ledgers after a place; None: no node has the ledgers.
+        """Return the transfers of the next ledgers after a position; None: no node has the ledgers.
 
         Raises: ChainUnavailable; HistoryUnavailable: the ledgers were kept without these events.
         """
@@ -76,7 +76,7 @@ class Contents:
     def _read(
         self, ledgers: Sequence[LedgerContent], after: Position
     ) -> tuple[Told, tuple[ContractChange, ...]]:
-        """Read ledgers, which takes long: not in the event loop."""
+        """Read ledgers. This is slow and must not run in the event loop."""
         contract, latest = self._asset.contract, ledgers[-1].sequence
         events = [event for each in ledgers for event in _events(each, contract=contract)]
         events = [event for event in events if Position.of(event["id"]) > after]
@@ -90,12 +90,12 @@ class Contents:
 
 
 def _end_of(ledger: int) -> Position:
-    """Return the place after everything in a ledger."""
+    """Return the position after everything in a ledger."""
     return Position(ledger << 32 | END, END)
 
 
 def _events(ledger: LedgerContent, *, contract: str) -> Iterator[dict[str, Any]]:
-    """Yield a contract's transfers and mints, and changes of escrows, as a node tells events.
+    """Yield a contract's transfers and mints, and changes of escrows, in the form of node events.
 
     Raises: HistoryUnavailable; whatever XDR raises.
     """
@@ -112,7 +112,7 @@ def _events(ledger: LedgerContent, *, contract: str) -> Iterator[dict[str, Any]]
     for place, processed in enumerate(processing, start=1):
         applied = processed.tx_apply_processing.v4
         if applied is None or not applied.events:
-            # Every transaction has an event of its fee, where classic payments have events.
+            # With events of classic payments, every transaction has an event of its fee.
             raise HistoryUnavailable(f"ledger {ledger.sequence} has no events of classic payments")
         if processed.result.result.result.code.name not in SUCCESS_CODES:
             continue
@@ -137,13 +137,13 @@ def _events(ledger: LedgerContent, *, contract: str) -> Iterator[dict[str, Any]]
 
 
 def _emitter(event: xdr.ContractEvent) -> str:
-    """Return the address of the contract that has emitted an event, "" without one."""
+    """Return the address of the contract that emitted an event, "" if there is none."""
     emitter = event.contract_id
     return "" if emitter is None else StrKey.encode_contract(emitter.contract_id.hash)
 
 
 def _is_wanted(body: xdr.ContractEventV0, *, is_of_asset: bool) -> bool:
-    """Tell whether a node would choose an event by its topics."""
+    """Tell whether a node would select an event by its topics."""
     topics = [topic.to_xdr() for topic in body.topics]
     if is_of_asset:
         return bool(topics) and len(topics) in COUNTS.get(topics[0], ())

@@ -1,8 +1,9 @@
-"""The escrow contract's ABI: calls and stored values, per build of the contract.
+"""The escrow contract's ABI: calls and stored values, for each build of the contract.
 
-Builds differ in names, widths and argument lists, so each is a `Profile`, chosen by the hash of
-the contract's code. Source: the single-release contract's interface specification and its source
-in the public repositories of its maker.
+Builds differ in names, widths and argument lists, so each build is a `Profile`, chosen by the hash
+of the contract's code.
+Source: the single-release contract's interface specification and its source in the public
+repositories of its maker.
 """
 
 from collections.abc import Mapping
@@ -47,11 +48,11 @@ class UnknownBuild(ChainRefused):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Profile:
-    """One build. platform_field: how `Roles` spells the platform.
+    """One build. platform_field: the name of the platform's field in `Roles`.
 
-    is_wide: memo and index are i128, not u32; takes_fee_address: release and resolve are told the
-    provider's fee address; is_signer_deployer: the contract id follows from the signer, not from
-    the factory; deploy_function: the factory's.
+    is_wide: memo and index are i128, not u32; takes_fee_address: release and resolve take the
+    provider's fee address as an argument; is_signer_deployer: the contract id follows from the
+    signer, not from the factory; deploy_function: the factory's function.
     """
 
     name: str
@@ -86,7 +87,7 @@ PROFILES: Mapping[str, Profile] = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Call:
-    """A contract call. authorizer: the address whose allowance the contract demands."""
+    """A contract call. authorizer: the address whose authorization the contract requires."""
 
     contract_id: str
     function: str
@@ -100,7 +101,7 @@ class Call:
         )
 
     def host_function(self) -> xdr.HostFunction:
-        """Return the call as a transaction's operation carries it."""
+        """Return the call in the form of a transaction's operation."""
         return xdr.HostFunction(
             xdr.HostFunctionType.HOST_FUNCTION_TYPE_INVOKE_CONTRACT,
             invoke_contract=self.invocation(),
@@ -108,7 +109,7 @@ class Call:
 
 
 class Contract:
-    """Spells intents as calls of one build."""
+    """Translates intents to calls of one build."""
 
     def __init__(self, *, profile: Profile, asset_contract: str, provider_fee_address: str) -> None:
         self.profile = profile
@@ -223,7 +224,7 @@ class Contract:
 
 
 class Contracts:
-    """The builds we know: hash of the code → how to speak to it."""
+    """The known builds: the hash of the code → how to call the contract."""
 
     def __init__(self, *, options: StellarOptions, asset_contract: str) -> None:
         named = {options.wasm_hash: "B", **options.profiles}
@@ -246,7 +247,7 @@ class Contracts:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StoredEscrow:
-    """An escrow's stored value, read."""
+    """The parsed stored value of an escrow."""
 
     amount: int
     platform_fee_bps: int
@@ -261,7 +262,7 @@ class StoredEscrow:
 
 
 def decode_escrow(value: xdr.SCVal) -> StoredEscrow:
-    """Read a stored value of any known build. Raises: ValueError: it is of no known build."""
+    """Parse a stored value of any known build. Raises: ValueError: no known build stores it."""
     try:
         fields = scval.from_struct(value)
         flags = scval.from_struct(fields["flags"])
@@ -285,10 +286,10 @@ def decode_escrow(value: xdr.SCVal) -> StoredEscrow:
 
 @lru_cache(maxsize=256)
 def as_deployed(stored: bytes) -> bytes:
-    """Return a stored value as its deployment made it: what our own steps change is put back.
+    """Return a stored value as its deployment made it: changes by our own steps are undone.
 
-    The same value is read after a deployment and before the funding. Raises: ValueError: it is no
-    escrow.
+    The same value is read after a deployment and before the funding.
+    Raises: ValueError: it is not an escrow.
     """
     value = xdr.SCVal.from_xdr_bytes(stored)
     try:

@@ -1,4 +1,4 @@
-"""The direct builder: envelopes from intents, with what Stellar RPC says they need."""
+"""The direct builder: makes envelopes from intents, with the resources that Stellar RPC reports."""
 
 from base64 import b64decode
 from functools import partial
@@ -21,7 +21,7 @@ from services.escrow.stellar.rpc import Rpc
 
 # A transaction's fee is a number of 32 bits.
 FEE_MAX = 2**32 - 1
-# The end of the resources: instructions, bytes that are read and written, the fee.
+# The end of the resources: instructions, bytes read, bytes written, the fee.
 NUMBERS = Struct(">IIIq")
 ROOM_BYTES = 64
 ROOM_STROOPS = 5_000
@@ -69,14 +69,14 @@ class DirectBuilder:
         """Do nothing: there is no provider to tell."""
 
     async def close(self) -> None:
-        """Do nothing: the connections are the chain's."""
+        """Do nothing: the connections belong to the chain."""
 
 
 def _with_room(needed: bytes, fee: int) -> tuple[bytes, int]:
-    """Let a call write a little more than was simulated.
+    """Let a call read and write a little more than was simulated.
 
-    The other mark of the milestone may land before it in the same ledger, and its text is longer
-    than the one before. What is not needed of the fee is paid back.
+    The milestone's other mark may land before the call in the same ledger, and its text is longer
+    than the text before. The unused part of the fee is refunded.
     """
     *used, _ = NUMBERS.unpack(needed[-NUMBERS.size :])
     instructions, read, written = used
@@ -86,9 +86,9 @@ def _with_room(needed: bytes, fee: int) -> tuple[bytes, int]:
 
 
 def _needed(answer: SimulateTransactionResponse) -> tuple[bytes, int]:
-    """Return the resources that the simulation asked for, and their fee in stroops.
+    """Return the resources that the simulation requires, and their fee in stroops.
 
-    The authorisations were simulated as they are: a call that needs others is refused here.
+    The call was simulated with its authorisations. A call that needs others is refused here.
     """
     try:
         found = simulation_error(answer) if answer.error is not None else None
@@ -103,7 +103,8 @@ def _needed(answer: SimulateTransactionResponse) -> tuple[bytes, int]:
             at_ledger=answer.latest_ledger,
         )
     if answer.restore_preamble is not None:
-        # Since protocol 23 a call restores what it needs, and no node asks for this any more.
+        # Since protocol 23 a call restores what it needs, and no node asks for a restoration any
+        # more.
         raise ContractArchived("the contract is archived and has to be restored first")
     if fee < 0:
         raise ChainUnavailable("the node's simulation has no result")

@@ -1,4 +1,4 @@
-"""Ledger entries as nodes show them: read, and held against the key that they stand under."""
+"""Ledger entries as nodes report them: parsed, and compared with the key of their report."""
 
 import base64
 from collections.abc import Mapping
@@ -14,9 +14,10 @@ from services.escrow.stellar.addresses import key_of
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Entries:
-    """Ledger entries by the XDR bytes of their key. read_at: the ledger that has them so.
+    """Ledger entries by the XDR bytes of their keys. read_at: the ledger of these entries.
 
-    live_until: of contracts' entries, the last ledger before the network archives them; 0: it has.
+    live_until: for entries of contracts, the last ledger before the network archives them; 0:
+    archived.
     """
 
     read_at: int
@@ -29,7 +30,7 @@ class Entries:
 
 
 def entry_of(given: LedgerEntryResult) -> tuple[bytes, xdr.LedgerEntryData, int | None]:
-    """Read an entry, under the key of what it is. Raises: ChainUnavailable: under another's."""
+    """Parse an entry, with its own key. Raises: ChainUnavailable: it is under another key."""
     key, data = _read_entry(given.key, given.xdr)
     is_of_contract = data.contract_data is not None or data.contract_code is not None
     return key, data, (given.live_until_ledger or 0) if is_of_contract else None
@@ -37,7 +38,7 @@ def entry_of(given: LedgerEntryResult) -> tuple[bytes, xdr.LedgerEntryData, int 
 
 @lru_cache(maxsize=512)
 def _read_entry(key: str, entry: str) -> tuple[bytes, xdr.LedgerEntryData]:
-    """Read the XDR of an entry; the same one is read before and after every step."""
+    """Parse the XDR of an entry. Cached, because each entry is read before and after every step."""
     try:
         name = base64.b64decode(key, validate=True)
         data = xdr.LedgerEntryData.from_xdr(entry)

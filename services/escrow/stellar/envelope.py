@@ -1,7 +1,7 @@
-"""Envelopes as XDR: put together, taken apart, named by their hash. Judges nothing.
+"""Envelopes as XDR: composing, parsing, and hashing them. Judges nothing.
 
-An envelope is its kind, the transaction, and the signatures. Reading and writing XDR objects costs
-more than all the rest of a step, so bytes that are at hand are put together as they are.
+An envelope is its kind, the transaction, and the signatures. Reading and writing XDR objects is
+slower than everything else in a step, so available bytes are joined without parsing.
 """
 
 import base64
@@ -20,11 +20,11 @@ UNSIGNED = bytes(4)
 # A signature is a hint, its length, and 64 bytes; a transaction has at most 20.
 SIGNATURE_BYTES = 72
 SIGNATURES_MAX = 20
-# Where the fee stands in a transaction: after a source account of the usual kind.
+# The position of the fee in a transaction: after a source account of the usual kind.
 FEE_AT = 36
 WITHOUT_RESOURCES, WITH_RESOURCES = bytes(4), (1).to_bytes(4, "big")
 NO_EXTENSION, ONE = bytes(4), (1).to_bytes(4, "big")
-# Of a fee bump: its kind, who pays (an account of the usual kind), and the fee.
+# The head of a fee bump: its kind, its payer (an account of the usual kind), and the fee.
 BUMP_HEAD = 48
 
 
@@ -62,16 +62,16 @@ def enclose_bump(bump: bytes, signature: bytes) -> str:
 
 
 def bumped_fee(fee: int, *, resources: int, operations: int) -> int:
-    """Return what a fee bump must offer, so that its bid is as high as that of what is inside.
+    """Return the fee that a fee bump must offer to bid as high as the transaction inside.
 
-    fee: of what is inside; resources: the part of it that is no bid. A fee bump bids for one
-    operation more. Source: CAP-15.
+    fee: of the transaction inside; resources: the part of it that is not a bid. A fee bump bids for
+    one operation more. Source: CAP-15.
     """
     return fee - (resources - fee) // operations
 
 
 def decorated(signature: bytes, *, hint: bytes) -> bytes:
-    """Return a signature with the hint that says whose it is."""
+    """Return a signature with the hint that names its key."""
     return hint + len(signature).to_bytes(4, "big") + signature
 
 
@@ -85,7 +85,7 @@ def skeleton(
     operations: list[xdr.Operation],
     soroban_data: xdr.SorobanTransactionData | None,
 ) -> xdr.Transaction:
-    """Return a transaction with nothing in it but these: no other precondition.
+    """Return a transaction with exactly these parts, and no other precondition.
 
     fee: stroops, the resource fee included; memo: as XDR.
     """
@@ -104,16 +104,16 @@ def skeleton(
 
 
 def time_bound(max_time: int) -> xdr.Preconditions:
-    """Return the only precondition our transactions have: a last close time."""
+    """Return the only precondition of our transactions: a last close time."""
     bounds = xdr.TimeBounds(xdr.TimePoint(xdr.Uint64(0)), xdr.TimePoint(xdr.Uint64(max_time)))
     return xdr.Preconditions(xdr.PreconditionType.PRECOND_TIME, time_bounds=bounds)
 
 
 @lru_cache(maxsize=64)
 def resources(raw: bytes) -> xdr.SorobanTransactionData:
-    """Read the resources of a contract call, once for its builder and its verifier.
+    """Parse the resources of a contract call, once for both builder and verifier.
 
-    Raises: ValueError: they cannot be read, or are spelled in another way than XDR is.
+    Raises: ValueError: they cannot be read, or are not spelled as XDR spells them.
     """
     try:
         data = xdr.SorobanTransactionData.from_xdr_bytes(raw)
@@ -136,7 +136,7 @@ def wrap(
 
 
 def decoded(envelope_xdr: str) -> bytes:
-    """Return the bytes of an envelope. Raises: EnvelopeRefused: it is no base64 as we write it."""
+    """Return the bytes of an envelope. Raises: EnvelopeRefused: not base64 as we write it."""
     try:
         raw = base64.b64decode(envelope_xdr, validate=True)
     except ValueError as error:
@@ -147,7 +147,7 @@ def decoded(envelope_xdr: str) -> bytes:
 
 
 def parse(envelope_xdr: str) -> xdr.TransactionV1Envelope:
-    """Read the only kind of envelope we sign: neither a fee bump nor the old kind.
+    """Parse an envelope of the only kind that we sign: no fee bump, and not the old kind.
 
     Raises: EnvelopeRefused.
     """
@@ -155,9 +155,9 @@ def parse(envelope_xdr: str) -> xdr.TransactionV1Envelope:
 
 
 def landed(envelope_xdr: str) -> xdr.TransactionV1Envelope:
-    """Read an envelope that a ledger has: of a fee bump, the one inside.
+    """Parse an envelope that a ledger has; for a fee bump, the envelope inside.
 
-    Anybody may pay for what we signed, and it lands as it is. Source: CAP-15.
+    Anybody may pay for what we signed, and it lands unchanged. Source: CAP-15.
     Raises: EnvelopeRefused.
     """
     envelope = _read(envelope_xdr)
@@ -170,7 +170,7 @@ def landed(envelope_xdr: str) -> xdr.TransactionV1Envelope:
 
 
 def is_bump(envelope_xdr: str) -> bool:
-    """Tell whether an envelope that was read is a fee bump."""
+    """Tell whether an envelope is a fee bump. Raises: EnvelopeRefused."""
     return decoded(envelope_xdr).startswith(BUMP)
 
 
@@ -192,22 +192,22 @@ def _plain(envelope: xdr.TransactionEnvelope) -> xdr.TransactionV1Envelope:
 
 
 def hash_of(transaction: xdr.Transaction, *, passphrase: str) -> bytes:
-    """Return the 32 bytes that name a transaction on one network, and that its signers sign."""
+    """Return the 32 bytes that identify a transaction on a network; its signers sign them."""
     return digest_of(transaction.to_xdr_bytes(), passphrase=passphrase)
 
 
 def digest_of(transaction: bytes, *, passphrase: str) -> bytes:
-    """Return the `hash_of` a transaction's bytes."""
+    """Return `hash_of` for a transaction's bytes."""
     return hashlib.sha256(_network_id(passphrase) + KIND + transaction).digest()
 
 
 def bump_digest(bump: bytes, *, passphrase: str) -> bytes:
-    """Return the 32 bytes that name a fee bump, and that its payer signs. bump: as `bumped`."""
+    """Return the 32 bytes that identify a fee bump; its payer signs them. bump: as `bumped`."""
     return hashlib.sha256(_network_id(passphrase) + BUMP + bump).digest()
 
 
 def bump_hash(envelope_xdr: str, *, passphrase: str) -> str:
-    """Return the name of a fee bump as hex, "" of an envelope of another kind.
+    """Return the hash of a fee bump as hex, "" for an envelope of another kind.
 
     Raises: EnvelopeRefused.
     """
@@ -225,7 +225,7 @@ def _network_id(passphrase: str) -> bytes:
 
 
 def is_named(envelope_xdr: str, transaction_hash: str, *, passphrase: str) -> bool:
-    """Tell whether a hash names the transaction of an envelope of any kind."""
+    """Tell whether a hash identifies the transaction of an envelope of any kind."""
     try:
         raw = base64.b64decode(envelope_xdr)
     except ValueError:
@@ -233,7 +233,7 @@ def is_named(envelope_xdr: str, transaction_hash: str, *, passphrase: str) -> bo
     if _is_signed_as(raw, transaction_hash, passphrase=passphrase):
         return True
     if raw.startswith(BUMP):
-        # As we make it: with one signature after what is inside.
+        # The form that we make: one signature after the transaction inside.
         inner = raw[BUMP_HEAD : -len(NO_EXTENSION + ONE) - SIGNATURE_BYTES]
         if _is_signed_as(inner, transaction_hash, passphrase=passphrase):
             return True
@@ -244,7 +244,7 @@ def is_named(envelope_xdr: str, transaction_hash: str, *, passphrase: str) -> bo
 
 
 def _is_signed_as(raw: bytes, transaction_hash: str, *, passphrase: str) -> bool:
-    """Tell whether a hash names the transaction in the bytes of an envelope that is no fee bump."""
+    """Tell whether a hash identifies the transaction in an envelope's bytes, without fee bump."""
     if not raw.startswith(KIND):
         return False
     for count in range(SIGNATURES_MAX + 1):
@@ -257,7 +257,7 @@ def _is_signed_as(raw: bytes, transaction_hash: str, *, passphrase: str) -> bool
 
 
 def names_of(envelope_xdr: str, *, passphrase: str) -> frozenset[str]:
-    """Return the hashes by which nodes know an envelope of any kind: a fee bump has two.
+    """Return the hashes by which nodes know an envelope of any kind; a fee bump has two.
 
     Raises: ValueError: it cannot be read.
     """

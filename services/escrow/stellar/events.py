@@ -1,8 +1,9 @@
-"""Events of the asset's contract: which of those that a node tells are believed, and as what.
+"""Events of the asset's contract: which of a node's events are believed, and as what.
 
-Each event is looked at by itself, with all the evidence it comes with. One that says itself that it
-moved nothing, or is not about the asset, is left out; one that may have moved money and contradicts
-itself is put aside for an operator. Neither is ever a transfer, and neither holds up the others.
+Each event is checked by itself, with all evidence that comes with it. An event that says itself
+that it moved nothing, or that is not about the asset, is left out. An event that may have moved
+money and contradicts itself is set aside for an operator. Neither counts as a transfer, and neither
+delays the others.
 """
 
 import hashlib
@@ -25,7 +26,7 @@ from services.escrow.stellar.outcomes import amount_of, memo_of
 TRANSFER = scval.to_symbol("transfer").to_xdr()
 MINT = scval.to_symbol("mint").to_xdr()
 TRANSFER_TOPICS = frozenset({4})
-# A payment by the issuer itself is a mint: to whom, and the asset's name (older: also by whom).
+# A payment by the issuer is a mint: its receiver, and the asset's name (older: also its sender).
 MINT_TOPICS = frozenset({3, 4})
 CONTRACT = "contract"
 LEDGER_SHIFT = 32
@@ -37,12 +38,12 @@ log = logger()
 
 
 class ForeignEventError(Exception):
-    """The event says itself that it does not move the asset; the text says why."""
+    """The event itself says that it does not move the asset; the message says why."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Told:
-    """The asset's events of one answer. believed: oldest first, each once."""
+    """The asset's events in one answer. believed: oldest first, each once."""
 
     believed: tuple[ReceivedTransfer, ...]
     unreadable: tuple[UnreadableTransfer, ...]
@@ -59,14 +60,14 @@ class Asset:
 
 @dataclass(frozen=True, slots=True, order=True)
 class Position:
-    """A place among all events: an operation's number and the event's in it (SEP-35)."""
+    """A position among all events: the operation's number and the event's index in it (SEP-35)."""
 
     operation: int
     index: int
 
     @classmethod
     def of(cls, cursor: str) -> "Position":
-        """Read a cursor or an event's id. Raises: ChainRefused."""
+        """Parse a cursor or an event's id. Raises: ChainRefused."""
         operation, _, index = cursor.partition("-")
         for part in (operation, index):
             is_number = part.isascii() and part.isdigit()
@@ -76,12 +77,12 @@ class Position:
 
     @property
     def ledger(self) -> int:
-        """The ledger it is in: the upper half of the operation's number."""
+        """The ledger of the position: the upper half of the operation's number."""
         return self.operation >> LEDGER_SHIFT
 
 
 class ToldEvent(BaseModel):
-    """An event as nodes describe it; whatever else they say of it proves nothing."""
+    """An event as nodes describe it. Their other fields prove nothing and are ignored."""
 
     kind: StrictStr = Field(alias="type")
     ledger: StrictInt
@@ -91,12 +92,12 @@ class ToldEvent(BaseModel):
     topics: list[StrictStr] = Field(alias="topic")
     value: StrictStr
     transaction: StrictStr = Field(alias="txHash")
-    # Nodes of version 30 and later no longer say it, for they tell no others.
+    # Nodes of version 30 and later leave this out, because they report only successful calls.
     is_of_success: StrictBool | None = Field(alias="inSuccessfulContractCall", default=None)
 
     @classmethod
     def of(cls, given: object) -> "ToldEvent":
-        """Read an event. Raises: ForeignEventError: nothing came of it; ValueError."""
+        """Parse an event. Raises: ForeignEventError: it had no effect; ValueError."""
         event = cls.model_validate(given)
         if event.is_of_success is False:
             raise ForeignEventError("its call has failed")
@@ -105,7 +106,7 @@ class ToldEvent(BaseModel):
         return event
 
     def require_place(self, *, after: Position | None, latest_ledger: int) -> None:
-        """Check that it says consistently where it is. Raises: ForeignEventError; ValueError."""
+        """Check that the event's position is consistent. Raises: ForeignEventError; ValueError."""
         _require(_EVENT_ID.fullmatch(self.id) is not None, "its id is not an event id")
         place = Position.of(self.id)
         if after is not None and place <= after:
@@ -118,7 +119,7 @@ class ToldEvent(BaseModel):
 def read_events(
     events: Sequence[object], *, asset: Asset, after: Position | None, latest_ledger: int
 ) -> Told:
-    """Tell what a page of events says of an asset.
+    """Return what a page of events says about an asset.
 
     after: where the page begins; latest_ledger: the newest that the node had for it.
     """
@@ -150,7 +151,7 @@ def read_events(
 def _read(
     given: object, *, asset: Asset, after: Position | None, latest_ledger: int
 ) -> ReceivedTransfer:
-    """Read one event. Raises: ForeignEventError; ValueError and others: it makes no sense."""
+    """Read one event. Raises: ForeignEventError; ValueError and others: it is malformed."""
     event = ToldEvent.of(given)
     if event.contract != asset.contract:
         raise ForeignEventError("another contract emitted it")
@@ -161,7 +162,7 @@ def _read(
     _require(len(event.topics) in counts, f"it has {len(event.topics)} topics")
     *topics, name = [xdr.SCVal.from_xdr(topic) for topic in event.topics]
     _require(name == scval.to_string(asset.name), "its last topic is not the asset's name")
-    # Every topic between the first and the last is an address, the recipient's the last of them.
+    # Every topic between the first and the last is an address; the last address is the recipient.
     addresses = [address_in(topic) for topic in topics[1:]]
     _require(not any(a.startswith("M") for a in addresses), "a muxed address cannot hold a balance")
     value = xdr.SCVal.from_xdr(event.value)
@@ -178,7 +179,7 @@ def _read(
 
 
 def _unreadable(given: object, error: Exception, *, latest_ledger: int) -> UnreadableTransfer:
-    """Keep what can be kept of an event, whatever it is: nothing of it was looked at yet."""
+    """Keep what can be kept of an event of any form, before any part of it was checked."""
     shown = json.dumps(given, default=repr)
     event_id, ledger = _text(given, "id"), latest_ledger
     if _EVENT_ID.fullmatch(event_id):
@@ -202,7 +203,7 @@ def _said(error: Exception) -> str:
 
 
 def _text(given: object, name: str) -> str:
-    """Return a field as text that can be stored and shown anywhere, "" where it is not text."""
+    """Return a field as text that can be stored and shown anywhere, "" if it is not text."""
     value = given.get(name) if isinstance(given, dict) else None
     return ascii(value)[1:-1][:80] if isinstance(value, str) else ""
 

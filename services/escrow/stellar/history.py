@@ -1,4 +1,4 @@
-"""What the ledgers keep of transactions: envelopes as they landed, read as evidence."""
+"""What the ledgers keep of transactions: landed envelopes, read as evidence."""
 
 import base64
 from collections.abc import Mapping
@@ -15,7 +15,7 @@ from services.escrow.stellar.envelope import bump_hash, hash_of, landed
 from services.escrow.stellar.rpc import Rpc
 
 PAGE_SIZE = 200
-# Of a funding: the wallet, the contract's value as it was read, the amount.
+# The arguments of a funding: the wallet, the contract's value as it was read, the amount.
 FUND_ARGUMENTS = 3
 PAYING_OUT = frozenset({ReleaseFunds.name, ResolveDispute.name})
 
@@ -29,7 +29,7 @@ class History:
         self._blueprints = blueprints
 
     async def find(self, transaction_hash: str) -> Finding | None:
-        """Return a transaction by its hash; None: the node does not find it.
+        """Return a transaction by its hash, or None if the node does not find it.
 
         Raises: ChainUnavailable; EnvelopeRefused: it is of a kind that we never send.
         """
@@ -44,9 +44,10 @@ class History:
         )
 
     async def page(self, *, start_ledger: int | None, cursor: str | None) -> FindingsPage:
-        """Return transactions from a ledger on, or after a cursor, those of other kinds left out.
+        """Return transactions from a ledger on, or after a cursor; other kinds are left out.
 
-        A ledger older than the node keeps begins with the oldest that it does.
+        If the node no longer keeps start_ledger, the answer begins with the oldest ledger that it
+        keeps.
         Raises: ChainUnavailable.
         """
         if start_ledger is not None:
@@ -90,17 +91,17 @@ class History:
         )
 
     def created(self, envelope_xdr: str) -> frozenset[str]:
-        """Return the accounts that an envelope makes."""
+        """Return the accounts that an envelope creates."""
         made = [op.body.create_account_op for op in landed(envelope_xdr).tx.operations]
         keys = [op.destination.account_id.ed25519 for op in made if op is not None]
         return frozenset(StrKey.encode_ed25519_public_key(k.uint256) for k in keys if k is not None)
 
     def names(self, envelope_xdr: str, address: str) -> bool:
-        """Tell whether an address, of an account or a contract, stands anywhere in an envelope."""
+        """Tell whether the address of an account or contract appears anywhere in an envelope."""
         return _raw(address) in base64.b64decode(envelope_xdr)
 
     def pays_out(self, envelope_xdr: str, contract_id: str) -> bool:
-        """Tell whether an envelope lets a contract pay what it holds.
+        """Tell whether an envelope makes a contract pay out its money.
 
         Raises: EnvelopeRefused: it is of a kind that we never send.
         """
@@ -116,7 +117,10 @@ class History:
     def _found(
         self, envelope_xdr: str, *, transaction_hash: str, ledger: int, has_succeeded: bool
     ) -> Finding:
-        """Read what a ledger has. Of a fee bump, the books know the hash of what is inside."""
+        """Read a landed transaction.
+
+        The books know a fee bump by the hash of the transaction inside.
+        """
         transaction = landed(envelope_xdr).tx
         outer = bump_hash(envelope_xdr, passphrase=self._passphrase)
         if outer:
@@ -150,7 +154,7 @@ def _call_of(transaction: xdr.Transaction) -> xdr.InvokeContractArgs | None:
 
 
 def _as_it_was_then(call: xdr.InvokeContractArgs | None, intent: Intent) -> Intent | None:
-    """Give a funding the contract's value that was read when it was built; None: it is another."""
+    """Give a funding the contract's value of when it was built; None: it is another call."""
     if not isinstance(intent, FundEscrow):
         return intent
     if call is None or len(call.args) != FUND_ARGUMENTS:

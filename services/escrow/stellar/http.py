@@ -1,7 +1,7 @@
-"""HTTP for the SDK: one pool of connections, a limit on answers, and nothing left open.
+"""HTTP for the SDK: one pool of connections, a limit on answers, and no connection left open.
 
-The SDK's own client keeps a connection whose answer breaks off; a node that does so often would
-use up the pool.
+The SDK's own client keeps a connection whose answer breaks off. A node that does so often would use
+up the pool.
 """
 
 from collections.abc import AsyncGenerator, Mapping
@@ -22,7 +22,7 @@ TOO_MANY_REQUESTS = 429
 
 
 class JsonAnswer(Response):
-    """An answer that is read as JSON at most once."""
+    """An answer that is parsed as JSON at most once."""
 
     def json(self) -> Any:
         """Return the document. Raises: json.JSONDecodeError."""
@@ -30,7 +30,7 @@ class JsonAnswer(Response):
 
 
 class Http(BaseAsyncClient):
-    """Makes requests; connects at the first one. Every method may raise ChainThrottled."""
+    """Makes requests; connects at the first request. Every method may raise ChainThrottled."""
 
     def __init__(self, *, timeout_seconds: int, headers: Mapping[str, str] | None = None) -> None:
         self._outgoing = Outgoing(timeout_seconds=timeout_seconds, headers=headers)
@@ -59,7 +59,7 @@ class Http(BaseAsyncClient):
         raise NotImplementedError
 
     async def close(self) -> None:
-        """Let the connections go."""
+        """Close the connections."""
         await self._outgoing.close()
 
     async def _request(

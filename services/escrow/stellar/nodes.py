@@ -1,7 +1,8 @@
-"""Several nodes of one network, in order: the first that is well is asked.
+"""Several nodes of one network, in order: the first one that is well is asked.
 
-A node that fails rests for some seconds, and so does one that is of another network or lags behind
-the others. Each is looked at from time to time, so that the first is used again when it is well.
+A node that fails rests for some seconds, and so does a node of another network or one that lags
+behind the others. Each node is checked from time to time, so that the first one is used again when
+it is well.
 """
 
 import asyncio
@@ -14,9 +15,9 @@ from chassis.watched import Watched
 
 LOOK_SECONDS = 10.0
 REST_SECONDS = 10.0
-# How many ledgers behind the newest a node may be before another is preferred.
+# How many ledgers a node may lag behind the newest before another node is preferred.
 LAG_LEDGERS_MAX = 3
-# The newest protocol whose XDR our SDK reads in full.
+# The newest protocol whose XDR our SDK parses in full.
 NEWEST_PROTOCOL = 28
 Headers = Mapping[str, Mapping[str, str]]
 log = logger()
@@ -24,7 +25,7 @@ log = logger()
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Health:
-    """What a node says of itself. oldest, latest: the ledgers that it keeps."""
+    """What a node reports about itself. oldest, latest: the ledgers that it keeps."""
 
     passphrase: str
     protocol: int
@@ -34,7 +35,7 @@ class Health:
 
 @dataclass(slots=True, eq=False, kw_only=True)
 class Node:
-    """A node, and what is known of it. why: it is not asked, "" where it is well."""
+    """A node, and what is known of it. why: why it is not asked, "" if it may be asked."""
 
     url: str
     why: str = ""
@@ -44,7 +45,10 @@ class Node:
 
 
 class Nodes:
-    """Chooses the node to ask. look: asks a node how it is; raises ChainUnavailable or others."""
+    """Chooses the node to ask.
+
+    look: asks a node for its health; raises ChainUnavailable or others.
+    """
 
     def __init__(
         self,
@@ -64,7 +68,7 @@ class Nodes:
 
     @property
     def has_several(self) -> bool:
-        """Tell whether there is a choice."""
+        """Tell whether there is more than one node."""
         return len(self._nodes) > 1
 
     def of_network(self) -> Sequence[Node]:
@@ -72,13 +76,14 @@ class Nodes:
         return [node for node in self._nodes if not node.why]
 
     def headers_of(self, node: Node) -> Mapping[str, str]:
-        """Return what a node must be shown, such as a key; no other node sees it."""
+        """Return the headers that a node requires, such as a key. No other node gets them."""
         return self._headers().get(node.url, {})
 
     async def choose(self, *, ledger: int | None = None) -> Node:
-        """Return the first node that is well; ledger: preferably one that still keeps it.
+        """Return the first node that is well; ledger: preferably a node that still keeps it.
 
-        Before the first choice all are looked at: one of another network is never asked.
+        Before the first choice all nodes are checked, so that one of another network is never
+        asked.
         """
         now, is_first = asyncio.get_running_loop().time(), self._looking is None
         if self.has_several and now >= self._look_at:
@@ -92,16 +97,16 @@ class Nodes:
         keeping = [node for node in fresh if ledger is None or 0 < node.oldest <= ledger]
         if keeping or fresh:
             return (keeping or fresh)[0]
-        # None is well: the one of this network that has rested longest.
+        # If no node is well, take the node of this network that has rested longest.
         resting = [node for node in self._nodes if not node.why] or self._nodes
         return min(resting, key=lambda node: node.rests_until)
 
     def failed(self, node: Node) -> None:
-        """Let a node rest that did not answer."""
+        """Let a node rest because it did not answer."""
         node.rests_until = asyncio.get_running_loop().time() + REST_SECONDS
 
     def read(self, node: Node, health: Health) -> None:
-        """Note what a node says of itself; changes are logged."""
+        """Record what a node reports about itself; log changes."""
         before, node.why = node.why, ""
         node.oldest, node.latest = health.oldest, health.latest
         if health.passphrase != self._passphrase:
@@ -111,16 +116,16 @@ class Nodes:
         self.check_protocol(health.protocol)
 
     def check_protocol(self, protocol: int) -> None:
-        """Say once if the network speaks a newer protocol than we know.
+        """Log once if the network uses a newer protocol than our SDK knows.
 
-        Most of it is as before; what is not cannot be read, and waits.
+        Most of a newer protocol can be parsed. What cannot be parsed waits.
         """
         if protocol > max(NEWEST_PROTOCOL, self._newer_protocol):
             self._newer_protocol = protocol
             log.error("node.newer_protocol", protocol=protocol, known=NEWEST_PROTOCOL)
 
     async def look(self) -> None:
-        """Look at every node at once; changes are logged."""
+        """Check all nodes at the same time; log changes."""
         await asyncio.gather(*(self._look_at_one(node) for node in self._nodes))
 
     async def _look_at_one(self, node: Node) -> None:
@@ -132,14 +137,14 @@ class Nodes:
 
 
 def no_headers() -> Headers:
-    """Return the headers of nodes that want none."""
+    """Return the headers for nodes that require none."""
     return {}
 
 
 def headers_in(path: Path) -> Callable[[], Headers]:
     """Read headers from a file, again when it changes: lines of `URL Name: value`.
 
-    Raises: OSError; ValueError: a line is none.
+    Raises: OSError; ValueError: a line has another form.
     """
     return Watched([path], _headers_of).current
 
@@ -153,7 +158,7 @@ def _headers_of(contents: Sequence[bytes]) -> Headers:
         url, _, header = line.partition(" ")
         name, colon, value = header.partition(":")
         if not colon or not name.strip() or not value.strip() or not value.strip().isprintable():
-            # Without the line: it holds a key.
+            # The message leaves out the line, because it holds a key.
             raise ValueError(f"line {number} must be a URL, a space, and a header `Name: value`")
         found.setdefault(url, {})[name.strip()] = value.strip()
     return found

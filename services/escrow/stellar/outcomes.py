@@ -24,7 +24,7 @@ from services.escrow.stellar.addresses import address_in
 
 TRANSFER_TOPICS = 4
 SUCCESS_CODES = frozenset({"txSUCCESS", "txFEE_BUMP_INNER_SUCCESS"})
-# What is raised where a value has another shape, or the XDR cannot be read.
+# Raised if a value has another shape, or if the XDR cannot be parsed.
 UNREADABLE = (ValueError, EOFError, TypeError, KeyError, AttributeError)
 _STATUSES = {
     GetTransactionStatus.SUCCESS: OutcomeStatus.SUCCEEDED,
@@ -46,7 +46,7 @@ def outcome_of(answer: GetTransactionResponse, *, asset_contract: str) -> Transa
     )
     is_whole = answer.result_xdr and (answer.result_meta_xdr or not succeeded)
     if status is OutcomeStatus.NOT_FOUND or not is_whole:
-        # A node that found it but lost its result has not said what became of it.
+        # A node that found it but lost its result has not reported its outcome.
         return seen
     ledger = answer.ledger or 0
     if not 0 < ledger <= answer.latest_ledger:
@@ -77,7 +77,7 @@ def _with_result(
 def result_code(result: xdr.TransactionResult) -> str:
     """Return the innermost code of a result, such as "INVOKE_HOST_FUNCTION_TRAPPED".
 
-    Of a fee bump, that of the transaction inside: who paid for it changes nothing about it.
+    For a fee bump, that is a code of the transaction inside, whoever paid for it.
     """
     outer: xdr.TransactionResultResult | xdr.InnerTransactionResultResult = result.result
     if result.result.inner_result_pair is not None:
@@ -90,10 +90,10 @@ def result_code(result: xdr.TransactionResult) -> str:
 
 
 def innermost_error(events: Sequence[xdr.DiagnosticEvent]) -> ContractError | None:
-    """Return where an error arose: the first of the events that pass the final one on.
+    """Return where an error arose: in the first of the events that report the final error.
 
-    Events come in the order in which they happened; a contract that fails because one that it
-    called failed reports the same error again, in its own name.
+    Events come in the order in which they happened. A contract that fails because a contract that
+    it called failed reports the same error again, in its own name.
     """
     errors = [found for found in map(_contract_error, events) if found is not None]
     if not errors:
@@ -107,7 +107,7 @@ def innermost_error(events: Sequence[xdr.DiagnosticEvent]) -> ContractError | No
 
 
 def simulation_error(answer: SimulateTransactionResponse) -> ContractError | None:
-    """Return which contract refused a simulated call, where one did."""
+    """Return which contract refused a simulated call, or None if no contract did."""
     return innermost_error([xdr.DiagnosticEvent.from_xdr(text) for text in answer.events or []])
 
 
@@ -137,7 +137,7 @@ def transfers_in(
 
 
 def amount_of(data: xdr.SCVal) -> int:
-    """Read the amount of a transfer event's data. Raises: ValueError; KeyError."""
+    """Read the amount from a transfer event's data. Raises: ValueError; KeyError."""
     fields = {"amount": data} if data.type != xdr.SCValType.SCV_MAP else scval.from_struct(data)
     amount = scval.from_int128(fields["amount"])
     if amount < 0:
@@ -146,7 +146,10 @@ def amount_of(data: xdr.SCVal) -> int:
 
 
 def memo_of(data: xdr.SCVal) -> str:
-    """Read the muxed id or memo beside an amount, "" without one (CAP-67). Raises: ValueError."""
+    """Read the muxed id or memo beside an amount, "" if there is none (CAP-67).
+
+    Raises: ValueError.
+    """
     if data.type != xdr.SCValType.SCV_MAP:
         return ""
     memo = scval.from_struct(data).get("to_muxed_id")
@@ -160,14 +163,15 @@ def _memo(value: xdr.SCVal) -> str:
         return _text(value.str.sc_string)
     if value.bytes is not None:
         return value.bytes.sc_bytes.hex()
-    # The memo cannot be read: the payment must not be taken for one without a memo.
+    # A payment with an unreadable memo must not be taken for a payment without a memo.
     raise ValueError(f"a memo of the kind {value.type.name}")
 
 
 def _text(raw: bytes) -> str:
-    """Return what a payer wrote: the text, or hex where it cannot be stored and shown as text.
+    """Return a payer's text, or its hex if it cannot be stored and shown as text.
 
-    Anybody writes memos: a NUL is valid UTF-8, and no database text.
+    Anybody can write memos. For example, a NUL is valid UTF-8, but PostgreSQL cannot store it in
+    text.
     """
     try:
         text = raw.decode()

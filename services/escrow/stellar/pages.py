@@ -1,4 +1,4 @@
-"""The pages of a node's answers: what must be right for any of it to be read."""
+"""The pages of a node's answers: the fields that must be valid before anything is read."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ import pydantic
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Events:
-    """A page of events. events: each as the node sent it, nobody has looked at one yet."""
+    """A page of events. events: as the node sent them, not checked yet."""
 
     events: Sequence[object]
     cursor: str
@@ -18,7 +18,7 @@ class Events:
 
 
 class Landed(pydantic.BaseModel):
-    """A transaction of a ledger, as getTransactions lists them."""
+    """A transaction of a ledger, as getTransactions lists it."""
 
     status: Literal["SUCCESS", "FAILED"]
     hash: str = pydantic.Field(alias="txHash")
@@ -28,7 +28,7 @@ class Landed(pydantic.BaseModel):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Transactions:
-    """A page of transactions. count: how many it had, those that cannot be read included."""
+    """A page of transactions. count: how many the node listed, unreadable ones included."""
 
     landed: Sequence[Landed]
     count: int
@@ -37,7 +37,7 @@ class Transactions:
 
 
 class LandedPage(pydantic.BaseModel):
-    """What of getTransactions' answer must be right for any of it to be read."""
+    """The fields of getTransactions' answer that must be valid before anything is read."""
 
     transactions: list[Any]
     cursor: str
@@ -45,7 +45,7 @@ class LandedPage(pydantic.BaseModel):
 
 
 class EventsAnswer(pydantic.BaseModel):
-    """What of getEvents' answer must be right for any of it to be read."""
+    """The fields of getEvents' answer that must be valid before anything is read."""
 
     events: list[Any]
     cursor: str

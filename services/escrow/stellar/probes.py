@@ -1,4 +1,4 @@
-"""Looks at the nodes of a network, each for itself: what it is, what it keeps, what it shows."""
+"""Probes each node of a network by itself: what it is, what it keeps, what it reports."""
 
 import asyncio
 from collections.abc import Sequence
@@ -13,14 +13,14 @@ from services.escrow.ports import StellarOptions
 from services.escrow.stellar.http import Http
 from services.escrow.stellar.rpc import Rpc
 
-# By CAP-67 every fee is an event, on nodes that have events of what is not a contract call.
+# By CAP-67 every fee is an event, on nodes that also report events outside contract calls.
 FEE_TOPICS = ((scval.to_symbol("fee").to_xdr(), "*"),)
-# So many ledgers are searched for a transaction.
+# This many ledgers are searched for a transaction.
 SEARCHED_LEDGERS = 1_000
 
 
 class Probes:
-    """Asks each node of a list, although only the first that is well serves the others."""
+    """Asks every node of a list, although other requests use only the first one that is well."""
 
     def __init__(self, *, options: StellarOptions, http: Http) -> None:
         urls = (options.rpc_url, *options.spare_rpc_urls)
@@ -33,14 +33,14 @@ class Probes:
         }
 
     async def nodes(self) -> Sequence[NodeView]:
-        """Look at every node at once."""
+        """Probe all nodes at the same time."""
         return await asyncio.gather(*(self._node(*each) for each in self._rpcs.items()))
 
     async def _node(self, name: str, rpc: Rpc) -> NodeView:
         try:
             network, health = await rpc.network(), await rpc.health()
             latest = await rpc.latest_ledger()
-            # The oldest ledgers may be forgotten meanwhile.
+            # Not the oldest ledgers, which the node may forget meanwhile.
             searched = min(SEARCHED_LEDGERS, health.ledger_retention_window // 2)
             return NodeView(
                 name=name,
@@ -61,7 +61,7 @@ class Probes:
 
 
 async def _tells_payments(rpc: Rpc, *, passphrase: str, first: int) -> bool | None:
-    """Tell whether a node shows the fees of transactions that it has, from a ledger on.
+    """Tell whether a node reports the fees of its transactions, from a ledger on.
 
     Raises: ChainUnavailable; ChainRefused.
     """

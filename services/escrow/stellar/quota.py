@@ -7,13 +7,13 @@ WINDOW_SECONDS = 60
 
 
 class QuotaExhausted(Exception):
-    """No request is free within the time one may wait for it."""
+    """No request became free within the time that a caller may wait."""
 
 
 class Quota:
     """At most `limit` requests in any 60 s; callers wait their turn in order.
 
-    A sliding window, not a bucket: a full bucket and its refill together would be twice the limit.
+    It is a sliding window and not a bucket: a full bucket plus its refill could be twice the limit.
     """
 
     def __init__(self, *, limit: int, wait_seconds: int) -> None:
@@ -23,7 +23,7 @@ class Quota:
         self._turn = asyncio.Lock()
 
     async def take(self) -> None:
-        """Wait for a request to be free. Raises: QuotaExhausted."""
+        """Wait until a request is free, and take it. Raises: QuotaExhausted."""
         try:
             async with asyncio.timeout(self._wait_seconds), self._turn:
                 while not self.take_now():
@@ -33,7 +33,7 @@ class Quota:
             raise QuotaExhausted from None
 
     def take_now(self) -> bool:
-        """Take a request if one is free."""
+        """Take a request if one is free; return whether one was."""
         now = asyncio.get_running_loop().time()
         while self._taken and self._taken[0] <= now - WINDOW_SECONDS:
             self._taken.popleft()

@@ -1,8 +1,8 @@
-"""Stellar RPC over HTTP: deadlines, repeated reads, and errors in our words. Knows no business.
+"""Stellar RPC over HTTP: deadlines, repeated reads, and our own errors. Knows no business.
 
-Whatever keeps an answer from us (a refused connection, a proxy's 503, a timeout) is
-`ChainUnavailable`: the outcome is unknown. Only reads are repeated here; what was sent is asked
-for by its hash.
+Whatever prevents an answer (a refused connection, a proxy's 503, a timeout) is `ChainUnavailable`:
+the outcome is unknown. Only reads are repeated here. The outcome of a sent envelope is asked for by
+its hash.
 """
 
 import asyncio
@@ -49,15 +49,15 @@ NETWORK_SECONDS = 60
 # In stroops, of an operation. Source: Stellar's base fee.
 LEAST_BID = 100
 DOUBLINGS_MAX = 32
-# A node has not answered in time that is given up after this much of its time.
+# A call that is cancelled after this share of its time limit counts as unanswered by the node.
 SILENT_SHARE = 0.9
-# What nodes say where a ledger or a cursor is not among theirs. Source: stellar-rpc, getEvents.
+# The error of nodes that do not have a ledger or cursor. Source: stellar-rpc, getEvents.
 OUT_OF_RANGE = "startLedger must be within the ledger range"
 RECENT_SECONDS = 1.0
-# JSON-RPC 2.0: invalid request, unknown method, invalid params. Asking again changes nothing.
+# JSON-RPC 2.0: invalid request, unknown method, invalid params. A repetition changes nothing.
 DEFINITIVE_CODES = frozenset({-32600, -32601, -32602})
-# The SDK's generic model for an answer. Pydantic forgets one that nobody holds, and making it again
-# costs more than the call.
+# The SDK's generic model of an answer, held here because Pydantic drops a model that nobody holds,
+# and making it again costs more than the call.
 Answer = Response[Any]
 log = logger()
 
@@ -90,7 +90,7 @@ class Rpc:
         self._newest: tuple[float, Ledger | None] = (0.0, None)
 
     async def require_network(self) -> None:
-        """Ask from time to time of which network the node is. Raises: WrongNetwork."""
+        """Check from time to time that the node belongs to our network. Raises: WrongNetwork."""
         now = asyncio.get_running_loop().time()
         if now < self._network_until:
             return
@@ -102,7 +102,7 @@ class Rpc:
         self._network_until = now + NETWORK_SECONDS
 
     async def _health(self, node: Node) -> Health:
-        """Ask one node how it is. Raises: ChainUnavailable; ChainRefused."""
+        """Ask one node for its network and health. Raises: ChainUnavailable; ChainRefused."""
         ask = partial(self._ask, node)
         network = await self._once(partial(ask, "getNetwork", None, GetNetworkResponse))
         health = await self._once(partial(ask, "getHealth", None, GetHealthResponse))
@@ -114,11 +114,11 @@ class Rpc:
         )
 
     async def network(self) -> GetNetworkResponse:
-        """Return of which network the node is."""
+        """Return the node's network."""
         return await self._read(partial(self._call, "getNetwork", None, GetNetworkResponse))
 
     async def health(self, *, ledger: int | None = None) -> GetHealthResponse:
-        """Return which ledgers a node has, preferably one that keeps a certain ledger."""
+        """Return which ledgers a node has; preferably a node that keeps the given ledger."""
         call = partial(self._call, "getHealth", None, GetHealthResponse, ledger=ledger)
         return await self._read(call)
 
@@ -130,23 +130,23 @@ class Rpc:
         return self._seen(answer.sequence, answer.close_time)
 
     async def recent_ledger(self) -> Ledger:
-        """Return the newest ledger as an answer of the last second showed it."""
+        """Return the newest ledger that an answer of the last second showed, or else ask for it."""
         seen_at, ledger = self._newest
         is_recent = asyncio.get_running_loop().time() - seen_at < RECENT_SECONDS
         return ledger if ledger is not None and is_recent else await self.latest_ledger()
 
     def _seen(self, sequence: int, close_time: int) -> Ledger:
-        """Remember a ledger that a node shows, if it is the newest of which any answer tells."""
+        """Remember a ledger that a node reports, if it is the newest one of all answers."""
         ledger, known = Ledger(sequence=sequence, close_time=close_time), self._newest[1]
         if known is None or sequence >= known.sequence:
             self._newest = (asyncio.get_running_loop().time(), ledger)
         return ledger
 
     async def inclusion_fee(self, *, is_contract_call: bool = True, tries: int = 0) -> int:
-        """Return a bid in stroops that 90 % of recent operations of its lane did not exceed.
+        """Return a bid in stroops that 90 % of recent operations in its lane did not exceed.
 
-        Contract calls and operations of the network itself compete in lanes of their own. tries:
-        how often a bid was too low: each doubles it, up to the lane's limit.
+        Contract calls and classic operations compete in separate lanes. tries: how often a bid was
+        too low; each time doubles the bid, up to the lane's limit.
         """
         now = asyncio.get_running_loop().time()
         if self._fee_stats is None or self._fee_stats[0] < now:
@@ -161,7 +161,7 @@ class Rpc:
     async def entries(self, keys: Sequence[xdr.LedgerKey]) -> Entries:
         """Return ledger entries; missing ones are absent.
 
-        Archived ones are absent too, or are there as they were, since nothing changes them.
+        An archived entry is either absent too or in its last state, because nothing changes it.
         """
         names = [key.to_xdr() for key in keys]
         answers = [
@@ -180,7 +180,7 @@ class Rpc:
         )
 
     async def simulate(self, envelope_xdr: str) -> SimulateTransactionResponse:
-        """Return what a contract call would do and needs."""
+        """Return what a contract call would do and which resources it needs."""
         params = {"transaction": envelope_xdr}
         return await self._read(
             partial(self._call, "simulateTransaction", params, SimulateTransactionResponse)
@@ -196,7 +196,7 @@ class Rpc:
         return answer
 
     async def transaction(self, transaction_hash: str) -> GetTransactionResponse:
-        """Return what the node keeps of a transaction, if it is of this one."""
+        """Return what the node keeps of a transaction. Raises: ChainUnavailable: of another one."""
         params = {"hash": transaction_hash}
         answer = await self._read(
             partial(self._call, "getTransaction", params, GetTransactionResponse)
@@ -211,7 +211,7 @@ class Rpc:
     async def transactions(
         self, *, start_ledger: int | None, cursor: str | None, limit: int
     ) -> Transactions:
-        """Return everybody's transactions from a ledger on, or after a cursor."""
+        """Return the transactions of all accounts from a ledger on, or after a cursor."""
         params: dict[str, Any] = {"pagination": {"limit": limit}}
         if cursor is not None:
             params["pagination"]["cursor"] = cursor
@@ -239,7 +239,7 @@ class Rpc:
     ) -> Events:
         """Return events of a contract from a ledger on, or after a cursor, which is in `ledger`.
 
-        of_all: topics of events of all contracts that are wanted too, five in each filter.
+        of_all: topics of further events to return, of all contracts, five in each filter.
         """
         wanted = [
             {"type": "contract", "contractIds": [contract_id], "topics": topics},
@@ -262,7 +262,7 @@ class Rpc:
     async def ledgers(self, *, start_ledger: int, limit: int) -> LedgersAnswer | None:
         """Return the contents of ledgers; None: no node has the first of them.
 
-        A node may have older ledgers than it has events. Every node is asked, in order.
+        A node may have ledgers that are older than its events. Every node is asked, in order.
         """
         params = {"startLedger": start_ledger, "pagination": {"limit": limit}}
         trouble: ChainUnavailable | None = None
@@ -279,16 +279,16 @@ class Rpc:
         return None
 
     async def oldest_ledger(self) -> int:
-        """Return the oldest ledger the node keeps."""
+        """Return the oldest ledger that the node keeps."""
         return (await self.window())[0]
 
     async def window(self, *, ledger: int | None = None) -> tuple[int, int]:
-        """Return the oldest and the newest ledger of a node, preferably of one that keeps one."""
+        """Return a node's oldest and newest ledger; preferably of a node that keeps `ledger`."""
         health = await self.health(ledger=ledger)
         return health.oldest_ledger, health.latest_ledger
 
     def _landed(self, given: object) -> Landed | None:
-        """Read a transaction among others', None: the node contradicts itself about it."""
+        """Parse one of the listed transactions; None: the node contradicts itself about it."""
         try:
             landed = Landed.model_validate(given)
         except pydantic.ValidationError:
@@ -299,7 +299,7 @@ class Rpc:
         return landed
 
     def _is_named(self, envelope_xdr: str, transaction_hash: str) -> bool:
-        """Tell whether an envelope is the one that a hash names."""
+        """Tell whether a hash identifies an envelope."""
         return is_named(envelope_xdr, transaction_hash, passphrase=self._passphrase)
 
     async def _call(
@@ -310,7 +310,7 @@ class Rpc:
         *,
         ledger: int | None = None,
     ) -> ShapeT:
-        """Ask the first node that is well. ledger: preferably one that keeps it."""
+        """Ask the first node that is well. ledger: preferably a node that keeps it."""
         node, loop = await self._nodes.choose(ledger=ledger), asyncio.get_running_loop()
         silent_at = loop.time() + self._timeout * SILENT_SHARE
         try:
@@ -320,7 +320,8 @@ class Rpc:
                 self._nodes.failed(node)
             raise
         except asyncio.CancelledError:
-            # Its time is over; or nobody wants the answer any more, which says nothing of the node.
+            # Either its time is over, or the caller no longer wants the answer, which proves
+            # nothing.
             if loop.time() >= silent_at:
                 self._nodes.failed(node)
             raise
@@ -331,7 +332,10 @@ class Rpc:
     async def _ask(
         self, node: Node, method: str, params: Mapping[str, Any] | None, shape: type[ShapeT]
     ) -> ShapeT:
-        """Ask a node. The SDK would write each question and read each answer twice."""
+        """Ask a node.
+
+        Done without the SDK, which would write each request and parse each answer twice.
+        """
         request: dict[str, Any] = {"jsonrpc": "2.0", "id": method, "method": method}
         if params is not None:
             request["params"] = params
@@ -351,7 +355,7 @@ class Rpc:
             except OutOfRange:
                 raise
             except ChainUnavailable:
-                # Jitter keeps replicas from asking a recovering node in step.
+                # Jitter keeps replicas from asking a recovering node at the same moments.
                 await asyncio.sleep(backoff * (0.5 + random.random()))  # noqa: S311 - no secret
                 backoff *= 2
         return await self._once(call)
@@ -369,5 +373,5 @@ class Rpc:
         except (TimeoutError, OSError) as error:
             raise ChainUnavailable("the node did not answer in time") from error
         except (SdkError, pydantic.ValidationError, AssertionError, ValueError) as error:
-            # Answers of proxies: no JSON, or JSON that is not an answer of a node.
+            # Answers of proxies: not JSON, or JSON that is not an answer of a node.
             raise ChainUnavailable(f"the node gave no answer: {type(error).__name__}") from error

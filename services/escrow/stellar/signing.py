@@ -1,6 +1,6 @@
-"""Signing: each account that acts in an envelope signs all of it. Only verified ones come here.
+"""Signing: each account that acts in a verified envelope signs all of it.
 
-Who pays for an envelope in its source's place signs a fee bump around it.
+An account that pays for an envelope instead of its source signs a fee bump around it.
 """
 
 from collections.abc import Mapping
@@ -24,7 +24,7 @@ from services.escrow.stellar.verify import Verified
 
 
 class MissingSigner(ValueError):
-    """Nobody was given who may sign for an address the intent needs."""
+    """No signer was given for an address that the intent needs."""
 
 
 async def sign(
@@ -49,7 +49,7 @@ async def sign(
 
 
 async def pay(prepared: Prepared, *, payer: Signer, fee: int) -> Prepared:
-    """Let an account pay for a signed envelope: a fee bump around it, with a fee of its own.
+    """Let another account pay for a signed envelope: put a fee bump with its own fee around it.
 
     The transaction inside keeps its hash, its sequence number and its time limit. It can land only
     once, no matter which account pays its fee.

@@ -1,6 +1,6 @@
-"""Transfers of the asset from a stored cursor on: the event stream as evidence of deposits.
+"""Transfers of the asset after a stored cursor: the event stream as evidence of deposits.
 
-Beside them come the changes of escrow contracts, by the same cursor.
+Changes of escrow contracts are read with the same cursor.
 """
 
 from collections.abc import Sequence
@@ -31,12 +31,12 @@ class Transfers:
         self._contents = Contents(rpc=rpc, asset=self._asset)
 
     async def since(self, cursor: str | None, *, limit: int) -> TransfersPage:
-        """Return what came after a cursor; from ledgers, if no node has the events any more.
+        """Return what came after a cursor; from ledgers if no node has the events any more.
 
         Raises: ChainUnavailable; WrongNetwork; ChainBehind; HistoryUnavailable; ChainRefused.
         """
         after = None if cursor is None else Position.of(cursor)
-        # The cursor moves with what a node says: another network would carry it past our ledgers.
+        # The cursor follows the node's answers: another network would carry it past our ledgers.
         await self._rpc.require_network()
         try:
             return await self._events_since(after, cursor=cursor, limit=limit)
@@ -66,9 +66,9 @@ class Transfers:
         )
 
     async def paid_between(self, payer: str, payee: str, *, since_ledger: int) -> int | None:
-        """Return what an address has paid another since a ledger, in minor units.
+        """Return what an address has paid to another since a ledger, in minor units.
 
-        None: the node does not keep all the ledgers since then. Raises: ChainUnavailable.
+        None: the node does not keep all ledgers since then. Raises: ChainUnavailable.
         """
         if since_ledger < await self._rpc.oldest_ledger():
             return None
@@ -118,7 +118,7 @@ class Transfers:
             raise await self._explained(refusal, ledger) from refusal
 
     def _told(self, answer: Events, *, after: Position | None) -> Told:
-        """Look at the events of an answer, and at where it says to go on."""
+        """Check the events of an answer, and the cursor that it continues with."""
         try:
             reached = Position.of(answer.cursor)
         except ChainRefused as error:
@@ -135,18 +135,18 @@ class Transfers:
         )
 
     async def _explained(self, refusal: OutOfRange | ChainRefused, ledger: int | None) -> Exception:
-        """Tell a place that the node does not have, before or behind its ledgers, from others."""
+        """Return the error for a ledger outside the node's range, or else the node's refusal."""
         oldest, latest = await self._rpc.window(ledger=ledger)
         if ledger is not None and ledger < oldest:
             return _too_old(ledger, oldest)
         if ledger is not None and ledger > latest:
             return _ahead(ledger, latest)
-        # It was so when it was asked; another node of the pool, or the same now, has it.
+        # The refusal was true when it was given; now this node, or another of the pool, has the
+        # ledger.
         return refusal
 
     def _require_history(self, answer: Events, after: Position) -> None:
-        # Some nodes answer any cursor with what they have: a gap that nothing would show, or
-        # another network.
+        # Some nodes answer any cursor with what they have. That may hide a gap or another network.
         if after.ledger + 1 < answer.oldest_ledger:
             raise _too_old(after.ledger, answer.oldest_ledger)
         if after.ledger > answer.latest_ledger:

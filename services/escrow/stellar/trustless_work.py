@@ -1,8 +1,8 @@
-"""The Trustless Work builder: their REST API (V1) says which call to make, we check and make it.
+"""The Trustless Work builder: the provider's REST API (V1) proposes a call, we check and make it.
 
-Their envelopes are sourced from the party's wallet, which holds no lumens. So the call is taken
-out, compared with the intent, and put into an envelope of our own. The salt of a deployment is
-theirs to choose in the call they build, and ours in the one we send: it names the contract.
+The provider's envelopes have the party's wallet as source, which holds no lumens. So the call is
+taken out, compared with the intent, and put into an envelope of our own. In a deployment, the
+provider chooses a salt for its call. We replace it by our salt, which determines the address.
 Source: api.trustlesswork.com, /docs; docs.trustlesswork.com.
 """
 
@@ -43,10 +43,10 @@ from services.escrow.stellar.http import Http
 from services.escrow.stellar.quota import Quota, QuotaExhausted
 
 CREATED = 201
-# A call that the provider refuses, and one that its contract does: the latter says so in its body,
-# which an error of the server's own does not.
+# The statuses of a call that the provider refuses, and of one that its contract refuses. A
+# contract's refusal says so in its body; an error of the server itself does not.
 BAD_REQUEST, FAILED_CALL, FAILED = 400, 500, "FAILED"
-# Signer, code, salt, name of the first call, its arguments, the constructor's.
+# Signer, code, salt, name of the first call, its arguments, the constructor's arguments.
 DEPLOYMENT_ARGUMENTS = 6
 SALT_ARGUMENT = 2
 SALT_BYTES = 32
@@ -84,7 +84,7 @@ class TrustlessWorkBuilder:
         """Make the envelope of an intent.
 
         Raises: ChainUnavailable; ChainRefused; EnvelopeRefused: the provider built another call;
-            ProviderRefused: only the provider refuses it.
+            ProviderRefused: only the provider refuses the call.
         """
         directly = partial(
             self._direct.build, source=source, sequence=sequence, max_time=max_time, tries=tries
@@ -98,13 +98,13 @@ class TrustlessWorkBuilder:
                 _require_same(theirs, self._blueprints.of(intent))
             ours = await directly(intent)
             if theirs is None:
-                # The chain has no objection, so the provider's view is behind or its own.
+                # The chain accepts the call, so the provider is behind or has rules of its own.
                 raise ProviderRefused("the provider refused a call that the chain accepts")
             return ours
         return await directly(intent)
 
     async def announce(self, *, transaction_hash: str) -> None:
-        """Have the provider index a transaction; what it misses it finds on its own later."""
+        """Have the provider index a transaction. It later finds by itself what it was not told."""
         if not self._quota.take_now():
             return
         try:
@@ -117,11 +117,11 @@ class TrustlessWorkBuilder:
         log.info("trustless_work.told", hash=transaction_hash, status=status)
 
     async def close(self) -> None:
-        """Let the connections go."""
+        """Close the connections."""
         await self._http.close()
 
     async def _ask(self, path: str, body: Mapping[str, Any]) -> str | None:
-        """Return the envelope the provider built, None where it refuses the call."""
+        """Return the envelope that the provider built, or None if it refuses the call."""
         try:
             await self._quota.take()
         except QuotaExhausted:
@@ -148,12 +148,13 @@ def _request(intent: EscrowCall) -> Request:
     try:
         return request_of(intent)
     except ValueError as error:
-        # Dust in a large balance: the provider's numbers cannot say it. The direct builder can.
+        # Dust in a large balance cannot be written in the provider's numbers. The direct builder
+        # can write it.
         raise ProviderRefused(str(error)) from error
 
 
 def _is_refusal(status: int, answer: Mapping[str, Any]) -> bool:
-    """Tell an answer about the call from one about the server, which is no refusal."""
+    """Tell whether an answer refuses the call; an error of the server is no refusal."""
     is_failure = status == FAILED_CALL and answer.get("status") == FAILED
     return bool(answer.get("message")) and (status == BAD_REQUEST or is_failure)
 
@@ -232,10 +233,10 @@ def _(intent: ResolveDispute) -> Request:
 
 
 def tokens(amount: int) -> int | float:
-    """Return stroops as the JSON number of tokens the provider wants.
+    """Return stroops as the JSON number of tokens that the provider expects.
 
-    Raises: ValueError: no JSON number has this value. The call that comes back is compared in
-    stroops, so a number never decides what is paid.
+    Raises: ValueError: no JSON number has this value. The returned call is compared in stroops, so
+        a number never decides what is paid.
     """
     return _number(Decimal(amount) / UNIT)
 
@@ -254,7 +255,7 @@ def _single(intent: OnContract, name: str, **fields: Any) -> Request:
 
 
 def _require_same(envelope_xdr: str, meant: Blueprint) -> None:
-    """Refuse an envelope that makes another call than the one that is meant."""
+    """Refuse an envelope that makes another call than the meant one. Raises: EnvelopeRefused."""
     transaction = parse(envelope_xdr).tx
     call = meant.operations[0].body.invoke_host_function_op
     wallet = meant.operations[0].source_account
@@ -272,7 +273,7 @@ def _require_same(envelope_xdr: str, meant: Blueprint) -> None:
 
 
 def _with_salt_of(meant: xdr.HostFunction, given: xdr.HostFunction) -> xdr.HostFunction:
-    """Return the given call, with our salt in the place of its own if it is a deployment."""
+    """Return the given call; in a deployment, its salt is replaced by ours."""
     ours, theirs = meant.invoke_contract, given.invoke_contract
     if ours is None or theirs is None or len(theirs.args) != DEPLOYMENT_ARGUMENTS:
         return given

@@ -1,7 +1,7 @@
-"""The verifier: refuses every envelope that is not, to the byte, what the intent means.
+"""The verifier: refuses every envelope that differs from the intent's meaning in any byte.
 
-Nothing is signed that has not passed here, whoever built it. What a builder may choose at all is
-the fee and the resources, and those within limits.
+Nothing is signed that has not passed here, whoever built it. A builder may choose only the fee and
+the resources, within limits.
 """
 
 from dataclasses import dataclass
@@ -40,7 +40,7 @@ FEE_PER_OPERATION_MIN = 100
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Verified:
-    """A transaction that is what was meant, not yet signed: its bytes, and who signs them.
+    """A verified transaction, not yet signed: its bytes, and who signs them.
 
     bumped_fee: stroops that another account must offer to pay for it.
     """
@@ -54,7 +54,7 @@ class Verified:
 
 
 class Frame(TypedDict):
-    """What of a transaction does not follow from its intent. fee: as its builder chose it."""
+    """The parts of a transaction that do not follow from its intent. fee: chosen by its builder."""
 
     source: str
     sequence: int
@@ -63,7 +63,7 @@ class Frame(TypedDict):
 
 
 class Verifier:
-    """Holds envelopes against blueprints."""
+    """Compares envelopes with blueprints."""
 
     def __init__(self, *, options: StellarOptions, blueprints: Blueprints) -> None:
         self._options = options
@@ -79,10 +79,10 @@ class Verifier:
         max_time: int,
         is_bumped: bool = False,
     ) -> Verified:
-        """Return the transaction. is_bumped: another account pays for it.
+        """Return the verified transaction. is_bumped: another account pays for it.
 
-        Raises: EnvelopeRefused: the text names the first difference; FeesTooHigh: only they are
-            not as meant.
+        Raises: EnvelopeRefused: the message names the first difference; FeesTooHigh: only the fees
+            differ from what was meant.
         """
         raw, blueprint = decoded(envelope_xdr), self._blueprints.of(intent)
         fee = int.from_bytes(raw[len(KIND) + FEE_AT :][:4], "big")
@@ -111,7 +111,7 @@ class Verifier:
     def _tell_difference(
         self, envelope: xdr.TransactionV1Envelope, blueprint: Blueprint, frame: Frame
     ) -> NoReturn:
-        """Refuse an envelope whose bytes are others than were meant; the text says where."""
+        """Refuse an envelope whose bytes differ from the meant ones; the message says where."""
         given, data = envelope.tx, envelope.tx.ext.soroban_data
         _require(not envelope.signatures, "somebody signed it already")
         if blueprint.is_contract_call:
@@ -145,7 +145,7 @@ class Verifier:
     def _check_most_fee(
         self, fee: int, data: xdr.SorobanTransactionData | None, blueprint: Blueprint, *, paid: int
     ) -> None:
-        """Check the fee. paid: stroops, the whole fee, that of the fee bump if there is one.
+        """Check the fee. paid: stroops, the whole fee; with a fee bump, the fee of the bump.
 
         Raises: FeesTooHigh: fees rise and fall, so this is not fraud.
         """
@@ -178,8 +178,8 @@ class Verifier:
         for place, key in enumerate(footprint.read_write):
             if _contract_of(key) == blueprint.owned != "" or key.to_xdr_bytes() in writable:
                 continue
-            # What is archived is restored by the call that reads it, and so declared as written:
-            # no contract of ours is able to write it. Source: CAP-66.
+            # A call that reads an archived entry restores it, and must declare it as written. No
+            # contract of ours can write it. Source: CAP-66.
             is_restored = place in restored and key.to_xdr_bytes() in self._restorable(blueprint)
             _require(is_restored, "it would write a foreign entry")
         for key in footprint.read_only:
@@ -189,7 +189,7 @@ class Verifier:
             _require(allowed, "it would read a foreign entry")
 
     def _restorable(self, blueprint: Blueprint) -> set[bytes]:
-        """Return the entries that a call may restore: its code, and contracts that it calls."""
+        """Return the entries that a call may restore: its code, and the contracts that it calls."""
         names = {instance_name(contract) for contract in blueprint.consulted}
         return names | {code_key(blueprint.code).to_xdr_bytes()} if blueprint.code else names
 
@@ -223,7 +223,7 @@ def _resource_fee(data: xdr.SorobanTransactionData | None) -> int:
 
 
 def _data_in(rest: bytes) -> xdr.SorobanTransactionData | None:
-    """Read the resources that end an unsigned envelope; None: something else does."""
+    """Parse the resources at the end of an unsigned envelope; None: it ends with something else."""
     if not (rest.startswith(WITH_RESOURCES) and rest.endswith(UNSIGNED)):
         return None
     try:

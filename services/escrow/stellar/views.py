@@ -1,4 +1,4 @@
-"""Views: accounts, balances and escrows as the newest ledger has them, read as entries."""
+"""Views: accounts, balances and escrows as of the newest ledger, read as entries."""
 
 from collections.abc import Mapping, Sequence
 
@@ -27,9 +27,9 @@ from services.escrow.stellar.contract import decode_escrow
 from services.escrow.stellar.entries import Entries
 from services.escrow.stellar.rpc import Rpc
 
-# Stroops that an account keeps for each of its entries. Source: the base reserve of the network.
+# Stroops that an account reserves for each of its entries. Source: the network's base reserve.
 BASE_RESERVE = 5_000_000
-# An account that keeps this value refuses payments without a memo. Source: SEP-29.
+# An account that stores this value refuses payments without a memo. Source: SEP-29.
 MEMO_REQUIRED, DEMANDED = "config.memo_required", b"1"
 
 
@@ -42,7 +42,7 @@ class Views:
         self._asset_contract = asset_contract
 
     async def account(self, address: str) -> AccountView | None:
-        """Return an account, None where there is none."""
+        """Return an account, or None if it does not exist."""
         keys = [account_key(address), trustline_key(address, self._asset)]
         return self._account(address, await self._rpc.entries(keys))
 
@@ -63,7 +63,7 @@ class Views:
         )
 
     async def recipient(self, account: str) -> tuple[RecipientView | None, int]:
-        """Return an account that is to be paid, None where there is none; as of which ledger."""
+        """Return the account of a recipient, None if missing, and the ledger of the answer."""
         keys = [
             account_key(account),
             trustline_key(account, self._asset),
@@ -95,7 +95,7 @@ class Views:
         return Sequences(used=used, read_at_ledger=entries.read_at)
 
     async def lumens(self, addresses: Sequence[str]) -> Mapping[str, int]:
-        """Return how many stroops of XLM accounts hold; absent accounts are left out."""
+        """Return how many stroops of XLM accounts hold; missing accounts are left out."""
         if not addresses:
             return {}
         keys = {address: account_key(address) for address in addresses}
@@ -108,7 +108,7 @@ class Views:
         }
 
     async def balances(self, addresses: Sequence[str]) -> Mapping[str, int]:
-        """Return what addresses hold of the asset."""
+        """Return the asset balances of addresses."""
         if not addresses:
             return {}
         keys = {
@@ -120,9 +120,9 @@ class Views:
         return {a: 0 if entry is None else _held(entry) for a, entry in found.items()}
 
     async def escrow(self, contract_id: str, *, account: str = "") -> EscrowView | None:
-        """Return a contract, None where there is none. Raises: ValueError: it is no escrow.
+        """Return a contract, or None if it does not exist. Raises: ValueError: it is not an escrow.
 
-        account: one that is read with it, "" for none.
+        account: an account to read at the same ledger, "" for none.
         """
         keys = [
             instance_key(contract_id),
@@ -151,7 +151,7 @@ class Views:
     async def lifetimes(
         self, *, escrows: Sequence[str], factories: Sequence[str], code: str
     ) -> Sequence[Lifetime]:
-        """Return how long the entries of contracts live; those that are not there are left out."""
+        """Return how long the entries of contracts live; missing entries are left out."""
         keys = [
             key
             for contract in escrows
@@ -174,8 +174,8 @@ class Views:
     async def platform_of(self, contract_id: str, *, since_ledger: int) -> str | None:
         """Return the platform in the roles of an escrow; None: the contract is not an escrow.
 
-        since_ledger: a ledger in which the contract was there. Raises: ChainUnavailable: the node
-            does not have that ledger yet.
+        since_ledger: a ledger in which the contract existed. Raises: ChainUnavailable: the node
+        does not have that ledger yet.
         """
         keys = [instance_key(contract_id), escrow_key(contract_id)]
         entries = await self._rpc.entries(keys)
@@ -183,7 +183,7 @@ class Views:
             raise ChainUnavailable("the node lags behind a ledger in which the contract was there")
         instance = _instance(entries.get(keys[0]))
         if instance is None:
-            # It is archived since, which a new escrow cannot be for months.
+            # The contract was archived since, which cannot happen to a new escrow for months.
             return None
         value = _stored(instance, entries.get(keys[1]))
         try:
@@ -192,14 +192,14 @@ class Views:
             return None
 
     async def wasm_hash(self, contract_id: str) -> str | None:
-        """Return the hash of a contract's code, None where there is no such contract."""
+        """Return the hash of a contract's code, or None if there is no such contract."""
         key = instance_key(contract_id)
         instance = _instance((await self._rpc.entries([key])).get(key))
         return None if instance is None else wasm_hash_of(instance)
 
 
 def wasm_hash_of(instance: xdr.SCContractInstance) -> str:
-    """Return the hash of the code an instance runs, "" where it runs none of its own."""
+    """Return the hash of the code that an instance runs, "" if it runs built-in code."""
     code = instance.executable.wasm_hash
     return "" if code is None else code.hash.hex()
 
@@ -280,7 +280,7 @@ def _trustline(entry: xdr.LedgerEntryData) -> TrustlineView:
     line = entry.trust_line
     if line is None:
         raise ChainUnavailable("the node shows an entry that is not a trustline")
-    # What the account has offered to buy is kept free for it.
+    # Room for what the account has offered to buy stays free.
     bought = 0 if line.ext.v1 is None else line.ext.v1.liabilities.buying.int64
     authorized = line.flags.uint32 & xdr.TrustLineFlags.AUTHORIZED_FLAG.value
     return TrustlineView(
@@ -297,7 +297,7 @@ def _instance(entry: xdr.LedgerEntryData | None) -> xdr.SCContractInstance | Non
 def _stored(
     instance: xdr.SCContractInstance, entry: xdr.LedgerEntryData | None
 ) -> xdr.SCVal | None:
-    """Return the escrow's value: an entry of its own, or in the instance (older builds)."""
+    """Return the escrow's value: a separate entry, or a part of the instance (older builds)."""
     if entry is not None and entry.contract_data is not None:
         return entry.contract_data.val
     name = scval.to_vec([scval.to_symbol("Escrow")])

@@ -1,6 +1,6 @@
-"""Operations of the network itself: accounts, trustlines, payments out. No contract in here.
+"""Classic operations: accounts, trustlines, payments out. No contract calls.
 
-Every operation names its source, so that the fee may be paid by any channel account.
+Every operation names its source, so that any channel account may pay the fee.
 """
 
 from stellar_sdk import (
@@ -33,13 +33,13 @@ from services.escrow.contracts.intents import (
 )
 
 CHANNELS_MAX = 50
-# Each of them signs, as the sponsor does: a transaction has at most 20 signatures.
+# Each channel signs, and so does the sponsor; a transaction has at most 20 signatures.
 SPONSORED_MAX = 19
 NO_MEMO = xdr.Memo(xdr.MemoType.MEMO_NONE).to_xdr_bytes()
 
 
 def create_wallet(intent: CreateWallet, *, asset: Asset) -> list[xdr.Operation]:
-    """Make an account that holds no lumens: the sponsor pays the reserves of all of it.
+    """Create an account that holds no lumens: the sponsor pays all its reserves.
 
     Source: CAP-33, sponsored reserves.
     """
@@ -53,7 +53,7 @@ def create_wallet(intent: CreateWallet, *, asset: Asset) -> list[xdr.Operation]:
 
 
 def create_channels(intent: CreateChannels) -> list[xdr.Operation]:
-    """Make channel accounts. Raises: ValueError: none, or more than one transaction holds."""
+    """Create channel accounts. Raises: ValueError: none, or too many for one transaction."""
     if not 1 <= len(intent.channels) <= CHANNELS_MAX:
         raise ValueError(f"1 to {CHANNELS_MAX} channels fit, not {len(intent.channels)}")
     lumens = to_chain_text(intent.starting_balance)
@@ -64,7 +64,7 @@ def create_channels(intent: CreateChannels) -> list[xdr.Operation]:
 
 
 def sponsor_channels(intent: SponsorChannels) -> list[xdr.Operation]:
-    """Make accounts that only give transactions their numbers, as of `create_wallet`.
+    """Create accounts that only give sequence numbers, sponsored as in `create_wallet`.
 
     Raises: ValueError: none, or more than can sign one transaction.
     """
@@ -81,7 +81,7 @@ def sponsor_channels(intent: SponsorChannels) -> list[xdr.Operation]:
 
 
 def top_up_channels(intent: TopUpChannels) -> list[xdr.Operation]:
-    """Pay channel accounts lumens. Raises: ValueError: none, or too many for one transaction."""
+    """Pay lumens to channel accounts. Raises: ValueError: none, or too many for one transaction."""
     if not 1 <= len(intent.channels) <= CHANNELS_MAX:
         raise ValueError(f"1 to {CHANNELS_MAX} channels fit, not {len(intent.channels)}")
     lumens, native = to_chain_text(intent.amount), Asset.native()
@@ -97,7 +97,7 @@ def trust_asset(intent: TrustAsset, *, asset: Asset) -> list[xdr.Operation]:
 
 
 def sponsor_trust(intent: SponsorTrust, *, asset: Asset) -> list[xdr.Operation]:
-    """Open a trustline without a limit, whose reserve the sponsor pays, as of `create_wallet`."""
+    """Open a trustline without a limit; the sponsor pays its reserve, as in `create_wallet`."""
     account, sponsor = intent.account, intent.sponsor
     return [
         BeginSponsoringFutureReserves(account, source=sponsor).to_xdr_object(),
@@ -119,14 +119,14 @@ def merge_wallet(intent: MergeWallet, *, asset: Asset) -> list[xdr.Operation]:
 
 
 def pay_out(intent: PayOut, *, asset: Asset) -> list[xdr.Operation]:
-    """Pay an account outside, or somebody behind it."""
+    """Pay an account outside, or a recipient behind it."""
     amount = to_chain_text(intent.amount)
     payment = Payment(intent.to_address, asset, amount, source=intent.from_address)
     return [payment.to_xdr_object()]
 
 
 def memo_bytes(memo: Memo | None) -> bytes:
-    """Return a memo as a transaction has it. Raises: ValueError: no transaction can."""
+    """Return a memo in a transaction's form. Raises: ValueError: no transaction can carry it."""
     if memo is None:
         return NO_MEMO
     if memo.type is MemoType.TEXT:
@@ -137,6 +137,6 @@ def memo_bytes(memo: Memo | None) -> bytes:
 
 
 def use_number(intent: UseNumber) -> list[xdr.Operation]:
-    """Pay oneself the least amount of XLM there is: it changes nothing, and cannot fail."""
+    """Pay oneself the least amount of XLM: this changes nothing and cannot fail."""
     least, account = "0.0000001", intent.account
     return [Payment(account, Asset.native(), least, source=account).to_xdr_object()]

@@ -30,7 +30,7 @@ class Accounts:
         return None if row is None else (row.address, row.sealed)
 
     async def add_platform(self, tx: Transaction, *, address: str, sealed: Sealed) -> None:
-        """Keep the platform's key; the first one stays."""
+        """Store the platform's key; a key that is already stored stays."""
         await tx.run(_ADD_PLATFORM, {"address": address, "sealed": Jsonb(dict(sealed))})
 
     async def resolver(self, tx: Transaction) -> tuple[str, Sealed] | None:
@@ -39,13 +39,13 @@ class Accounts:
         return None if row is None else (row.address, row.sealed)
 
     async def add_resolver(self, tx: Transaction, *, address: str, sealed: Sealed) -> None:
-        """Keep the resolver's key; the first one stays."""
+        """Store the resolver's key; a key that is already stored stays."""
         await tx.run(_ADD_RESOLVER, {"address": address, "sealed": Jsonb(dict(sealed))})
 
     async def platform_landed(self, tx: Transaction, *, sequence: int, ledger: int) -> None:
-        """Note that a transaction of the platform account's next number is in a ledger.
+        """Record that a transaction with the platform account's next number is in a ledger.
 
-        Where the books do not know the number before it, nothing is noted: what used that number
+        If the books do not know the number before it, nothing is recorded: what used that number
         must be explained first.
         """
         await tx.run(_PLATFORM_LANDED, {"sequence": sequence, "ledger": ledger})
@@ -73,7 +73,7 @@ class Accounts:
         return await tx.fetchrow(_CHANNEL, {"address": address}) is not None
 
     async def add_channel(self, tx: Transaction, *, address: str, sealed: Sealed) -> None:
-        """Keep the key of a channel account that is not on chain yet."""
+        """Store the key of a channel account that is not on chain yet."""
         await tx.run(_ADD_CHANNEL, {"address": address, "sealed": Jsonb(dict(sealed))})
 
     async def open_channel(self, tx: Transaction, *, address: str, next_sequence: int) -> None:

@@ -1,4 +1,4 @@
-"""Where a user's money may be paid to: the books say what is ours, the network what can receive."""
+"""Where a user's money may be paid: the books know our addresses, the network who can receive."""
 
 from dataclasses import dataclass
 
@@ -21,8 +21,8 @@ class Destinations:
     ) -> tuple[Flaw | None, int | None]:
         """Return why a payer may not pay an amount to an address, and the ledger that shows it.
 
-        payer: the address of the wallet that pays.
-        No flaw: it may. No ledger: the address itself says so, and no ledger will change it.
+        payer: the address of the wallet that pays. Flaw None: the payment is allowed. Ledger None:
+        the address itself has the flaw, and no ledger will change that.
         Raises: ChainUnavailable.
         """
         recipient = self.chain.recipient(address)
@@ -40,7 +40,7 @@ class Destinations:
         return flaw_of_account(recipient, view, memo=memo, amount=amount), ledger
 
 
-# Of any marketplace.
+# Wallets of every marketplace count as ours.
 _OURS = """
 select exists (select from wallets where address = %(account)s) as is_wallet,
        exists (select from channels where address = %(account)s)

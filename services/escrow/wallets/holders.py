@@ -1,4 +1,4 @@
-"""Who holds money on chain, for the comparison with the ledger."""
+"""Holders of money on chain, for the comparison with the ledger."""
 
 import uuid
 from dataclasses import dataclass
@@ -10,9 +10,9 @@ from chassis.database import Transaction
 class Holder:
     """An address whose balance must match the ledger account of the same name.
 
-    in_motion: a command is being carried out on it, or has been quarantined for less than ten
-    minutes. is_closed: a contract that has paid out. Of a contract: its amount in minor units, who
-    funds it, and a ledger before which it was not there.
+    in_motion: a command on it is in progress, or was quarantined less than ten minutes ago.
+    is_closed: the contract has paid out. amount, funder, since_ledger: a contract's amount in minor
+    units, the address that funds it, and a ledger before which it did not exist.
     """
 
     id: uuid.UUID
@@ -31,13 +31,13 @@ class Holders:
     async def page(
         self, tx: Transaction, *, marketplace_id: uuid.UUID, after: uuid.UUID | None, size: int
     ) -> list[Holder]:
-        """List wallets that are on chain, or were, and contracts that may hold money, by id."""
+        """List wallets that are or were on chain, and contracts that may hold money, by id."""
         names = {"marketplace": marketplace_id, "after": after or _BEFORE_ALL, "size": size}
         return [Holder(**row._asdict()) for row in await tx.fetch(_HOLDERS, names)]
 
 
 _BEFORE_ALL = uuid.UUID(int=0)
-# First the page, each half from its own index; only then, row by row, what is in progress.
+# First the page, each half from its own index; then, for each row, the commands in progress.
 _HOLDERS = """
 with page as materialized (
     (select id, 'user:' || user_id as account, address, false as is_closed,

@@ -1,7 +1,7 @@
-"""Finds wallets that nobody uses, and accepts the commands that merge them.
+"""Finds unused wallets, and accepts the commands that merge them.
 
-The platform has the reserves of a merged account back. It is made again, with the same key, when
-its address is told or a command needs it. To carry the commands out is the worker's job.
+The platform gets the reserves of a merged account back. The account is created again, with the same
+key, when its address is told or a command needs it. The worker carries out the commands.
 """
 
 import asyncio
@@ -26,7 +26,7 @@ from services.escrow.wallets.store import WalletStore
 from services.escrow.wallets.waking import Waking
 
 LOOK_SECONDS = 60
-# Wallets that one look considers, and merges at most: users' commands come first.
+# How many wallets one look considers, and how many it merges at most: users' commands come first.
 PAGE_SIZE, MERGES_MAX = 200, 20
 _START = (uuid.UUID(int=0), uuid.UUID(int=0))
 log = logger()
@@ -34,7 +34,9 @@ log = logger()
 
 @dataclass(kw_only=True)
 class IdleWallets:
-    """Walks through all wallets, again and again. days: unused for so long; 0: nothing is merged.
+    """Walks through all wallets repeatedly.
+
+    days: how long a wallet is unused; 0: nothing is merged.
 
     Several processes may walk at once: a wallet's row is locked while its command is accepted.
     """
@@ -50,7 +52,7 @@ class IdleWallets:
     _after: tuple[uuid.UUID, uuid.UUID] = field(default=_START)
 
     async def keep(self) -> None:
-        """Look until cancelled; without days, do nothing."""
+        """Look until cancelled; if days is 0, do nothing."""
         while self.days:
             await asyncio.sleep(LOOK_SECONDS)
             try:
@@ -59,14 +61,14 @@ class IdleWallets:
                 log.warning("wallets.waits", error=type(error).__name__, why=str(error)[:200])
 
     async def look(self) -> int:
-        """Consider the next wallets; returns how many are to be merged. Raises: Unavailable."""
+        """Consider the next wallets; return how many will be merged. Raises: Unavailable."""
         before = self.clock.now() - dt.timedelta(days=self.days)
         async with self.database.statement() as connection:
             page = await self.wallets.page_of_all(connection, after=self._after, size=PAGE_SIZE)
         merged = 0
         for wallet in await self._empty(page, before):
             if merged == MERGES_MAX:
-                # The rest of the page has its turn at the next look.
+                # The next look continues with the rest of the page.
                 return merged
             merged += await self.merge(wallet, before=before)
             self._after = (wallet.marketplace_id, wallet.id)
@@ -77,7 +79,7 @@ class IdleWallets:
     async def merge(self, wallet: Wallet, *, before: dt.datetime) -> bool:
         """Accept the command that merges a wallet; False: it has been used since `before`.
 
-        That it is empty is for the chain to say: the transaction fails where it is not.
+        Only the chain knows whether the wallet is empty: the transaction fails if it is not.
         """
         async with self.database.transaction() as tx:
             await self.wallets.lock_wallet(
@@ -103,7 +105,7 @@ class IdleWallets:
         return True
 
     async def _empty(self, page: Sequence[Wallet], before: dt.datetime) -> Sequence[Wallet]:
-        """Return those that are old and have nothing; those without an account get one."""
+        """Return the wallets that are old and empty; have missing accounts created again."""
         active = [wallet for wallet in page if wallet.state is WalletState.ACTIVE]
         addresses = [wallet.address for wallet in active]
         if not addresses:

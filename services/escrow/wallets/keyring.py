@@ -1,4 +1,4 @@
-"""The signers of addresses. The vault makes their keys, and the stores keep them sealed."""
+"""The signers of addresses. The vault makes their keys; the stores keep the keys sealed."""
 
 import hashlib
 import time
@@ -11,13 +11,13 @@ from services.escrow.wallets.accounts import Accounts
 from services.escrow.wallets.seals import Seal
 from services.escrow.wallets.vault import KeyOwner, KeyUnusable, Sealed, SealedKey, Vault
 
-# What a seal of a key of no marketplace is bound to.
+# The owners that the seals of keys without a marketplace are bound to.
 PLATFORM = "platform"
 RESOLVER = "resolver"
 CHANNEL = "channel"
-# What the platform's key signs once for the secret of salts.
+# The platform's key signs this once. The secret of salts follows from the signature.
 SALTS = hashlib.sha256(b"orchestrator: the salts of contracts").digest()
-# A seal is read again after so long: the key that wraps it may have been replaced.
+# A seal is read again after this time, because the key that wraps it may have been replaced.
 KNOWN_SECONDS = 30.0
 
 
@@ -34,22 +34,22 @@ class Keyring:
     async def new_wallet(
         self, *, marketplace_id: uuid.UUID, wallet_id: uuid.UUID
     ) -> tuple[str, Sealed]:
-        """Make the key of a user's wallet; returns its address and the seal."""
+        """Make the key of a user's wallet; return its address and its seal."""
         owner, sealed = await self._vault.create(
             marketplace_id=str(marketplace_id), wallet_id=str(wallet_id)
         )
         return owner.address, to_json(sealed)
 
     async def new_channel(self) -> tuple[str, Sealed]:
-        """Make the key of a channel account; returns its address and the seal."""
+        """Make the key of a channel account; return its address and its seal."""
         owner, sealed = await self._vault.create(marketplace_id=PLATFORM, wallet_id=CHANNEL)
         return owner.address, to_json(sealed)
 
     async def ensure_platform(self, *, secret: str | None, resolver: str | None = None) -> None:
-        """Keep the keys of the platform and of who resolves disputes, where none are kept yet.
+        """Store the keys of the platform and of the resolver, if none are stored yet.
 
-        secret: a given one; None: a new one. resolver: a given one; None: the platform resolves.
-        Several replicas may do so at once; the first one's keys are everybody's.
+        secret: a given key; None: a new key. resolver: a given key; None: the platform resolves
+        disputes. Several replicas may call this at once; all use the keys of the first one.
         Raises: ValueError: a given secret is not a key, or another key is stored.
         """
         await self._ensure(PLATFORM, secret)
@@ -73,11 +73,11 @@ class Keyring:
             raise ValueError(f"another {name} wallet is in use: {kept}")
 
     async def platform(self) -> Signer:
-        """Return who signs for the platform. Raises: LookupError: before the first start."""
+        """Return the signer of the platform. Raises: LookupError: before the first start."""
         return await self._signer(PLATFORM)
 
     async def resolver(self) -> Signer:
-        """Return who signs what divides disputed contracts: the platform, or a key of its own.
+        """Return the signer that divides disputed contracts: the platform's, or one of its own.
 
         Raises: as `platform`.
         """
@@ -99,10 +99,10 @@ class Keyring:
         return self._keep(name, self._vault.signer(from_json(sealed), owner=owner))
 
     async def salt_key(self) -> bytes:
-        """Return the secret that salts are made with: it follows from the platform's key.
+        """Return the secret that salts are made with. It follows from the platform's key.
 
-        So it needs no place of its own, and a restored database has the same one. What is signed
-        is the hash of no transaction. Raises: LookupError: before the first start; KeyUnusable.
+        So it needs no storage, and a restored database has the same secret. The signed bytes are
+        the hash of no transaction. Raises: LookupError: before the first start; KeyUnusable.
         """
         if self._salt_key is None:
             signature = await (await self.platform()).sign(payload=SALTS)
@@ -110,7 +110,7 @@ class Keyring:
         return self._salt_key
 
     async def channel(self, address: str) -> Signer:
-        """Return who signs for a channel account."""
+        """Return the signer of a channel account."""
         if (known := self._recent(address)) is not None:
             return known
         async with self._database.statement() as connection:
@@ -118,7 +118,7 @@ class Keyring:
         return self._keep(address, self.signer_of_channel(address=address, sealed=sealed))
 
     def _recent(self, name: str) -> Signer | None:
-        """Return a signer that was read a moment ago: its seal may be another by now."""
+        """Return a signer that was read a moment ago; an older one may have another seal by now."""
         signer, read_at = self._known.get(name, (None, 0.0))
         return signer if time.monotonic() - read_at < KNOWN_SECONDS else None
 
@@ -127,12 +127,12 @@ class Keyring:
         return signer
 
     def signer_of_channel(self, *, address: str, sealed: Sealed) -> Signer:
-        """Return who signs for a channel account whose seal is at hand."""
+        """Return the signer of a channel account from its seal."""
         owner = KeyOwner(marketplace_id=PLATFORM, wallet_id=CHANNEL, address=address)
         return self._vault.signer(from_json(sealed), owner=owner)
 
     def wallet(self, wallet: Wallet, *, sealed: Sealed) -> Signer:
-        """Return who signs for a user's wallet."""
+        """Return the signer of a user's wallet."""
         owner = KeyOwner(
             marketplace_id=str(wallet.marketplace_id),
             wallet_id=str(wallet.id),
@@ -142,7 +142,7 @@ class Keyring:
 
 
 def owner_of(seal: Seal) -> KeyOwner:
-    """Return whose key a kept seal is of, as it was sealed."""
+    """Return the owner that a stored seal is bound to."""
     platform = {"platform": PLATFORM, "resolver": RESOLVER, "channels": CHANNEL}
     if seal.place in platform:
         return KeyOwner(
@@ -154,7 +154,7 @@ def owner_of(seal: Seal) -> KeyOwner:
 
 
 def to_json(sealed: SealedKey) -> Sealed:
-    """Write a seal as it is stored."""
+    """Return a seal in the form in which it is stored."""
     return {
         "version": sealed.version,
         "kek_id": sealed.kek_id,
@@ -165,7 +165,7 @@ def to_json(sealed: SealedKey) -> Sealed:
 
 
 def from_json(stored: Sealed) -> SealedKey:
-    """Read a stored seal. Raises: KeyUnusable: the row is not a seal."""
+    """Parse a stored seal. Raises: KeyUnusable: the row is not a seal."""
     try:
         return SealedKey(
             version=int(stored["version"]),

@@ -1,6 +1,6 @@
-"""Rotation of the key-encryption key: every data key is wrapped anew, and no wallet's key changes.
+"""Rotation of the key-encryption key: each data key is wrapped again, and no wallet's key changes.
 
-Signing goes on meanwhile: the key before unwraps for as long as its provider has it.
+Signing continues meanwhile: the previous key unwraps for as long as its provider has it.
 """
 
 from dataclasses import dataclass
@@ -20,7 +20,8 @@ log = logger()
 class Rewrapped:
     """The result of one page of keys. unusable: addresses whose keys do not open.
 
-    following: where the next page begins; "": there is none. kek_id: of the key that wraps now.
+    following: the address after which the next page begins, "" if there is none. kek_id: of the key
+    that wraps now.
     """
 
     rewrapped: int
@@ -31,23 +32,23 @@ class Rewrapped:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rewrapping:
-    """The operator's use case on sealed keys."""
+    """The operator's use case of wrapping sealed keys again."""
 
     database: Database
     seals: Seals
     vault: Vault
 
     async def page(self, *, after: str) -> Rewrapped:
-        """Wrap the keys that follow an address with the provider's current key.
+        """Wrap the keys after an address again, with the provider's current key.
 
-        Raises: Unavailable: the database is.
+        Raises: Unavailable: the database is unavailable.
         """
         async with self.database.transaction() as tx:
             seals = await self.seals.page(tx, after=after, size=PAGE_SIZE)
         unusable = []
         for seal in seals:
             try:
-                # Outside of a transaction: the provider may be far away.
+                # Not within a transaction, because the provider may be far away.
                 fresh = await self.vault.rewrap(from_json(seal.sealed), owner=owner_of(seal))
             except KeyUnusable as error:
                 log.error("escrow.key_unusable", address=seal.address, why=error.message)  # noqa: TRY400 - no fault of ours

@@ -1,4 +1,4 @@
-"""Every sealed key that is kept: of platform, resolver, channel accounts and wallets."""
+"""All stored sealed keys: of the platform, the resolver, channel accounts and wallets."""
 
 from dataclasses import dataclass
 
@@ -15,7 +15,7 @@ _TABLES = {"platform": platform, "resolver": resolver, "channels": channels, "wa
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Seal:
-    """One sealed key. place: the table that it is in; marketplace_id, wallet_id: of a wallet."""
+    """One sealed key. place: the table that has it; marketplace_id, wallet_id: of a wallet."""
 
     place: str
     address: str
@@ -28,7 +28,7 @@ class Seals:
     """Reads and replaces sealed keys."""
 
     async def page(self, tx: Transaction, *, after: str, size: int) -> list[Seal]:
-        """Read the seals that follow an address, in the order of addresses; "": from the first."""
+        """Read the seals after an address, in the order of addresses; "": from the first one."""
         rows = await tx.fetch(_PAGE, {"after": after, "size": size})
         return [
             Seal(
@@ -42,13 +42,13 @@ class Seals:
         ]
 
     async def replace(self, tx: Transaction, seal: Seal, *, sealed: Sealed) -> None:
-        """Write a new seal of a key, unless somebody else has written one meanwhile."""
+        """Replace the seal of a key, unless somebody else has replaced it meanwhile."""
         old, new = Jsonb(dict(seal.sealed)), Jsonb(dict(sealed))
         await tx.run(_REPLACE[seal.place], {"address": seal.address, "old": old, "new": new})
 
 
 def _seals_of(place: str) -> sa.Select[tuple[str, str, Sealed, str, str]]:
-    """Read a page of one table, by its index of addresses."""
+    """Return the query of a page of one table, by its index of addresses."""
     table = _TABLES[place]
     is_wallet = table is wallets
     nobody = sa.literal("")
@@ -69,7 +69,7 @@ def _seals_of(place: str) -> sa.Select[tuple[str, str, Sealed, str, str]]:
 
 
 def _replacing(table: sa.Table) -> str:
-    """Write a new seal where the old one still stands."""
+    """Return the statement that replaces a seal if the old seal still stands."""
     is_it = (table.c.address == sa.bindparam("address")) & (table.c.sealed == sa.bindparam("old"))
     return compiled(sa.update(table).where(is_it).values(sealed=sa.bindparam("new")))
 

@@ -1,4 +1,4 @@
-"""The use cases of wallets: make one, pay into one, pay out of one."""
+"""The use cases of wallets: create one, pay into one, pay out of one."""
 
 import uuid
 from collections.abc import Callable
@@ -39,7 +39,7 @@ class PlatformTooPoor(FailedPrecondition):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WalletService:
-    """Makes wallets, pays into them and out of them. encode: the answer on the wire, as bytes."""
+    """Creates wallets, pays into and out of them. encode: makes the bytes of the stored answer."""
 
     acceptance: Acceptance
     store: CommandStore
@@ -56,7 +56,7 @@ class WalletService:
     async def create(
         self, *, key: RequestKey, user_id: uuid.UUID, user_public_id: str, wait_seconds: int
     ) -> Answer:
-        """Make a user's wallet, or find the one there is, and wait for its account on chain.
+        """Create a user's wallet, or find the existing one, and wait for its account on chain.
 
         Raises: IdempotencyKeyReused: same key, different request.
         """
@@ -75,8 +75,9 @@ class WalletService:
             )
             return self.encode(found)
 
-        # The answer describes the account after the wait, so it is stored after the wait. That the
-        # key belongs to this user is stored before it, in the transaction that makes the wallet.
+        # The answer describes the account after the wait, so it is stored after the wait. The
+        # transaction that creates the wallet, before the wait, stores that the key belongs to this
+        # user.
         first = replace(key, key=f"{key.key}#accepted")
         accepted = await self.idempotency.execute(database, first, accept)
         self.bell.ring()
@@ -95,7 +96,7 @@ class WalletService:
         try:
             held = (await self.chain.asset_balances([platform]))[platform]
         except (Unavailable, DeadlineExceeded):
-            # The chain cannot be asked now: the worker waits for the money.
+            # The chain cannot be asked now, so the worker waits for the money.
             held = None
 
         async def work(tx: Transaction) -> Answer:
@@ -127,8 +128,8 @@ class WalletService:
     ) -> Answer:
         """Start a payment from a user's wallet, or the platform's (None), to an address outside.
 
-        The worker checks the address: a refusal here would not say that nothing is paid, since the
-        same request may have been accepted a moment later.
+        The worker checks the address. A refusal here would not prove that nothing is paid, because
+        the same request may have been accepted a moment later.
         Raises: WalletNotFound; InvalidWalletAmount; IdempotencyKeyReused.
         """
         _require_payable(amount)
@@ -148,14 +149,14 @@ class WalletService:
     async def _draft(
         self, marketplace_id: uuid.UUID, user_id: uuid.UUID, user_public_id: str
     ) -> tuple[Wallet, Sealed] | None:
-        """Make a wallet with its key, to be stored; None where the user has one already."""
+        """Make a wallet with its key, not stored yet; None: the user has a wallet already."""
         async with self.acceptance.database.statement() as connection:
             if await self.wallets.find_wallet(
                 connection, marketplace_id=marketplace_id, user_id=user_id
             ):
                 return None
         wallet_id = new_id()
-        # Sealing may ask a key service, so it is done outside of the transaction.
+        # Sealing may call a key service, so it is done outside the transaction.
         address, sealed = await self.keyring.new_wallet(
             marketplace_id=marketplace_id, wallet_id=wallet_id
         )
@@ -173,7 +174,7 @@ class WalletService:
     async def _set_in_motion(
         self, tx: Transaction, key: RequestKey, user_id: uuid.UUID, *, is_new: bool
     ) -> uuid.UUID:
-        """Return the command that makes the wallet's account, with a new one where it failed."""
+        """Return the command that creates the wallet's account; add one if the last one failed."""
         wallet = await self.wallets.lock_wallet(
             tx, marketplace_id=key.marketplace_id, user_id=user_id
         )

@@ -1,6 +1,7 @@
 """Users' wallets in PostgreSQL. Rows in, dataclasses out.
 
-Every statement but the walk through all names the marketplace: another's row is not there.
+Every statement but the walk through all wallets names the marketplace, so rows of another
+marketplace are not found.
 """
 
 import datetime as dt
@@ -22,10 +23,10 @@ from services.escrow.wallets.vault import Sealed
 
 
 class WalletStore:
-    """Reads and writes wallets, with the one event about each."""
+    """Reads and writes wallets, with the single event of each."""
 
     async def add_wallet(self, tx: Transaction, *, wallet: Wallet, sealed: Sealed) -> bool:
-        """Insert a wallet; False where the user has one already (waits for one being made)."""
+        """Insert a wallet; False: the user has one already. Waits while one is being inserted."""
         row = {
             "id": wallet.id,
             "marketplace_id": wallet.marketplace_id,
@@ -50,7 +51,7 @@ class WalletStore:
     async def wallets_of_users(
         self, tx: Transaction, *, marketplace_id: uuid.UUID, user_ids: Sequence[uuid.UUID]
     ) -> list[Wallet]:
-        """Read users' wallets, in the order asked for. Raises: WalletNotFound."""
+        """Read users' wallets, in the given order. Raises: WalletNotFound."""
         names = {"marketplace_id": marketplace_id, "ids": list(user_ids)}
         found = {row.user_id: to_wallet(row) for row in await tx.fetch(_OF_USERS, names)}
         for user_id in user_ids:
@@ -79,7 +80,7 @@ class WalletStore:
     async def wallets(
         self, tx: Transaction, *, marketplace_id: uuid.UUID, wallet_ids: Sequence[uuid.UUID]
     ) -> list[tuple[Wallet, Sealed]]:
-        """Read wallets and their sealed keys, in the order asked for. Raises: WalletNotFound."""
+        """Read wallets and their sealed keys, in the given order. Raises: WalletNotFound."""
         names = {"marketplace_id": marketplace_id, "ids": list(wallet_ids)}
         rows = {row.id: row for row in await tx.fetch(_BY_IDS, names)}
         if not rows.keys() >= set(wallet_ids):
@@ -95,9 +96,10 @@ class WalletStore:
             raise LookupError("the wallet to write is not there")
 
     async def is_idle(self, tx: Transaction, *, wallet: Wallet, before: dt.datetime) -> bool:
-        """Tell whether nothing has been done with a wallet since an instant, or is to be done.
+        """Tell whether nothing was done with a wallet since an instant, and nothing is to be done.
 
-        Its row must be locked: what begins meanwhile waits, or finds it MERGING.
+        The wallet's row must be locked: a command that begins meanwhile waits, or finds the wallet
+        MERGING.
         """
         names = {"marketplace": wallet.marketplace_id, "id": wallet.id, "before": before}
         return bool(await tx.fetchval(_IS_IDLE, names))
@@ -105,14 +107,17 @@ class WalletStore:
     async def page_of_all(
         self, tx: Transaction, *, after: tuple[uuid.UUID, uuid.UUID], size: int
     ) -> list[Wallet]:
-        """List wallets by marketplace and id, of every marketplace. after: the last one's."""
+        """List wallets of all marketplaces by marketplace and id.
+
+        after: those of the last wallet.
+        """
         names = {"marketplace": after[0], "id": after[1], "size": size}
         return [to_wallet(row) for row in await tx.fetch(_OF_ALL, names)]
 
     async def tell_wallet(
         self, tx: Transaction, *, wallet: Wallet, at: dt.datetime, correlation_id: str
     ) -> None:
-        """Write the one event of a wallet, in the caller's transaction."""
+        """Write the single event of a wallet, in the caller's transaction."""
         name = to_public("wal", wallet.id)
         event = Event(
             event_type="wallet.created",
@@ -137,7 +142,7 @@ def _without_wallet(user_id: uuid.UUID) -> WalletNotFound:
 
 
 def to_wallet(row: Any) -> Wallet:
-    """Read a wallet's row."""
+    """Convert a wallet's row."""
     return Wallet(
         id=row.id,
         marketplace_id=row.marketplace_id,
@@ -174,7 +179,7 @@ _OF_ALL = """
 select marketplace_id, id, user_id, user_public_id, address, state, created_at from wallets
 where (marketplace_id, id) > (%(marketplace)s, %(id)s) order by marketplace_id, id limit %(size)s
 """
-# A contract that came to nothing may be asked for again, which finds its parties' wallets.
+# A failed escrow keeps no wallet: a new request for it finds its parties' wallets, and wakes them.
 _IS_IDLE = """
 select w.state = 'ACTIVE' and w.created_at < %(before)s
    and not exists (

@@ -1,8 +1,8 @@
-"""The vault: wallets' keys, sealed. Seeds exist in memory only while one signature is made.
+"""The vault: wallets' keys, sealed. A seed is in memory only while one signature is made.
 
-Every seed is encrypted with a data key of its own (AES-256-GCM), and the data key is wrapped by a
-key provider. What the seal is bound to (version, marketplace, wallet, public key) is checked by
-the cipher itself, so a sealed key copied to another row does not open.
+Every seed is encrypted with its own data key (AES-256-GCM), and a key provider wraps the data key.
+The cipher itself checks what the seal is bound to (version, marketplace, wallet, public key), so a
+sealed key that is copied to another row does not open.
 """
 
 import base64
@@ -38,26 +38,29 @@ class KeyUnusable(Unavailable):
 
 
 class KeyFileRefused(ValueError):
-    """The key file may not be used; the text names the setting and says why."""
+    """The key file may not be used; the message names the setting and the reason."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KeyOwner:
-    """Whose key it is: part of the seal. address: the G… account the key signs for."""
+    """The owner of a key, a part of its seal. address: the G… account that the key signs for."""
 
     marketplace_id: str
     wallet_id: str
     address: str
 
     def binding(self, *, version: int) -> bytes:
-        """Return the bytes a seal is bound to. Lengths keep neighbouring fields apart."""
+        """Return the bytes that a seal is bound to.
+
+        Length prefixes keep neighbouring fields apart.
+        """
         fields = (str(version), self.marketplace_id, self.wallet_id, self.address)
         return b"".join(len(f.encode()).to_bytes(4, "big") + f.encode() for f in fields)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SealedKey:
-    """What is stored. kek_id names the key that wrapped the data key; nothing here is secret."""
+    """A stored seal. kek_id names the key that wrapped the data key; nothing here is secret."""
 
     version: int
     kek_id: str
@@ -67,7 +70,7 @@ class SealedKey:
 
 
 class KeyProvider(Protocol):
-    """Holds key-encryption keys and lends only their work."""
+    """Holds key-encryption keys, and uses them without giving them out."""
 
     @property
     def current(self) -> str:
@@ -75,7 +78,7 @@ class KeyProvider(Protocol):
         ...
 
     async def wrap(self, data_key: bytes, *, context: bytes) -> tuple[str, bytes]:
-        """Encrypt a data key under the current key, bound to the context; returns its id too."""
+        """Encrypt a data key under the current key, bound to the context; return its id too."""
         ...
 
     async def unwrap(self, wrapped: bytes, *, kek_id: str, context: bytes) -> bytes:
@@ -95,7 +98,7 @@ class Vault:
         return self._provider.current
 
     async def create(self, *, marketplace_id: str, wallet_id: str) -> tuple[KeyOwner, SealedKey]:
-        """Make a new key and seal it; the owner tells its address."""
+        """Make a new key and seal it; return its owner, which has the address, and the seal."""
         seed = os.urandom(KEY_BYTES)
         owner = KeyOwner(
             marketplace_id=marketplace_id, wallet_id=wallet_id, address=_address_of(seed)
@@ -105,7 +108,7 @@ class Vault:
     async def import_secret(
         self, secret: str, *, marketplace_id: str, wallet_id: str
     ) -> tuple[KeyOwner, SealedKey]:
-        """Seal a key that exists already, given as S… text. Raises: ValueError: it is not a key."""
+        """Seal an existing key, given as S… text. Raises: ValueError: it is not a key."""
         seed = _decode_secret(secret)
         owner = KeyOwner(
             marketplace_id=marketplace_id, wallet_id=wallet_id, address=_address_of(seed)
@@ -113,7 +116,7 @@ class Vault:
         return owner, await self._seal(seed, owner=owner)
 
     async def rewrap(self, sealed: SealedKey, *, owner: KeyOwner) -> SealedKey:
-        """Wrap the data key with the provider's current key; the ciphertext stays as it is.
+        """Wrap the data key with the provider's current key; the ciphertext is unchanged.
 
         Raises: KeyUnusable.
         """
@@ -123,7 +126,7 @@ class Vault:
         return replace(sealed, kek_id=kek_id, wrapped_data_key=wrapped)
 
     def signer(self, sealed: SealedKey, *, owner: KeyOwner) -> Signer:
-        """Return what signs for the wallet; the seed is unsealed anew for every signature."""
+        """Return a signer for the wallet. It unseals the seed anew for every signature."""
         return _SealedSigner(vault=self, sealed=sealed, owner=owner)
 
     async def sign(self, sealed: SealedKey, *, owner: KeyOwner, payload: bytes) -> bytes:
@@ -156,7 +159,7 @@ class Vault:
 
 
 class _SealedSigner:
-    """Signs for one wallet. Its repr tells the address only."""
+    """Signs for one wallet. Its repr shows only the address."""
 
     def __init__(self, *, vault: Vault, sealed: SealedKey, owner: KeyOwner) -> None:
         self._vault = vault
@@ -175,10 +178,10 @@ class _SealedSigner:
 
 
 class LocalFileKeyProvider:
-    """Key-encryption keys in a file of this machine: for development.
+    """Key-encryption keys in a local file, for development.
 
-    The file has one `id hex` line per key; the last one wraps, all of them unwrap. read: returns
-    the keys as the file has them now, the last one last.
+    The file has one `id hex` line per key; the last key wraps, all keys unwrap. read: returns the
+    file's current keys, the last one last.
     """
 
     def __init__(self, *, read: Callable[[], Mapping[str, bytes]]) -> None:
@@ -189,7 +192,7 @@ class LocalFileKeyProvider:
 
     @classmethod
     def open(cls, path: Path, *, production: bool) -> "LocalFileKeyProvider":
-        """Read the key file; make it, readable by its owner only, where there is none.
+        """Read the key file; create it, readable only by its owner, if it is missing.
 
         Raises: KeyFileRefused: in production; others may read the file; it holds no keys.
         """
@@ -202,7 +205,7 @@ class LocalFileKeyProvider:
                 raise KeyFileRefused(f"KEY_FILE: cannot be made: {error.strerror}") from error
         if path.stat().st_mode & 0o077:
             raise KeyFileRefused("KEY_FILE: others may read it; its mode must be 0600")
-        # Read again when it changes: a key is added, and taken out, without a restart.
+        # The file is read again when it changes: keys are added and removed without a restart.
         return cls(read=Watched([path], _keys_in).current)
 
     @property
@@ -211,7 +214,7 @@ class LocalFileKeyProvider:
         return list(self._read())[-1]
 
     async def wrap(self, data_key: bytes, *, context: bytes) -> tuple[str, bytes]:
-        """Encrypt a data key under the current key; returns its id too."""
+        """Encrypt a data key under the current key; return the key's id too."""
         nonce = os.urandom(NONCE_BYTES)
         kek_id, key = list(self._read().items())[-1]
         return kek_id, nonce + AESGCM(key).encrypt(nonce, data_key, _bound(kek_id, context))
@@ -233,7 +236,8 @@ def _bound(kek_id: str, context: bytes) -> bytes:
 
 
 def _make(path: Path) -> None:
-    # Linked into place when it is complete: two processes that start at once share one key.
+    # The file is linked into place when it is complete: two processes that start at once share one
+    # key.
     draft = path.with_name(f"{path.name}.{os.urandom(6).hex()}")
     descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     with os.fdopen(descriptor, "w", encoding="ascii") as file:

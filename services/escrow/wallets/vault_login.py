@@ -1,4 +1,4 @@
-"""How escrow shows Vault who it is: a token that it was given, or a login with its pod's account.
+"""How escrow authenticates to Vault: with a given token, or by a login with its pod's account.
 
 Source: Vault HTTP API, Kubernetes auth method: POST /v1/auth/<mount>/login with `role` and `jwt`.
 """
@@ -18,58 +18,61 @@ from services.escrow.outgoing import Outgoing
 from services.escrow.wallets.vault import KeyUnusable
 
 OK = 200
-# A token is renewed after so much of its time, so that Vault may be away for the rest of it.
+# A token is renewed after this share of its time. For the rest of it Vault may be unavailable.
 RENEW_SHARE = 0.5
-# Between two logins that fail while the token still holds.
+# The pause between failed logins while the token is still valid.
 AGAIN_SECONDS = 5.0
-# For a token that never ends.
+# For a token that never expires.
 LOOK_AGAIN_SECONDS = 3600.0
 log = logger()
 
 
 class VaultLogin(Protocol):
-    """Gives the token that requests carry."""
+    """Provides the token that requests carry."""
 
     async def token(self) -> pydantic.SecretStr:
-        """Return a token that holds now. Raises: KeyUnusable."""
+        """Return a token that is valid now. Raises: KeyUnusable."""
         ...
 
     def refused(self, token: pydantic.SecretStr) -> bool:
-        """Take note that Vault took a token for none; returns whether another may be had."""
+        """Note that Vault refused a token; return whether another one may be had."""
         ...
 
     async def close(self) -> None:
-        """Let connections go."""
+        """Close the connections."""
         ...
 
 
 class GivenToken:
-    """A token of the settings, or of a file that somebody else renews, as Vault's agent does."""
+    """A token from the settings, or from a file that another program renews, like Vault's agent."""
 
     def __init__(self, read: Callable[[], pydantic.SecretStr]) -> None:
         self._read = read
 
     @classmethod
     def in_file(cls, path: Path) -> "GivenToken":
-        """Read a file again when it changes. Raises: OSError, ValueError: it holds no token."""
+        """Use a file, read again when it changes.
+
+        Raises: OSError, ValueError: it holds no token.
+        """
         return cls(Watched([path], _only_word).current)
 
     async def token(self) -> pydantic.SecretStr:
-        """Return it as it is now."""
+        """Return the current token."""
         return self._read()
 
     def refused(self, token: pydantic.SecretStr) -> bool:
-        """Tell whether the file holds another by now."""
+        """Tell whether the file holds another token by now."""
         return self._read() != token
 
     async def close(self) -> None:
-        """Nothing is open."""
+        """Do nothing, because nothing is open."""
 
 
 class KubernetesLogin:
     """Logs in with the token of the pod's service account, which Kubernetes renews in its file.
 
-    url: of Vault; mount: where the auth method is mounted; role: Vault's name for who we are.
+    url: of Vault; mount: where the auth method is mounted; role: Vault's role for escrow.
     """
 
     def __init__(
@@ -87,7 +90,7 @@ class KubernetesLogin:
         return f"<login of {self._role} at {self._url}>"
 
     async def token(self) -> pydantic.SecretStr:
-        """Return a token, logging in where it is time to. Raises: KeyUnusable: there is none."""
+        """Return a token; log in if it is time to. Raises: KeyUnusable: there is no token."""
         async with self._login:
             now = time.monotonic()
             if self._token is not None and now < self._renew_at:
@@ -103,13 +106,16 @@ class KubernetesLogin:
         return self._token
 
     def refused(self, token: pydantic.SecretStr) -> bool:
-        """Forget a token that Vault has ended before its time; another login may give a better."""
+        """Forget a token that Vault has ended early.
+
+        Return True: another login may give a new one.
+        """
         if self._token == token:
             self._token = None
         return True
 
     async def close(self) -> None:
-        """Let the connections go."""
+        """Close the connections."""
         await self._outgoing.close()
 
     async def _log_in(self) -> None:
@@ -136,7 +142,7 @@ class KubernetesLogin:
 
 
 def _only_word(contents: Sequence[bytes]) -> pydantic.SecretStr:
-    """Read a file that holds a token and nothing else."""
+    """Parse a file that holds a token and nothing else. Raises: ValueError."""
     [text] = contents
     word = text.decode("ascii").strip()
     if not word or any(letter.isspace() for letter in word):

@@ -1,7 +1,7 @@
-"""Key-encryption keys in HashiCorp Vault's transit engine: they never leave it.
+"""Key-encryption keys in HashiCorp Vault's transit engine. They never leave the engine.
 
-The context of a key goes with it as associated data, so Vault itself refuses to unwrap a data key
-for another wallet. Source: Vault HTTP API, transit: encrypt and decrypt with `associated_data`.
+The context of a key is sent as associated data, so Vault itself refuses to unwrap a data key for
+another wallet. Source: Vault HTTP API, transit: encrypt and decrypt with `associated_data`.
 """
 
 import base64
@@ -20,10 +20,10 @@ OK, FORBIDDEN = 200, 403
 
 
 class VaultTransitKeyProvider:
-    """Wraps and unwraps over HTTP. Fails closed: no Vault, no signature.
+    """Wraps and unwraps over HTTP. Fails closed: without Vault there is no signature.
 
-    url: of Vault; login: gives the token; key: name of an aes256-gcm96 key; mount: where the engine
-    is mounted.
+    url: of Vault; login: provides the token; key: name of an aes256-gcm96 key; mount: where the
+    engine is mounted.
     """
 
     def __init__(
@@ -45,11 +45,11 @@ class VaultTransitKeyProvider:
 
     @property
     def current(self) -> str:
-        """The id of the key; which version of it wrapped is in Vault's own ciphertext."""
+        """The id of the key. Vault's ciphertext itself says which version of the key wrapped."""
         return f"transit:{self._key}"
 
     async def wrap(self, data_key: bytes, *, context: bytes) -> tuple[str, bytes]:
-        """Encrypt a data key under the newest version; returns the key's id too.
+        """Encrypt a data key under the newest version; return the key's id too.
 
         Raises: KeyUnusable.
         """
@@ -71,7 +71,7 @@ class VaultTransitKeyProvider:
             raise KeyUnusable("Vault gave no data key") from error
 
     async def close(self) -> None:
-        """Let the connections go."""
+        """Close the connections."""
         await self._outgoing.close()
         await self._login.close()
 
@@ -80,7 +80,7 @@ class VaultTransitKeyProvider:
         token = await self._login.token()
         status, document = await self._send(action, body, token)
         if status == FORBIDDEN and self._login.refused(token):
-            # Ended before its time: what was asked has changed nothing, and is asked once more.
+            # The token ended early. The request has changed nothing, and is sent once more.
             status, document = await self._send(action, body, await self._login.token())
         if status != OK or not isinstance(document, dict):
             raise KeyUnusable(f"Vault refused to {action}: {status}")
@@ -94,7 +94,7 @@ class VaultTransitKeyProvider:
         url = f"{self._engine}/{action}/{self._key}"
         try:
             async with self._outgoing.request("POST", url, json=body, headers=headers) as answer:
-                # Vault's errors may repeat what was sent; only the status is passed on.
+                # Vault's errors may repeat the request, so only the status is passed on.
                 document = await answer.json(content_type=None) if answer.status == OK else {}
                 return answer.status, document
         except (aiohttp.ClientError, TimeoutError, ValueError) as error:

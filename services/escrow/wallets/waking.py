@@ -1,6 +1,6 @@
-"""Makes the account of a merged wallet again, when its address is told or a command needs it.
+"""Creates a merged wallet's account again, when its address is told or a command needs it.
 
-The key and with it the address stay. How an account comes to be merged is not for here.
+The key stays, and so does the address. How an account comes to be merged does not belong here.
 """
 
 import uuid
@@ -17,7 +17,7 @@ from services.escrow.domain import Command, CommandKind, CommandState, Wallet, W
 from services.escrow.measures import MERGED
 from services.escrow.wallets.store import WalletStore
 
-# States of a wallet whose account is not on the chain, or may be gone in a moment.
+# States of a wallet whose account is not on the chain, or may be removed in a moment.
 ASLEEP = frozenset({WalletState.MERGING, WalletState.RETURNING, WalletState.MERGED})
 
 
@@ -32,9 +32,9 @@ class Waking:
     clock: Clock
 
     async def wake(self, wallet: Wallet) -> Wallet:
-        """Have a wallet's account made again where it is merged; returns the wallet as it is then.
+        """Have a merged wallet's account created again; return the wallet in its new state.
 
-        Its account is there when it is ACTIVE.
+        The account exists when the state is ACTIVE.
         """
         if wallet.state not in ASLEEP:
             return wallet
@@ -51,15 +51,15 @@ class Waking:
         if wallet.state is WalletState.MERGED:
             return await self._make_again(tx, wallet)
         if wallet.state is WalletState.MERGING:
-            # The merge may land: only when it has ended, the account can be made.
+            # The merge may still land. The account can be created only after the merge has ended.
             return await self._set(tx, wallet, WalletState.RETURNING)
         return wallet
 
     async def make_anew(self, wallet: Wallet) -> None:
-        """Have the account of an ACTIVE wallet made again that the chain does not show.
+        """Have the account of an ACTIVE wallet created again, because the chain does not show it.
 
-        A database that was restored has forgotten the merge. Where a node has lagged, the command
-        finds the account and does nothing.
+        A restored database has forgotten the merge. If only a node lagged, the command finds the
+        account and does nothing.
         """
         async with self.database.transaction() as tx:
             found = await self.wallets.lock_wallet(
@@ -71,7 +71,7 @@ class Waking:
         self.bell.ring()
 
     async def merged(self, tx: Transaction, wallet: Wallet) -> None:
-        """Note that a wallet's account is merged, and make it again where it is wanted already."""
+        """Record that a wallet's account is merged; create it again if it is needed already."""
         MERGED.inc()
         found = await self.wallets.lock_wallet(
             tx, marketplace_id=wallet.marketplace_id, user_id=wallet.user_id
@@ -101,5 +101,5 @@ class Waking:
 
 
 def creation_id(wallet: Wallet, number: int) -> uuid.UUID:
-    """Return the id of the command that makes a wallet's account for the so-manieth time."""
+    """Return the id of a command that creates a wallet's account. number: counts them from 1."""
     return derived_id("create_wallet", wallet.id, number)
