@@ -21,7 +21,7 @@ from devnet.settings import Settings, SettingsError
 WRONG_SETTING = 2
 GRACE_SECONDS = 5
 TICK_SECONDS = 1
-# Longer than clients keep an idle connection, so that none is closed as its next request is sent.
+# Longer than clients keep an idle connection, so that none is closed while a request is on its way.
 IDLE_SECONDS = 30
 
 # The signals that stop the process.
@@ -30,9 +30,9 @@ log = structlog.get_logger()
 
 
 class _QuietServer(uvicorn.Server):
-    """The web server without its own signal handlers: the ledger must stop with it.
+    """The web server without its own signal handlers, because the ledger must stop with it.
 
-    Uvicorn itself would wake up ten times a second, for the date of answers.
+    Uvicorn itself would wake up ten times a second to keep the date of its responses.
     """
 
     def __init__(self, config: uvicorn.Config, stopping: asyncio.Event) -> None:
@@ -40,7 +40,7 @@ class _QuietServer(uvicorn.Server):
         self._stopping = stopping
 
     async def main_loop(self) -> None:
-        """Keep the date of answers until the end."""
+        """Keep the date of responses current until the server stops."""
         while not await self.on_tick(0):
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(TICK_SECONDS):
@@ -76,7 +76,7 @@ def main() -> int:
     except OSError as error:
         print(f"devnet: DEVNET_DATA_DIR: {error}", file=sys.stderr)  # noqa: T201  the same
         return WRONG_SETTING
-    # Imported modules stay for good, so the garbage collector need not look at them.
+    # Imported modules stay for good, so the garbage collector need not examine them.
     gc.freeze()
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         return runner.run(_serve(devnet, listener, port))

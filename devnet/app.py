@@ -1,4 +1,4 @@
-"""Puts the devnet's parts together."""
+"""Assembles the devnet's parts."""
 
 import importlib
 from collections.abc import Callable
@@ -41,9 +41,9 @@ class Devnet:
 
 
 def build(settings: Settings, *, base_url: str) -> Devnet:
-    """Open the data directory and wire everything.
+    """Open the data directory and build all parts.
 
-    base_url: where the process can be reached. Raises: OSError; WrongNetworkError; SettingsError.
+    base_url: the URL of the process. Raises: OSError; WrongNetworkError; SettingsError.
     """
     settings.data_dir.mkdir(parents=True, exist_ok=True)
     profile, code = _build(settings.escrow_wasm)
@@ -89,7 +89,7 @@ def build(settings: Settings, *, base_url: str) -> Devnet:
             rate_limit=settings.rate_limit,
         ).routes(),
     ]
-    # Stellar RPC answers pages of any origin. Source: stellar-rpc, jsonrpc.go.
+    # Stellar RPC answers web pages of any origin. Source: stellar-rpc, jsonrpc.go.
     anybody = Middleware(
         CORSMiddleware, allow_origins=["*"], allow_methods=["*"], allow_headers=["*"]
     )
@@ -98,14 +98,14 @@ def build(settings: Settings, *, base_url: str) -> Devnet:
 
 
 def _build(path: Path | None) -> tuple[Profile, Callable[[Contracts], Contracts] | None]:
-    """Return the build of the factory, and what puts its code in the place of the rules.
+    """Return the factory's build, and what replaces the Python rules by its code.
 
-    Raises: SettingsError: the file cannot be read, or there is no wasmtime.
+    Raises: SettingsError: the file cannot be read, or wasmtime is not installed.
     """
     if path is None:
         return PROFILE_B, None
     try:
-        # wasmtime is a tool of development: the image has none.
+        # wasmtime is a development dependency: the image does not have it.
         wasm = importlib.import_module("devnet.wasm.contract")
     except ImportError as error:
         raise SettingsError(f"DEVNET_ESCROW_WASM: {error}; run from a checkout") from error

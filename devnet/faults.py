@@ -46,12 +46,15 @@ MODES: Mapping[FaultKind, tuple[str, ...]] = {
 
 
 class InvalidFaultError(ValueError):
-    """The description of a fault is invalid; the text says why."""
+    """The description of a fault is invalid; the message says why."""
 
 
 @dataclass(slots=True)
 class Fault:
-    """An armed fault. count: how many more times. function: only for calls of that name."""
+    """An armed fault. count: how many more times it occurs.
+
+    function: only in calls of that name.
+    """
 
     kind: FaultKind
     count: int
@@ -59,7 +62,7 @@ class Fault:
     mode: str | None
 
     def shown(self) -> dict[str, Any]:
-        """Describe the fault as it was posted."""
+        """Describe the fault in the form in which it was posted."""
         return {
             "kind": str(self.kind),
             "count": self.count,
@@ -104,11 +107,11 @@ class Faults:
         return None
 
     def armed(self) -> list[dict[str, Any]]:
-        """Describe what is armed."""
+        """Describe the armed faults."""
         return [fault.shown() for fault in self._armed]
 
     def clear(self) -> None:
-        """Disarm everything."""
+        """Disarm all faults."""
         self._armed.clear()
 
 

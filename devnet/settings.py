@@ -10,7 +10,7 @@ from devnet.chain.rules import LIFETIMES, Lifetimes
 
 NETWORK_NAME = "Orchestrator Devnet ; November 2026"
 PORT_MAX = 65_535
-# Settings begin with DEVNET_; so do the variables that Kubernetes sets for a service of that name.
+# All settings begin with DEVNET_, and so do variables that Kubernetes sets for a service "devnet".
 NAMES = frozenset(
     {
         "DEVNET_DATA_DIR",
@@ -30,7 +30,7 @@ SECONDS = re.compile(r"[0-9]{1,4}(\.[0-9]{1,3})?")
 
 
 class SettingsError(ValueError):
-    """A setting is wrong; the text is one line that names it."""
+    """A setting is wrong; the message is one line that names it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,8 +39,8 @@ class Settings:
 
     lifetimes: those of the main network or of the test network. rent: stroops a kilobyte.
     escrow_wasm: a file with the escrow contract's code, which runs instead of the devnet's rules.
-    lane_size: operations that each lane of a ledger holds. has_full_meta: whether metas of
-    contract transactions show what every entry was and became.
+    lane_size: how many operations each lane of a ledger holds. has_full_meta: whether metas of
+    contract transactions contain the state of every entry before and after.
     """
 
     host: str
@@ -63,7 +63,7 @@ def load(environment: Mapping[str, str] = os.environ) -> Settings:
         if name.startswith("DEVNET_") and name not in NAMES and not LINK.fullmatch(name):
             raise SettingsError(f"{name} is unknown")
     return Settings(
-        # An IPv6 address may stand in brackets.
+        # An IPv6 address may be in brackets.
         host=_text(environment, "DEVNET_HOST", "127.0.0.1").strip("[]"),
         port=_whole(environment, "DEVNET_PORT", 8000, most=PORT_MAX),
         data_dir=Path(_text(environment, "DEVNET_DATA_DIR", ".run/devnet")),

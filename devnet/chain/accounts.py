@@ -1,4 +1,4 @@
-"""Operations on an account itself: its options, its named values, its end.
+"""Operations on an account itself: its options, its named values, its merge.
 
 Sources: stellar-core, SetOptionsOpFrame.cpp, ManageDataOpFrame.cpp, MergeOpFrame.cpp.
 """
@@ -29,7 +29,7 @@ FLAGS = (
 
 
 def count_sub_entry(view: View, address: str, difference: int) -> None:
-    """Count what an account owns: trustlines, signers, named values."""
+    """Count an account's sub-entries: trustlines, signers, named values."""
     account = present(read_account(view, address))
     write_account(view, replace(account, sub_entries=account.sub_entries + difference))
 
@@ -77,7 +77,7 @@ def _merged(code: xdr.AccountMergeResultCode, balance: int | None = None) -> xdr
 def manage_data(
     body: xdr.OperationBody, source: str, context: OperationContext
 ) -> xdr.OperationResult:
-    """Keep a value under a name, or remove the name."""
+    """Store a value under a name, or remove the name."""
     op, view = present(body.manage_data_op), context.view
     name = op.data_name.string64
     key = keys.data(source, name)
@@ -154,7 +154,7 @@ def set_options(
 
 
 def _signers(given: xdr.Signer, account: Account) -> tuple[tuple[str, int], ...]:
-    """Return an account's signers with one added, weighed anew, or removed by weight 0."""
+    """Return an account's signers with one added, reweighted, or removed by weight 0."""
     if given.key.ed25519 is None or given.weight.uint32 > WEIGHT_MAX:
         raise _options_refused(Options.SET_OPTIONS_BAD_SIGNER)
     address, weight = account_text(given.key.ed25519.uint256), given.weight.uint32

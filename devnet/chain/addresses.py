@@ -11,18 +11,18 @@ T = TypeVar("T")
 
 
 class MalformedXdrError(ValueError):
-    """A union arm that its discriminant demands is missing, or has an unknown kind."""
+    """The union arm of a discriminant is missing or of an unknown kind."""
 
 
 class Destination(NamedTuple):
-    """A payment's receiver: the account, and the multiplexed id when the address carried one."""
+    """A payment's receiver: the account, and the multiplexed id if the address has one."""
 
     account: str
     muxed_id: int | None
 
 
 def present(value: T | None) -> T:
-    """Return the union arm; XDR types declare every arm optional.
+    """Return a union arm. XDR types declare every arm as optional.
 
     Raises: MalformedXdrError: the arm is absent.
     """
@@ -59,7 +59,7 @@ def contract_text(raw: bytes) -> str:
 
 
 def is_contract(address: str) -> bool:
-    """Tell a contract (C…) from an account (G…)."""
+    """Tell whether an address is a contract's (C…)."""
     return address.startswith("C")
 
 
@@ -90,7 +90,7 @@ def from_muxed(value: xdr.MuxedAccount) -> Destination:
 
 @lru_cache(maxsize=16384)
 def sc_address(address: str) -> xdr.SCAddress:
-    """Return the XDR contract-side address of G… or C…; callers must not change it."""
+    """Return G… or C… as the XDR address of contracts; callers must not change it."""
     return PackedAddress(Address(address).to_xdr_sc_address())
 
 
@@ -101,7 +101,7 @@ def address_value(address: str) -> xdr.SCVal:
 
 
 def from_sc_address(value: xdr.SCAddress) -> Destination:
-    """Spell a contract-side address as G… or C…, with the id of a multiplexed account.
+    """Spell an address of contracts as G… or C…, with the id of a multiplexed account.
 
     Raises: MalformedXdrError: claimable balance and pool addresses.
     """

@@ -1,7 +1,7 @@
 """Classic operations, and the rules of account creation, trust, payment and sponsoring.
 
-Every function changes the view it is given or raises `OperationFailedError` with the network's
-result code; the caller drops the view of a failed transaction.
+Every function changes the given view, or raises `OperationFailedError` with the network's result
+code; the caller drops the view of a failed transaction.
 """
 
 from collections.abc import Callable
@@ -176,7 +176,7 @@ def _open_trustline(asset: AssetRef, limit: int, owner: str, context: OperationC
         )
     except reserves.LowReserveError as error:
         raise _trust_failed(Trust.CHANGE_TRUST_LOW_RESERVE) from error
-    # On the public network the contract of every asset in use is already deployed.
+    # As on the public network, where the contract of every asset in use is already deployed.
     deploy_asset_contract(
         view, asset=asset, passphrase=context.passphrase, lifetimes=context.lifetimes
     )

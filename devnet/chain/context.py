@@ -1,4 +1,4 @@
-"""What the operations of one transaction share while they are applied."""
+"""The state that the operations of one transaction share while they are applied."""
 
 from dataclasses import dataclass, field
 

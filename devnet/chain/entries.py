@@ -1,6 +1,6 @@
 """Accounts, trustlines, contract data and code: dataclass ↔ `LedgerEntryData` XDR.
 
-Encoded entries are immutable bytes, so what they say is kept by content.
+Encoded entries are immutable bytes, so their decoded values are cached by content.
 """
 
 from dataclasses import dataclass
@@ -58,8 +58,8 @@ class Account:
 class Trustline:
     """A trustline. balance and limit: minor units (10⁻⁷) of the asset.
 
-    authorized: the issuer lets the holder receive and pay. maintains: the holder may keep what it
-    owes already. clawback: the issuer may take the balance back.
+    authorized: the issuer lets the holder receive and pay. maintains: the holder may only keep
+    existing liabilities. clawback: the issuer may take the balance back.
     """
 
     address: str
@@ -78,7 +78,7 @@ def read_account(view: Readable, address: str) -> Account | None:
 
 
 def write_account(view: View, account: Account, *, sponsor: str | None = None) -> None:
-    """Store an account; a sponsor given once is kept."""
+    """Store an account; a sponsor that was given before is kept."""
     key = keys.account(account.address)
     before = view.get(key)
     kept = before.sponsor if before is not None else sponsor
@@ -92,7 +92,7 @@ def read_trustline(view: Readable, address: str, asset: AssetRef) -> Trustline |
 
 
 def write_trustline(view: View, line: Trustline, *, sponsor: str | None = None) -> None:
-    """Store a trustline; a sponsor given once is kept."""
+    """Store a trustline; a sponsor that was given before is kept."""
     key = keys.trustline(line.address, line.asset)
     before = view.get(key)
     kept = before.sponsor if before is not None else sponsor
@@ -131,7 +131,7 @@ def _encode_account(account: Account) -> bytes:
             _account_id(account.address),
             _TWO_LONG.pack(account.balance, account.sequence),
             number(account.sub_entries),
-            # No account to which inflation is paid.
+            # There is no inflation destination.
             ABSENT,
             number(account.flags),
             number(len(name)) + name + bytes(-len(name) % 4),
@@ -140,7 +140,7 @@ def _encode_account(account: Account) -> bytes:
             _EXTENSIONS,
             number(account.sponsored),
             number(account.sponsoring),
-            # Nobody pays the reserves of the signers.
+            # Nobody sponsors the reserves of the signers.
             array([ABSENT] * len(signers)),
             NO_EXTENSION,
         )
@@ -154,7 +154,7 @@ def _account_id(address: str) -> bytes:
 
 
 def encode_data(*, owner: str, name: bytes, value: bytes) -> bytes:
-    """Return the `LedgerEntryData` XDR of a value that an account keeps under a name."""
+    """Return the `LedgerEntryData` XDR of a value that an account stores under a name."""
     raw = xdr.DataEntry(
         account_id(owner), xdr.String64(name), xdr.DataValue(value), xdr.DataEntryExt(0)
     )
@@ -214,7 +214,7 @@ _values = Known(_decode_value, most=512)
 def encode_contract_data(
     *, contract: str, key: xdr.SCVal, durability: xdr.ContractDataDurability, value: xdr.SCVal
 ) -> bytes:
-    """Return a contract data entry's `LedgerEntryData` XDR; nobody may change the value later."""
+    """Return a contract data entry's `LedgerEntryData` XDR; the value must not be changed later."""
     data = b"".join(
         (
             number(xdr.LedgerEntryType.CONTRACT_DATA),

@@ -27,7 +27,7 @@ ENVELOPE_TAG_BYTES = 4
 
 
 class InvalidEnvelopeError(ValueError):
-    """The text is not a transaction envelope this network accepts."""
+    """The text is not a transaction envelope that this network accepts."""
 
 
 @dataclass(frozen=True)
@@ -44,8 +44,8 @@ class FeeBump:
 class Envelope:
     """A transaction as submitted.
 
-    text: base64 as received. inner_hash: of the transaction itself, also the transaction's name
-    when it is wrapped in a fee bump.
+    text: base64 as received. inner_hash: of the transaction itself, which identifies it within a
+    fee bump too.
     """
 
     text: str
@@ -56,7 +56,7 @@ class Envelope:
 
     @property
     def hash(self) -> bytes:
-        """The hash the network answers with: the outer one for a fee bump."""
+        """The hash that the network answers with: the outer one for a fee bump."""
         return self.inner_hash if self.fee_bump is None else self.fee_bump.hash
 
     @cached_property
@@ -66,7 +66,7 @@ class Envelope:
 
     @property
     def sequence(self) -> int:
-        """The sequence number it uses."""
+        """The sequence number that the transaction uses."""
         return self.tx.seq_num.sequence_number.int64
 
     @property
@@ -111,7 +111,7 @@ class Envelope:
 
     @cached_property
     def function_name(self) -> str:
-        """Its kind in one word: the contract function, or the first classic operation."""
+        """The transaction's kind: the name of the contract function or of the first operation."""
         if not self.tx.operations:
             return "nothing"
         names = [operation_name(operation) for operation in self.tx.operations]
@@ -132,7 +132,7 @@ def operation_name(operation: xdr.Operation) -> str:
 
 
 def operation_source(operation: xdr.Operation, envelope: Envelope) -> str:
-    """Return the account an operation acts for."""
+    """Return the account that an operation acts for."""
     if operation.source_account is None:
         return envelope.source
     return from_muxed(operation.source_account).account
@@ -171,13 +171,13 @@ def _read(text: str, given: bytes, raw: xdr.TransactionEnvelope, network_id: byt
 
 
 def _unsigned(given: bytes, signatures: Sequence[xdr.DecoratedSignature]) -> bytes:
-    """Return what stands between an envelope's kind and its signatures, which end it."""
+    """Return the bytes between an envelope's kind and its signatures, which end it."""
     size = len(array([item.to_xdr_bytes() for item in signatures]))
     return given[ENVELOPE_TAG_BYTES : len(given) - size]
 
 
 def _hash_of(kind: xdr.EnvelopeType, tx: bytes, network_id: bytes) -> bytes:
-    """Return the hash that is signed: of `TransactionSignaturePayload`."""
+    """Return the signed hash, that of `TransactionSignaturePayload`."""
     return hashlib.sha256(network_id + number(kind) + tx).digest()
 
 
@@ -185,7 +185,8 @@ def _hash_of(kind: xdr.EnvelopeType, tx: bytes, network_id: bytes) -> bytes:
 def verify(address: str, *, message: bytes, signature: bytes) -> bool:
     """Check an ed25519 signature of `address` over `message`.
 
-    It is checked once, although a transaction's are asked for again when its ledger closes.
+    The result is cached, because a transaction's signatures are checked again when its ledger
+    closes.
     """
     try:
         VerifyKey(account_raw(address)).verify(message, signature)

@@ -44,7 +44,7 @@ def movement(
     amount: int,
     tag: MuxedTag | None = None,
 ) -> xdr.ContractEvent:
-    """Build the event of an amount that moved: transfer, or mint or burn at the issuer.
+    """Build the event of a moved amount: transfer, or mint or burn at the issuer.
 
     amount: minor units. tag: the receiver's multiplexed id, or the transaction's memo.
     """
@@ -84,7 +84,7 @@ def fee(*, passphrase: str, payer: str, amount: int) -> xdr.ContractEvent:
 
 
 def memo_tag(memo: xdr.Memo) -> MuxedTag | None:
-    """Return a memo as asset events carry it in `to_muxed_id`, or None without a memo."""
+    """Return a memo in the form of asset events' `to_muxed_id`, or None without a memo."""
     if memo.text is not None:
         return scval.to_string(memo.text)
     if memo.id is not None:

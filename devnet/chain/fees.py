@@ -1,4 +1,4 @@
-"""What a contract transaction pays for its resources, and what it may use at most. In stroops.
+"""What a contract transaction pays for its resources, and its limits. In stroops.
 
 The formulas are those of soroban-env-host, fees.rs. Rates: stellar-core, soroban-settings, and
 SLP-7 for the main network's present ones. Limits: the same files.
@@ -52,7 +52,7 @@ CLASSIC = {xdr.LedgerEntryType.ACCOUNT, xdr.LedgerEntryType.TRUSTLINE}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Resources:
-    """What a transaction declares, counted."""
+    """The counted resources that a transaction declares."""
 
     instructions: int
     disk_entries: int
@@ -64,7 +64,7 @@ class Resources:
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """An entry with a lifetime, before and after. before: None for one that is new or restored."""
+    """An entry with a lifetime, before and after. before: None for a new or restored entry."""
 
     key: Key
     before: Entry | None
@@ -72,7 +72,7 @@ class Change:
 
 
 def declared(data: xdr.SorobanTransactionData, *, transaction_bytes: int) -> Resources:
-    """Count what a transaction declares: classic and archived entries are read from disk."""
+    """Count what a transaction declares. Classic and archived entries are read from disk."""
     footprint, marked = data.resources.footprint, data.ext.resource_ext
     everything = [*footprint.read_only, *footprint.read_write]
     archived = 0 if marked is None else len(marked.archived_soroban_entries)
@@ -94,7 +94,7 @@ def of_envelope(envelope: Envelope) -> Resources:
 
 
 def non_refundable(resources: Resources) -> int:
-    """Return the fee for what is declared, used or not."""
+    """Return the fee for the declared resources, used or not."""
     size = resources.transaction_bytes
     return (
         _portion(resources.instructions, PER_INSTRUCTION_STEP, INSTRUCTION_STEP)
@@ -131,12 +131,12 @@ def rent(changes: Iterable[Change], *, sequence: int, per_kilobyte: int) -> int:
 
 
 def size(entry: Entry) -> int:
-    """Return how many bytes an entry takes in the ledger."""
+    """Return how many bytes an entry occupies in the ledger."""
     return len(entry.data) + ENTRY_HEADER_BYTES
 
 
 def are_within_limits(resources: Resources, footprint: xdr.LedgerFootprint) -> bool:
-    """Tell whether a network accepts what a transaction declares.
+    """Tell whether a network accepts the resources that a transaction declares.
 
     Source: stellar-core, TransactionFrame.cpp, `checkSorobanResources`.
     """

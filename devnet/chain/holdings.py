@@ -1,4 +1,4 @@
-"""Balances of accounts, native and issued: the arithmetic shared by payments and asset contract."""
+"""Balances of accounts, native and issued: arithmetic for payments and the asset contract."""
 
 from dataclasses import replace
 
@@ -46,7 +46,7 @@ def credit(view: View, *, address: str, asset: AssetRef, amount: int) -> None:
         return
     line = read_trustline(view, address, asset)
     if line is None:
-        # The account itself is read only now: a contract's footprint does not list it.
+        # The account itself is read only now, because a contract's footprint does not list it.
         raise _nobody_there(view, address)
     if not line.authorized:
         raise NotAuthorizedError(address)

@@ -19,7 +19,7 @@ _MARKER = xdr.SCVal(xdr.SCValType.SCV_LEDGER_KEY_CONTRACT_INSTANCE)
 
 @dataclass(frozen=True, slots=True)
 class Instance:
-    """A deployed contract: exactly one of the two is set."""
+    """A deployed contract: exactly one of the two fields is set."""
 
     wasm_hash: bytes | None = None
     asset: AssetRef | None = None
@@ -64,7 +64,7 @@ def deploy_asset_contract(
             "symbol": scval.to_string("native" if asset == NATIVE else asset.code),
         }
     )
-    # In key order: symbols come before vectors.
+    # Entries in the order of their keys: symbols come before vectors.
     storage = xdr.SCMap(
         [
             xdr.SCMapEntry(scval.to_symbol("METADATA"), metadata),

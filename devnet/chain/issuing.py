@@ -28,7 +28,7 @@ Claw = xdr.ClawbackResultCode
 def set_trust_line_flags(
     body: xdr.OperationBody, source: str, context: OperationContext
 ) -> xdr.OperationResult:
-    """Let a holder use the asset, or not."""
+    """Authorize a holder to use the asset, or withdraw the authorization."""
     op = present(body.set_trust_line_flags_op)
     asset, holder = assets.from_xdr(op.asset), from_account_id(op.trustor)
     given, taken = op.set_flags.uint32, op.clear_flags.uint32

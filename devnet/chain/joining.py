@@ -1,4 +1,4 @@
-"""XDR that is joined from parts that are encoded already, which the SDK's objects would do slowly.
+"""XDR that is joined from encoded parts, because the SDK's objects encode slowly.
 
 Source: RFC 4506.
 """
@@ -11,12 +11,12 @@ NO_EXTENSION = b"\0\0\0\0"
 
 
 def array(items: Sequence[bytes]) -> bytes:
-    """Return an array of any length."""
+    """Return the XDR of an array of any length."""
     return number(len(items)) + b"".join(items)
 
 
 def number(value: int) -> bytes:
-    """Return an unsigned number of 32 bits: a count, a version, or which arm of a union it is."""
+    """Return an unsigned number of 32 bits: a count, a version, or the discriminant of a union."""
     return value.to_bytes(4, "big")
 
 

@@ -35,7 +35,7 @@ def trustline(address: str, asset: AssetRef) -> Key:
 
 
 def contract_data(contract: str, key: xdr.SCVal, durability: xdr.ContractDataDurability) -> Key:
-    """Return the key of one value a contract stores."""
+    """Return the key of one value that a contract stores."""
     place = sc_address(contract).to_xdr_bytes() + key.to_xdr_bytes()
     return _DATA + place + number(durability)
 
@@ -55,7 +55,7 @@ def balance(asset_contract: str, holder: str) -> Key:
 
 
 def data(address: str, name: bytes) -> Key:
-    """Return the key of a value that an account keeps under a name."""
+    """Return the key of a value that an account stores under a name."""
     key = xdr.LedgerKeyData(account_id(address), xdr.String64(name))
     return xdr.LedgerKey(xdr.LedgerEntryType.DATA, data=key).to_xdr_bytes()
 
@@ -81,15 +81,15 @@ def parse(key: Key) -> xdr.LedgerKey:
 
 
 def is_code(key: Key) -> bool:
-    """Tell code from data."""
+    """Tell whether a key is that of code."""
     return key.startswith(_CODE)
 
 
 def is_persistent(key: Key) -> bool:
-    """Tell contract data and code that is archived from temporary data, which is deleted."""
+    """Tell whether an entry can be archived; temporary data is deleted instead."""
     return not key.startswith(_DATA) or key.endswith(_PERSISTENT)
 
 
 def account_of(key: xdr.LedgerKey) -> str:
-    """Return the address an account key is about."""
+    """Return the address of an account key."""
     return from_account_id(present(key.account).account_id)

@@ -1,4 +1,4 @@
-"""What bytes were decoded to, or encoded from: a ledger reads again what it has just written."""
+"""A cache of decoded or encoded values: a ledger reads again what it has just written."""
 
 from collections.abc import Callable
 from functools import lru_cache
@@ -8,7 +8,7 @@ T = TypeVar("T")
 
 
 class Known(Generic[T]):
-    """Decodes bytes unless their value is known. most: how many values are kept."""
+    """Decodes bytes unless their value is cached. most: how many values are cached."""
 
     def __init__(self, decode: Callable[[bytes], T], *, most: int) -> None:
         self._decode = decode
@@ -22,7 +22,7 @@ class Known(Generic[T]):
         return place[0]
 
     def note(self, data: bytes, value: T) -> None:
-        """Keep the value that bytes were encoded from; nobody may change it later."""
+        """Cache the value that bytes were encoded from; it must not be changed later."""
         self._place_of(data)[:] = [value]
 
 

@@ -1,7 +1,7 @@
-"""Values, addresses and keys with their XDR beside them: encoded once, however often they are used.
+"""Values, addresses and keys that keep their XDR: encoded once, however often they are used.
 
-The SDK's objects encode themselves anew, part by part, wherever they are a part of something.
-Nobody may change an object of these.
+The SDK's objects encode themselves again, part by part, in every object that contains them. Packed
+objects must not be changed.
 """
 
 from stellar_sdk import xdr
@@ -9,14 +9,14 @@ from xdrlib3 import Packer
 
 
 class _Packed:
-    """Takes the place of the SDK's encoding."""
+    """Replaces the SDK's encoding."""
 
     encoded: bytes
 
     def __init__(
         self, original: xdr.SCVal | xdr.SCAddress | xdr.LedgerKey, *, encoded: bytes | None = None
     ) -> None:
-        """Take over an object. encoded: its XDR, where that is known."""
+        """Take over an object. encoded: its XDR, if it is known."""
         vars(self).update(vars(original))
         self.encoded = original.to_xdr_bytes() if encoded is None else encoded
 
@@ -32,8 +32,8 @@ class PackedValue(_Packed, xdr.SCVal):
 
 
 class PackedAddress(_Packed, xdr.SCAddress):
-    """An address as contracts have it."""
+    """An address in the form of contracts."""
 
 
 class PackedKey(_Packed, xdr.LedgerKey):
-    """The key of an entry of the ledger."""
+    """The key of a ledger entry."""

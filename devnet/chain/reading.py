@@ -1,8 +1,8 @@
-"""Reading envelopes from XDR, what is there twice only once.
+"""Parses envelopes from XDR. Repeated parts are parsed once.
 
-A transaction is simulated before it is sent, and a call is there again where it is authorized. The
-SDK would read the same operations and arguments two and four times, which takes most of the time of
-a simulation. What is read may be shared, so nobody may change it.
+A transaction is simulated before it is sent, and a call appears again in its authorization. The SDK
+would parse the same operations and arguments two and four times, which takes most of the time of a
+simulation. Parsed parts are shared, so they must not be changed.
 """
 
 from collections.abc import Callable
@@ -14,7 +14,7 @@ from xdrlib3 import Unpacker
 
 from devnet.chain.packed import PackedValue
 
-# As deep as the SDK reads. RFC 4506 has no limit.
+# The depth to which the SDK parses. RFC 4506 has no limit.
 DEPTH = 500
 OPERATIONS_KEPT = 256
 TX, INVOKE = xdr.EnvelopeType.ENVELOPE_TYPE_TX, xdr.OperationType.INVOKE_HOST_FUNCTION
@@ -26,9 +26,9 @@ Read = Callable[[Unpacker], T]
 
 
 def read_envelope(given: bytes) -> xdr.TransactionEnvelope:
-    """Read an envelope as the SDK does.
+    """Parse an envelope as the SDK does.
 
-    Raises: ValueError, EOFError, RecursionError: it is none.
+    Raises: ValueError, EOFError, RecursionError: it is not an envelope.
     """
     unpacker = Unpacker(given)
     if xdr.EnvelopeType.unpack(unpacker) != TX:
@@ -60,7 +60,7 @@ def _transaction(unpacker: Unpacker, given: bytes) -> xdr.Transaction:
 
 @lru_cache(maxsize=OPERATIONS_KEPT)
 def _simulated(_source: bytes, _sequence: int) -> list[tuple[bytes, list[xdr.Operation]]]:
-    """Return where the operations of a transaction are kept until it is read again."""
+    """Return the place where a transaction's operations are kept until they are parsed again."""
     return []
 
 
@@ -79,7 +79,7 @@ def _operation(unpacker: Unpacker, given: bytes) -> xdr.Operation:
 
 
 class _Calls:
-    """The calls of an operation; one that is there again is read once."""
+    """The calls of an operation. A call that appears again is parsed once."""
 
     def __init__(self, unpacker: Unpacker, given: bytes) -> None:
         self._unpacker = unpacker
@@ -125,7 +125,7 @@ class _Calls:
 
 
 def _several(unpacker: Unpacker, read: Read[T]) -> list[T]:
-    """Read an array. Raises: ValueError: it cannot be that long."""
+    """Parse an array. Raises: ValueError: the data is too short for it."""
     count = unpacker.unpack_uint()
     if count > len(unpacker.get_buffer()) - unpacker.get_position():
         raise ValueError(f"there are no {count} items")

@@ -10,7 +10,7 @@ from devnet.chain.validity import spendable
 
 
 class LowReserveError(Exception):
-    """The account that must pay the reserve cannot."""
+    """The account that must pay the reserve lacks the balance."""
 
 
 @dataclass(slots=True)
@@ -25,7 +25,7 @@ class Sponsorships:
 
 
 def claim(view: View, *, payer: str, owner: str, reserves: int, sponsored: bool) -> None:
-    """Take reserves for something `owner` gets; the owner's own counts must already be raised.
+    """Take reserves for something that `owner` gets; the owner's own counts must already be raised.
 
     Raises: LowReserveError: the payer's balance is below its reserve afterwards.
     """
@@ -37,7 +37,7 @@ def claim(view: View, *, payer: str, owner: str, reserves: int, sponsored: bool)
 
 
 def give_back(view: View, *, sponsor: str | None, owner: str, reserves: int) -> None:
-    """Return a sponsor's reserves for a removed entry."""
+    """Give a sponsor its reserves back for a removed entry."""
     if sponsor is None:
         return
     _count(view, sponsor, sponsoring=-reserves)
@@ -45,7 +45,7 @@ def give_back(view: View, *, sponsor: str | None, owner: str, reserves: int) -> 
 
 
 def give_back_account(view: View, *, sponsor: str) -> None:
-    """Return a sponsor's reserves for a removed account, whose own counts went with it."""
+    """Give a sponsor its reserves back for a removed account, whose own counts are gone with it."""
     _count(view, sponsor, sponsoring=-rules.ACCOUNT_RESERVES)
 
 

@@ -1,4 +1,4 @@
-"""Transaction and operation results, as the network writes them."""
+"""Transaction and operation results in the network's form."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -12,7 +12,7 @@ OperationCode = xdr.OperationResultCode
 
 
 class OperationFailedError(Exception):
-    """An operation was refused; carries the result that says why."""
+    """An operation was refused; carries the result that gives the reason."""
 
     def __init__(self, result: xdr.OperationResult) -> None:
         super().__init__(result.code.name)
@@ -20,7 +20,7 @@ class OperationFailedError(Exception):
 
 
 def inner(kind: xdr.OperationType, **arm: Any) -> xdr.OperationResult:
-    """Wrap one operation's own result."""
+    """Wrap the result of one operation."""
     return xdr.OperationResult(OperationCode.opINNER, xdr.OperationResultTr(kind, **arm))
 
 
@@ -36,7 +36,7 @@ def transaction_result(
     fee_charged: int,
     operations: Sequence[xdr.OperationResult] | None = None,
 ) -> xdr.TransactionResult:
-    """Build a result; for a fee bump the inner result goes inside the outer one.
+    """Build a result. For a fee bump, the inner result is put into the outer one.
 
     operations: present exactly when the code is txSUCCESS or txFAILED.
     """

@@ -21,7 +21,7 @@ INT64_MAX = 2**63 - 1
 class Lifetimes:
     """How long contract data lives on a network.
 
-    least: ledgers that new data lives before it must be extended, its first one included.
+    least: how many ledgers new data lives before it must be extended, its first one included.
     archives: whether data is archived when its life is over.
     """
 
@@ -29,7 +29,7 @@ class Lifetimes:
     archives: bool = True
 
     def first(self, sequence: int) -> int:
-        """Return the last ledger of data that is written first, or restored, in `sequence`."""
+        """Return the last ledger of data that is first written, or restored, in `sequence`."""
         return sequence + self.least - 1
 
     def is_over(self, live_until: int | None, sequence: int) -> bool:

@@ -14,7 +14,7 @@ MASTER = 0
 
 @dataclass(slots=True)
 class Signatures:
-    """The signatures of a transaction; each is verified once for a key whose hint it bears."""
+    """The signatures of a transaction. Each is verified once for a key that its hint matches."""
 
     digest: bytes
     given: Sequence[xdr.DecoratedSignature]
@@ -39,7 +39,7 @@ class Signatures:
         return False
 
     def unused(self) -> bool:
-        """Tell whether some signature was needed by nobody."""
+        """Tell whether a signature was given that no account needed."""
         return len(self._used) < len(self.given)
 
     def _find(self, address: str) -> int | None:

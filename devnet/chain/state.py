@@ -1,7 +1,7 @@
 """The ledger's entries, and overlays that hold changes before they are committed.
 
-A view holds only its own changes over its parent, so that a call costs what it touches and not
-what the ledger holds. Dropping a view undoes it; `merge` makes it the parent's.
+A view holds only its own changes to its parent, so a call costs what it touches and not what the
+ledger holds. Dropping a view undoes its changes; `merge` writes them to the parent.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ class Entries:
         return self._entries.get(key)
 
     def copy(self) -> Entries:
-        """Return the entries as they are now."""
+        """Return a copy of the entries."""
         copied = Entries()
         copied.load(self._entries.items())
         return copied
@@ -84,7 +84,7 @@ class View:
         self.changes: dict[Key, Entry | None] = {}
 
     def get(self, key: Key) -> Entry | None:
-        """Return the entry as this view sees it."""
+        """Return the entry in this view."""
         if key in self.changes:
             return self.changes[key]
         return self._parent.get(key)
@@ -94,7 +94,10 @@ class View:
         self.changes[key] = replace(entry, modified=self.sequence)
 
     def extend(self, key: Key, entry: Entry, *, live_until: int) -> None:
-        """Let an entry live longer. Its lifetime is not a part of it: it is not modified."""
+        """Let an entry live longer.
+
+        The lifetime is no part of the entry, which stays unmodified.
+        """
         self.changes[key] = replace(entry, live_until=live_until)
 
     def delete(self, key: Key) -> None:

@@ -24,7 +24,7 @@ ARCHIVABLE = {xdr.LedgerEntryType.CONTRACT_DATA, xdr.LedgerEntryType.CONTRACT_CO
 
 
 def check(envelope: Envelope, *, view: Readable, now: int) -> xdr.TransactionResult | None:
-    """Return why the transaction is invalid at Unix second `now`, or None when it is valid."""
+    """Return why the transaction is invalid at Unix second `now`, or None if it is valid."""
     if envelope.fee_bump is not None:
         refusal = _outer_refusal(envelope, view)
         if refusal is not None:
@@ -60,7 +60,8 @@ def spendable(account: Account) -> int:
 def _outer_refusal(envelope: Envelope, view: Readable) -> xdr.TransactionResultCode | None:
     bump = present(envelope.fee_bump)
     payer = read_account(view, bump.source)
-    # It bids as much for each operation as what is inside does. Source: CAP-15.
+    # A fee bump must bid at least as much for each operation as the transaction inside. Source:
+    # CAP-15.
     inner_bid, inner_bidders = envelope.tx.fee.uint32 - envelope.resource_fee, bidders(envelope) - 1
     bid = bump.fee - envelope.resource_fee
     is_lower = bid * inner_bidders < inner_bid * bidders(envelope)
@@ -93,8 +94,8 @@ def _shape_refusal(envelope: Envelope) -> xdr.TransactionResultCode | None:
 def _resources_are_valid(envelope: Envelope) -> bool:
     """Check what a contract transaction declares, and that it offers the fee for it.
 
-    A contract call has no memo. Source: stellar-core, TransactionFrame.cpp,
-    `checkSorobanResources` and `validateSorobanMemo`.
+    A contract call has no memo. Source: stellar-core, TransactionFrame.cpp, `checkSorobanResources`
+    and `validateSorobanMemo`.
     """
     data = present(envelope.soroban_data)
     resources, footprint = fees.of_envelope(envelope), data.resources.footprint
@@ -109,7 +110,7 @@ def _resources_are_valid(envelope: Envelope) -> bool:
 
 
 def _marks_are_valid(data: xdr.SorobanTransactionData) -> bool:
-    """Check what is marked as archived: rising places of persistent entries that are written.
+    """Check the marks of archived entries: rising indexes of persistent entries that are written.
 
     Source: CAP-66; stellar-core, TransactionFrame.cpp, `checkSorobanResources`.
     """
@@ -169,7 +170,7 @@ def _signature_refusal(
     for operation in envelope.tx.operations:
         address = operation_source(operation, envelope)
         account = read_account(view, address)
-        # An account that an operation before creates is signed for by its own key.
+        # An account that an earlier operation creates must sign with its own key.
         account = account or Account(address=address, balance=0, sequence=0)
         threshold = account.thresholds[_level(operation)]
         unsigned += not signatures.reach(account, threshold=threshold)
@@ -182,7 +183,7 @@ def _signature_refusal(
 
 
 def _level(operation: xdr.Operation) -> int:
-    """Return which threshold an operation needs.
+    """Return the threshold that an operation needs.
 
     Source: stellar-core, `getThresholdLevel` of MergeOpFrame, SetOptionsOpFrame and others.
     """

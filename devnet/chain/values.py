@@ -1,4 +1,4 @@
-"""Contract values as contracts write them: symbols, texts, structs with fields in order."""
+"""Contract values in the form that contracts write: symbols, texts, structs with sorted fields."""
 
 from collections.abc import Mapping
 from functools import lru_cache
@@ -21,6 +21,6 @@ def text(content: str) -> xdr.SCVal:
 
 
 def struct(fields: Mapping[str, xdr.SCVal]) -> xdr.SCVal:
-    """Return a struct: a map whose keys are symbols in order."""
+    """Return a struct: a map whose keys are sorted symbols."""
     entries = [xdr.SCMapEntry(symbol(name), fields[name]) for name in sorted(fields)]
     return xdr.SCVal(xdr.SCValType.SCV_MAP, map=xdr.SCMap(entries))

@@ -1,8 +1,8 @@
-"""`make conform`: replays a file of vectors, and prints what differs.
+"""`make conform`: replays a file of vectors, and prints every difference.
 
-With the escrow's wasm, the same calls run on it too, and all three are compared. With LIVES, so
-many random lives are played besides: by the devnet's rules, and on the wasm where one is given.
-Exit code 0: everything is as wanted; 1: something differs; 2: a file cannot be read.
+With the escrow's wasm, the same calls run on the wasm too, and all three results are compared. With
+LIVES, that many random lives are played as well: by the devnet's rules, and on the wasm if it is
+given. Exit code 0: everything is as wanted; 1: something differs; 2: a file cannot be read.
 """
 
 import argparse
@@ -39,7 +39,10 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _live(vectors: Vectors, code: WasmContract | None, *, lives: int, seed: int) -> int:
-    """Print what random lives came to, with each that failed. Returns: the number of faults."""
+    """Print the results of random lives, and each one that failed.
+
+    Returns: the number of faults.
+    """
     found = play(vectors.defaults, lives=lives, seed=seed, code=code)
     for fault in found.faults:
         sys.stdout.write(f"{fault}\n")
@@ -50,7 +53,10 @@ def _live(vectors: Vectors, code: WasmContract | None, *, lives: int, seed: int)
 
 
 def _code(path: Path, vectors: Vectors) -> WasmContract:
-    """Read the wasm that the vectors are of. Raises: UnreadableWasmError: it is another."""
+    """Read the wasm that the vectors were recorded with.
+
+    Raises: UnreadableWasmError: another wasm.
+    """
     code = contract.read(path)
     if code.sha256.hex() != vectors.wasm_sha256:
         message = f"its SHA-256 is {code.sha256.hex()}, the vectors are of {vectors.wasm_sha256}"

@@ -1,7 +1,7 @@
-"""Who takes part in a vector, and how vectors write contract values.
+"""The participants of a vector, and the form in which vectors write contract values.
 
-People have the addresses that follow from their names, and the network has the passphrase
-"vectors", so every address, and with it the order of a map's keys, is as in the recording.
+People's addresses follow from their names, and the network has the passphrase "vectors". So every
+address, and with it the order of a map's keys, is the same as in the recording.
 """
 
 from collections.abc import Iterable
@@ -25,7 +25,7 @@ LONG_TEXT = 200
 
 @cache
 def person(name: str) -> str:
-    """Return the address that follows from a name."""
+    """Return the address that follows from a person's name."""
     return Keypair.from_raw_ed25519_seed(name.encode().ljust(32, b".")).public_key
 
 
@@ -39,7 +39,7 @@ _NAMED = (*PEOPLE, "issuer", *(f"p{number:02d}" for number in range(51)))
 
 
 def address(name: str) -> str:
-    """Return the address behind a name of a vector."""
+    """Return the address that a vector's name stands for."""
     return _OTHERS.get(name) or person(name)
 
 
@@ -51,7 +51,7 @@ def name_of(found: str) -> str:
 
 
 def shown(value: xdr.SCVal | None) -> Any:  # noqa: PLR0911  one line for each kind of value
-    """Write a contract value as the recording did: names for addresses, numbers as text."""
+    """Write a contract value in the recording's form: names for addresses, numbers as text."""
     if value is None or value.type == xdr.SCValType.SCV_VOID:
         return None
     if value.address is not None:
@@ -71,7 +71,7 @@ def shown(value: xdr.SCVal | None) -> Any:  # noqa: PLR0911  one line for each k
 
 
 def sorted_map(pairs: Iterable[tuple[xdr.SCVal, xdr.SCVal]], *, backwards: bool) -> xdr.SCVal:
-    """Return a map of addresses in the host's order, or against it; keys may be repeated."""
+    """Return a map of addresses in the host's order, or in reverse; keys may be repeated."""
     ordered = sorted(pairs, key=lambda pair: _place(pair[0]), reverse=backwards)
     entries = [xdr.SCMapEntry(key, value) for key, value in ordered]
     return xdr.SCVal(xdr.SCValType.SCV_MAP, map=xdr.SCMap(entries))

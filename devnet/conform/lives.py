@@ -1,7 +1,7 @@
-"""Random lives of a contract: played by the devnet's rules, and on the wasm where one is given.
+"""Random lives of a contract: played by the devnet's rules, and on the wasm if it is given.
 
-Whoever calls whatever, no money is made or lost, and a contract ends at most once in each way. Each
-life follows from its number alone, so that one that fails can be played again.
+Whoever calls whatever, no money is created or lost, and a contract ends at most once in each way.
+Each life follows from its number alone, so a life that fails can be played again.
 """
 
 import random
@@ -18,16 +18,16 @@ from devnet.conform.stage import Played, Stage
 from devnet.wasm.contract import WasmContract
 
 CALLS_MAX = 14
-# What the contract's provider takes of a payout, in parts of ten thousand.
+# The provider's fee of a payout, in basis points.
 PROVIDER_BPS, WHOLE_BPS = 30, 10_000
 ENDS = ("released", "resolved")
 # A contract that was paid more than its amount may be disputed and resolved after its release.
 ENDING = {"release_funds": "released", "resolve_dispute": "resolved"}
-# These alone may let a contract pay.
+# Only these functions may let a contract pay.
 PAYING = frozenset({"release_funds", "resolve_dispute", "withdraw_remaining_funds"})
 AMOUNTS = ("1", "7", "333", "9999", "10000", "800000000", "4000000001", "9999999999")
 Step = dict[str, Any]
-# How often each is tried.
+# The weight of each call in the random choice.
 WEIGHTS: Mapping[str, int] = {
     "fund": 5,
     "complete": 4,
@@ -40,7 +40,7 @@ WEIGHTS: Mapping[str, int] = {
     "update": 2,
     "freeze": 1,
 }
-# The function of each, and who usually calls it.
+# The function of each call, and its usual caller.
 CALLS: Mapping[str, tuple[str, str]] = {
     "fund": ("fund_escrow", "buyer"),
     "complete": ("change_milestone_status", "seller"),
@@ -56,7 +56,7 @@ MOSTLY = 0.85
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tally:
-    """What was played. faults: a line for each rule that did not hold, or that differed."""
+    """What was played. faults: a line for each broken rule or difference."""
 
     lives: int
     calls: int
@@ -92,11 +92,11 @@ class _Life:
         self._milestones = self._random.randint(1, 3)
 
     def play(self) -> Iterator[str]:
-        """Play steps; yields each fault. A life ends at its first."""
+        """Play steps; yield each fault. A life ends at its first fault."""
         before = self._balances()
         for step in self._steps():
             if self.calls and self._stage.stored() is None:
-                # Its deployment was refused.
+                # The deployment was refused.
                 return
             stored = self._stage.stored()
             played = self._stage.play(step)
@@ -190,7 +190,7 @@ class _Life:
         return _called(function, who, args.get(name, [caller]))
 
     def _shares(self) -> list[list[str]]:
-        """Divide what the contract holds, mostly all of it."""
+        """Divide the contract's balance, mostly all of it."""
         draw, held = self._random, int(self._stage.balance("C"))
         first = draw.randint(0, max(held, 1))
         shares = draw.choice(

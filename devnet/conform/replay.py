@@ -1,4 +1,4 @@
-"""Plays a case and compares every line of what came with what was wanted."""
+"""Plays a case and compares every line of the results with the wanted one."""
 
 import hashlib
 import json
@@ -26,7 +26,7 @@ Lines = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """One line of one step that is not as wanted. step: counted from 1."""
+    """One line of one step that differs from the wanted one. step: counted from 1."""
 
     case: str
     step: int
@@ -74,14 +74,14 @@ def differences(
 
 
 def came_of(played: Played, stage: Stage) -> Lines:
-    """Return what came of a call, line by line."""
+    """Return the results of a call, line by line."""
     if played.done.error is not None:
         return _refusal(played.done.error, at=_innermost(played))
     return _lines(played, stage)
 
 
 def digest(value: Any) -> str:
-    """Return sixteen hex digits that stand for a JSON value."""
+    """Return sixteen hex digits that represent a JSON value."""
     text = json.dumps(value, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
@@ -94,7 +94,7 @@ def _refusal(error: HostError, *, at: str) -> Lines:
 
 
 def _innermost(played: Played) -> str:
-    """Name the contract whose error it is: the asset's, or an escrow."""
+    """Name the contract that raised the error: the asset's, or an escrow."""
     if not played.done.diagnostics:
         return ""
     raw = present(played.done.diagnostics[0].event.contract_id).contract_id.hash
@@ -130,9 +130,9 @@ def _event(event: xdr.ContractEvent) -> str:
 
 
 def _names(footprint: Iterable[Key]) -> set[str]:
-    """Name the entries of a footprint, but for the issuer's account.
+    """Name the entries of a footprint, except the issuer's account.
 
-    The recording has none: its host knows the issuer's flags without the ledger.
+    The recording does not have it: its host knows the issuer's flags without the ledger.
     """
     issuer = keys.account(cast.address("issuer"))
     return {_name(keys.parse(key)) for key in footprint if key != issuer}

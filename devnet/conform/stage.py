@@ -44,7 +44,7 @@ ENVIRONMENT = Environment(
 
 @dataclass(slots=True)
 class Granted:
-    """An authority: what the signers are asked for, they allow; the others allow nothing."""
+    """An authority for tests: the signers allow every demand; all others allow none."""
 
     signers: frozenset[str]
     demanded: list[tuple[str, str, str]] = field(default_factory=list)
@@ -56,7 +56,7 @@ class Granted:
         """Leave a call."""
 
     def require(self, _host: Host, address: str, frame: Frame) -> None:
-        """Note the demand. Raises: HostError: the address did not sign."""
+        """Record the demand. Raises: HostError: the address did not sign."""
         self.demanded.append((address, frame.contract, frame.function))
         if address not in self.signers:
             note = f"Unauthorized function call for address {address}"
@@ -87,7 +87,7 @@ class Stage:
         self._values = Values(defaults, wasm_hash=wasm_hash, stored=lambda: present(self.stored()))
 
     def play(self, step: Mapping[str, Any]) -> Played | None:
-        """Carry out a step; a call that succeeds is kept, one that fails leaves nothing.
+        """Carry out a step. A successful call is kept; a failed one leaves nothing.
 
         Returns: None for a step that is not a call. Raises: UnknownPartError.
         """
@@ -112,7 +112,7 @@ class Stage:
         return None
 
     def stored(self) -> xdr.SCVal | None:
-        """Return what contract C stores as its escrow."""
+        """Return the escrow that contract C stores."""
         entry = self.view.get(keys.contract_data(cast.ESCROW, escrow_storage.KEY, keys.PERSISTENT))
         return None if entry is None else decode_contract_data(entry.data)
 
@@ -128,7 +128,7 @@ class Stage:
         return str(scval.from_int128(scval.from_struct(decode_contract_data(entry.data))["amount"]))
 
     def lifetimes(self) -> dict[str, int]:
-        """Return how many ledgers the entries about contract C have left."""
+        """Return how many ledgers each entry of contract C will still live."""
         watched = {
             "instance": keys.instance(cast.ESCROW),
             "escrow": keys.contract_data(cast.ESCROW, escrow_storage.KEY, keys.PERSISTENT),
@@ -163,7 +163,7 @@ class Stage:
         return Played(done, authority.demanded)
 
     def _freeze(self, where: str) -> None:
-        """Take the issuer's authorisation from a holder."""
+        """Withdraw the issuer's authorization from a holder."""
         if where.startswith("G"):
             line = present(read_trustline(self.view, where, cast.USDC))
             write_trustline(self.view, replace(line, authorized=False))

@@ -19,7 +19,7 @@ class UnknownPartError(Exception):
 
 
 class Values:
-    """Builds values. defaults: the escrow of the file. stored: reads what contract C stores."""
+    """Builds values. defaults: the escrow of the file. stored: reads contract C's escrow."""
 
     def __init__(
         self, defaults: Given, *, wasm_hash: bytes, stored: Callable[[], xdr.SCVal]
@@ -94,7 +94,7 @@ class Values:
         return scval.to_struct(fields)
 
     def _changed(self, changes: Given) -> xdr.SCVal:
-        """Return the stored escrow with changes; what the format does not name stays."""
+        """Return the stored escrow with changes; fields without a change stay."""
         fields = dict(scval.from_struct(self._stored()))
         for name, content in changes.items():
             match name:

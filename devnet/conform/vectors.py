@@ -1,4 +1,4 @@
-"""A file of vectors: cases of steps, each with what the real contract answered.
+"""A file of vectors: cases of steps, each with the answer of the real contract.
 
 Format `soroban-escrow-vectors/1`, JSON. `{"times": n, "of": x}` stands for n equal items of a list,
 or for a text of n equal characters.
@@ -21,7 +21,7 @@ class UnreadableVectorsError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One thing done to the ledger, as the file says it. want: what came of it, line by line."""
+    """One change of the ledger, as the file describes it. want: its results, line by line."""
 
     given: Mapping[str, Any]
     want: Mapping[str, Any]
@@ -39,7 +39,7 @@ class Case:
 class Vectors:
     """A file's content. defaults: the escrow that is deployed unless a step says otherwise.
 
-    wasm_sha256: of the build whose answers these are; "" when the file does not say.
+    wasm_sha256: of the build that gave these answers; "" if the file does not say.
     """
 
     defaults: Mapping[str, Any]

@@ -1,4 +1,4 @@
-"""Applying one transaction to a ledger: fee and sequence always, operations all or none."""
+"""Applies one transaction to a ledger: always its fee and sequence, and all operations or none."""
 
 from dataclasses import replace
 
@@ -33,10 +33,10 @@ def apply_transaction(
     doomed: bool = False,
     base_fee: int = rules.BASE_FEE,
 ) -> Outcome:
-    """Apply a valid transaction to the ledger being closed.
+    """Apply a valid transaction to the ledger that is being closed.
 
-    doomed: let it fail although nothing is wrong with it (a fault somebody asked for). base_fee:
-    what every operation of this ledger pays for its place, in stroops.
+    doomed: let it fail although it is valid, because a fault is armed. base_fee: what every
+    operation of this ledger pays for inclusion, in stroops.
     """
     charged, passphrase = minimum_fee(envelope, base_fee=base_fee), environment.passphrase
     paying = ledger.child()

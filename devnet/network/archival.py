@@ -1,7 +1,7 @@
 """Archived entries: how a simulation asks for their restoration, since protocol 23 and before.
 
-A simulation may be told to find entries archived that are live; marking those has no effect when
-the transaction is applied. Source: CAP-62, CAP-66.
+A fault can make a simulation report live entries as archived. Marking live entries has no effect
+when the transaction is applied. Source: CAP-62, CAP-66.
 """
 
 from dataclasses import replace
@@ -14,14 +14,15 @@ from devnet.network.simulate import Simulation
 
 RENT_FEE = 50_000
 CODE, DATA = xdr.LedgerEntryType.CONTRACT_CODE, xdr.LedgerEntryType.CONTRACT_DATA
-# Which entries are archived, by the mode of the fault.
+# The types of the entries that are reported as archived, by the mode of the fault.
 ARCHIVED = {"code": {CODE}, "contract": {DATA}, "all": {CODE, DATA}}
 
 
 def restoring(done: Simulation, *, mode: str, ledger: Readable) -> Simulation:
-    """Return a simulation that found entries archived which the call only reads.
+    """Return a simulation that reports entries as archived that the call only reads.
 
-    They are restored by the transaction itself: declared as written, and named by their places.
+    The transaction itself restores them: it declares them as written, and names them by their
+    indexes.
     """
     data = present(done.data)
     footprint = data.resources.footprint
@@ -49,7 +50,7 @@ def restoring(done: Simulation, *, mode: str, ledger: Readable) -> Simulation:
 
 
 def preamble(done: Simulation) -> dict[str, str]:
-    """Return what a node before protocol 23 wants restored in a separate transaction."""
+    """Return what a node before protocol 23 requires to be restored in a separate transaction."""
     data = present(done.data)
     footprint = data.resources.footprint
     slept = [key for key in footprint.read_only if key.type in {CODE, DATA}]

@@ -1,4 +1,4 @@
-"""Entry changes of a transaction's meta: what every entry was, and what it became.
+"""Entry changes of a transaction's meta: the state of every entry before and after.
 
 Source: Stellar-ledger.x, `LedgerEntryChange`; stellar-core, LedgerTxn.cpp, `getChanges`; CAP-66 for
 restored entries.
@@ -20,7 +20,7 @@ Changed = Mapping[Key, Entry | None]
 def entry_changes(
     changed: Changed, before: Readable, *, restored: Mapping[Key, None] | None = None
 ) -> list[xdr.LedgerEntryChange]:
-    """Describe changes on top of what was before. restored: which of them were archived."""
+    """Describe changes relative to the state before. restored: which entries were archived."""
     found = []
     for key, after in changed.items():
         old = before.get(key)

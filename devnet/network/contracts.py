@@ -1,4 +1,4 @@
-"""Applying a contract operation: a call, an extension of lifetimes, a restoration."""
+"""Applies a contract operation: a call, an extension of lifetimes, a restoration."""
 
 import hashlib
 from collections.abc import Iterator, Sequence
@@ -93,7 +93,7 @@ def _failed(
     bill: Bill,
     diagnostics: Sequence[xdr.DiagnosticEvent] = (),
 ) -> Outcome:
-    """Build the outcome of a failure: rent and events are given back whole."""
+    """Build the outcome of a failure: the fees for rent and events are refunded in full."""
     bill.rent = bill.events = 0
     return Outcome(
         envelope=envelope,
@@ -126,7 +126,7 @@ def _is_within_limits(done: Invocation, data: xdr.SorobanTransactionData, view: 
 
 
 def disk_bytes(footprint: Footprint, ledger: Readable) -> int:
-    """Return how much a call reads from disk: classic entries, and archived ones."""
+    """Return how many bytes a call reads from disk: classic entries, and archived ones."""
     total = 0
     for key in footprint.read.keys() | footprint.written.keys():
         entry = ledger.get(key)
@@ -136,7 +136,7 @@ def disk_bytes(footprint: Footprint, ledger: Readable) -> int:
 
 
 def rent_of(changed: View, ledger: Readable, environment: Environment) -> int:
-    """Return the rent of what a view changes on top of a ledger."""
+    """Return the rent for a view's changes to a ledger."""
     return fees.rent(
         _changes(changed, ledger, environment.lifetimes),
         sequence=changed.sequence,
@@ -202,10 +202,10 @@ def _apply_footprint_operation(
 def change_lifetimes(
     body: xdr.OperationBody, footprint: xdr.LedgerFootprint, view: View, lifetimes: Lifetimes
 ) -> None:
-    """Extend the lives of what is declared as read, or restore what is declared as written.
+    """Extend the lives of entries declared as read, or restore entries declared as written.
 
-    Both pass over entries that are missing, an extension over archived ones, a restoration over
-    live ones. Source: stellar-core, ExtendFootprintTTLOpFrame.cpp, RestoreFootprintOpFrame.cpp.
+    Both skip missing entries. An extension also skips archived entries, a restoration live ones.
+    Source: stellar-core, ExtendFootprintTTLOpFrame.cpp, RestoreFootprintOpFrame.cpp.
     """
     sequence = view.sequence
     if body.extend_footprint_ttl_op is None:

@@ -25,7 +25,7 @@ PLENTY = 10**17
 
 
 def till(number: int) -> str:
-    """Name the faucet's account of that number."""
+    """Return the name of the faucet's account with this number."""
     return f"till-{number}"
 
 
@@ -40,7 +40,7 @@ def entries(
     tills = tuple(identity.address(till(number)) for number in range(TILL_COUNT))
     for address in (identity.friendbot.public_key, *holders, *issuers, *tills):
         count = len(assets) if address in holders else 0
-        # The issuer of USDC on the real networks may freeze balances, and cannot take them back.
+        # As on the real networks, the issuer of USDC may freeze balances but not claw them back.
         flags = rules.AUTH_REVOCABLE if address in issuers else 0
         account = Account(
             address=address, balance=PLENTY, sequence=0, sub_entries=count, flags=flags

@@ -1,6 +1,6 @@
-"""Closed ledgers as XDR: the header, whose hash names the ledger, and the whole of its content.
+"""Closed ledgers as XDR: the header, whose hash identifies the ledger, and the whole content.
 
-A header is built when its ledger closes, for its hash; the content only for who asks for it.
+A header is built when its ledger closes, for its hash. The content is built only on request.
 """
 
 import hashlib
@@ -21,8 +21,8 @@ SKIPS = 4
 _MAYBE_DISCOUNTED_FEE = 0
 """The kind of a group of transactions that pay the same base fee."""
 
-# XDR is joined here: a ledger closes every second at least, and most of them are empty.
-# `LedgerHeader` without variable parts, as there are no upgrades. Source: Stellar-ledger.x.
+# XDR is joined by hand here: a ledger closes every second or faster, and most ledgers are empty.
+# `LedgerHeader` without variable parts, because there are no upgrades. Source: Stellar-ledger.x.
 _HEADER = Struct(">I 32s 32s QII 32s 32s I qq IQ III 128s I")
 
 
@@ -36,7 +36,7 @@ def ledger_header(
 ) -> bytes:
     """Return a ledger's header as XDR. previous: the hash of the ledger before; results: base64.
 
-    The network's buckets, coins and pools are not counted here, and stay the same.
+    The network's buckets, coins and pools are not counted here, and stay constant.
     """
     upgrades = extension = fee_pool = inflation = last_id = set_size_max = 0
     return _HEADER.pack(
@@ -60,14 +60,14 @@ def _digest(texts: Sequence[str]) -> bytes:
 
 
 def hash_of(header: bytes) -> str:
-    """Return the hash that names a ledger."""
+    """Return the hash that identifies a ledger."""
     return hashlib.sha256(header).hexdigest()
 
 
 def rebuilt(
     header: Header, *, previous: Header | None, transactions: Sequence[TransactionRecord]
 ) -> bytes:
-    """Build a closed ledger's header again. previous: None for the oldest ledger that is kept."""
+    """Build a closed ledger's header again. previous: None for the oldest ledger kept."""
     return ledger_header(
         sequence=header.sequence,
         close_time=header.close_time,
@@ -82,7 +82,7 @@ def _hash_of(previous: Header | None) -> bytes:
 
 
 def history_entry(header: Header, built: bytes) -> bytes:
-    """Put a header beside the hash of its ledger: `LedgerHeaderHistoryEntry`."""
+    """Join a header with the hash of its ledger: `LedgerHeaderHistoryEntry`."""
     return bytes.fromhex(header.hash) + built + NO_EXTENSION
 
 
@@ -91,7 +91,7 @@ def close_meta(
 ) -> bytes:
     """Join a ledger's whole content, `LedgerCloseMeta`: transactions with results and metas.
 
-    previous: None for the oldest ledger that is kept.
+    previous: None for the oldest ledger kept.
     """
     size_of_live_data = 0
     return b"".join(
@@ -101,7 +101,7 @@ def close_meta(
             entry,
             _transaction_set(_hash_of(previous), transactions),
             array([_processing(record) for record in transactions]),
-            # Upgrades, and what validators said.
+            # Upgrades, and messages of validators.
             *(array([]), array([])),
             long_number(size_of_live_data),
             # Keys that were evicted.
@@ -134,7 +134,7 @@ def _is_contract(envelope: bytes) -> bool:
 
 
 def _processing(record: TransactionRecord) -> bytes:
-    """Return `TransactionResultMetaV1`; the changes of fees are not shown."""
+    """Return `TransactionResultMetaV1`, without the changes by fees."""
     changes = array([])
     result = bytes.fromhex(record.hash) + b64decode(record.result)
     return NO_EXTENSION + result + changes + b64decode(record.meta) + changes

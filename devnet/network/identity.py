@@ -1,4 +1,4 @@
-"""Everything that follows from the passphrase: keys, addresses and contract ids of this network."""
+"""Everything that follows from the passphrase: the network's keys, addresses and contract ids."""
 
 import hashlib
 from dataclasses import dataclass
@@ -51,22 +51,22 @@ class Identity:
 
     @cached_property
     def factory(self) -> str:
-        """The instance of the escrow contract that deploys others."""
+        """The escrow contract's instance that deploys the others."""
         return contract_text(self._derive("escrow-factory"))
 
     @cached_property
     def friendbot(self) -> Keypair:
-        """Gives XLM."""
+        """The account that gives XLM."""
         return self.keypair("friendbot")
 
     @cached_property
     def distributor(self) -> Keypair:
-        """Holds minted USDC and EURC; the faucet pays from it."""
+        """The account that holds minted USDC and EURC; the faucet pays from it."""
         return self.keypair("distributor")
 
     @cached_property
     def fee_address(self) -> str:
-        """The provider's account that takes its fee of every payout."""
+        """The provider's account, which receives its fee of every payout."""
         return REAL_PROVIDER if self.profile.code else self.address("provider-fees")
 
     def _derive(self, role: str) -> bytes:

@@ -1,6 +1,6 @@
-"""The ledger on disk: SQLite, one durable commit per closed ledger, nothing visible before it.
+"""The ledger on disk: SQLite, one durable commit per closed ledger, invisible until committed.
 
-One connection writes, another reads; the writer is used by one ledger close at a time.
+One connection writes, another reads. One ledger close at a time uses the writer.
 """
 
 import contextlib
@@ -147,7 +147,7 @@ class Journal:
         return [_transaction(row) for row in rows]
 
     def transaction(self, tx_hash: str) -> TransactionRecord | None:
-        """Find a transaction by its hash, or by the hash of what a fee bump wraps."""
+        """Find a transaction by its hash, or by the hash of the transaction in a fee bump."""
         for sql in (_BY_HASH, _BY_INNER_HASH):
             row = self._reader.execute(sql, (tx_hash,)).fetchone()
             if row is not None:
@@ -157,7 +157,7 @@ class Journal:
     def transactions_after(
         self, *, ledger: int, order: int, limit: int
     ) -> Sequence[TransactionRecord]:
-        """Return transactions after a place, oldest first."""
+        """Return transactions after a position, oldest first."""
         rows = self._reader.execute(_AFTER_PLACE, (ledger, order, limit))
         return [_transaction(row) for row in rows]
 
@@ -198,7 +198,7 @@ class Journal:
 
 
 def _connect(path: Path) -> sqlite3.Connection:
-    # Closing a ledger commits in a worker thread, one at a time, to keep the event loop free.
+    # A worker thread commits a closing ledger, one at a time, to keep the event loop free.
     return sqlite3.connect(path, isolation_level=None, check_same_thread=False)
 
 

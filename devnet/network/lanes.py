@@ -1,8 +1,8 @@
-"""The two lanes of a ledger: who is in when more bid than fit, and what bids were paid lately.
+"""The two lanes of a ledger: which bids are included if there are too many, and recent fees.
 
 Classic operations and contract transactions do not compete with each other. When a lane is full,
-the highest bids are in, and everybody pays the lowest bid that is. Sources: CAP-5 and CAP-46;
-stellar-core, SurgePricingUtils.cpp; stellar-rpc, feewindow.
+the highest bids are included, and all of them pay the lowest included bid. Sources: CAP-5 and
+CAP-46; stellar-core, SurgePricingUtils.cpp; stellar-rpc, feewindow.
 """
 
 from collections import deque
@@ -17,17 +17,17 @@ PERCENTS = (10, 20, 30, 40, 50, 60, 70, 80, 90, 95, 99)
 
 
 def offered(envelope: Envelope) -> int:
-    """Return what a transaction offers for its place, without its resource fee."""
+    """Return what a transaction offers for inclusion, without its resource fee."""
     return envelope.fee - envelope.resource_fee
 
 
 def bid(envelope: Envelope) -> int:
-    """Return what a transaction offers for each operation's place, in whole stroops."""
+    """Return what a transaction offers for the inclusion of each operation, in whole stroops."""
     return offered(envelope) // bidders(envelope)
 
 
 def pays_in_other_lane(account: str, waiting: Sequence[Envelope], *, than: Envelope) -> bool:
-    """Tell whether an account pays for what waits in the other lane than a transaction's.
+    """Tell whether an account pays for a waiting transaction in the lane other than this one's.
 
     Source: stellar-core, TransactionQueue.cpp, `sourceAccountPending`.
     """
@@ -39,9 +39,9 @@ def pays_in_other_lane(account: str, waiting: Sequence[Envelope], *, than: Envel
 
 
 def chosen(waiting: Sequence[Envelope], *, room: int) -> tuple[set[bytes], int]:
-    """Choose one lane's transactions for a ledger. room: operations it may hold.
+    """Choose one lane's transactions for a ledger. room: how many operations it may hold.
 
-    Returns: the hashes of the chosen ones, and the base fee that they pay.
+    Returns: the hashes of the chosen transactions, and the base fee that they pay.
     """
     sizes = {envelope.hash: len(envelope.tx.operations) for envelope in waiting}
     if sum(sizes.values()) <= room:
@@ -58,19 +58,19 @@ def chosen(waiting: Sequence[Envelope], *, room: int) -> tuple[set[bytes], int]:
 
 @dataclass(slots=True)
 class Statistics:
-    """What was paid for places in a lane, in the last ledgers. ledgers: how many are looked at."""
+    """The inclusion fees of a lane in recent ledgers. ledgers: how many ledgers are counted."""
 
     ledgers: int
     _paid: deque[list[int]] = field(default_factory=deque)
 
     def add(self, paid: list[int]) -> None:
-        """Take note of one ledger."""
+        """Add the fees of one ledger."""
         self._paid.append(paid)
         if len(self._paid) > self.ledgers:
             self._paid.popleft()
 
     def shown(self) -> Mapping[str, str | int]:
-        """Describe the fees as getFeeStats does; without transactions every number is 0."""
+        """Describe the fees in the form of getFeeStats; without transactions every number is 0."""
         fees = sorted(fee for ledger in self._paid for fee in ledger)
         count = len(fees)
         told = {"max": 0, "min": 0, "mode": 0, **{f"p{part}": 0 for part in PERCENTS}}
@@ -82,5 +82,5 @@ class Statistics:
 
 
 def _mode(fees: Sequence[int]) -> int:
-    """Return the fee that was paid most often; the lowest of several."""
+    """Return the fee that was paid most often; of several, the lowest."""
     return max(dict.fromkeys(fees), key=fees.count)

@@ -1,7 +1,7 @@
 """The running ledger: a queue with one transaction per account, closed at a steady pace.
 
-A closed ledger is on disk before anybody sees it. What is queued is lost when the process dies,
-as on the public network: the hash is then unknown and the same envelope may be sent again.
+A closed ledger is on disk before anybody sees it. The queue is lost when the process dies, as on
+the public network: the hash is then unknown, and the same envelope may be sent again.
 """
 
 import asyncio
@@ -47,8 +47,8 @@ log = structlog.get_logger()
 class Queued:
     """A transaction that waits for a ledger.
 
-    since: the ledger after which it came. held: keep it until its time bound has passed. doomed:
-    let it fail when applied.
+    since: the ledger after which it arrived. held: keep it until its time bound has passed. doomed:
+    let it fail when it is applied.
     """
 
     envelope: Envelope
@@ -60,7 +60,7 @@ class Queued:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Submission:
-    """The answer to a submission; result is set when the status is ERROR."""
+    """The answer to a submission; result is set if the status is ERROR."""
 
     status: str
     result: xdr.TransactionResult | None = None
@@ -69,7 +69,7 @@ class Submission:
 
 @dataclass(slots=True)
 class _Closing:
-    """A ledger being closed."""
+    """A ledger that is being closed."""
 
     view: View
     close_time: int
@@ -78,14 +78,14 @@ class _Closing:
 
 
 class Follower(Protocol):
-    """Is told of every closed ledger."""
+    """Receives every closed ledger."""
 
     def follow(self, closed: ClosedLedger) -> None:
-        """Take note of a closed ledger."""
+        """Process a closed ledger."""
         ...
 
     def restart(self) -> None:
-        """Forget everything: the network began again."""
+        """Forget everything, because the network was reset."""
         ...
 
 
@@ -121,11 +121,11 @@ class Ledger:
         self.newest, self.oldest = self._open(identity.network_id.hex())
 
     def submit(self, envelope: Envelope) -> Submission:
-        """Queue a transaction, or return why not.
+        """Queue a transaction, or return why it is not queued.
 
-        Known in the queue is DUPLICATE, another of its account queued is TRY_AGAIN_LATER, and so is
-        one that left the queue in the last ledgers, in a ledger or not, and one whose account pays
-        for something in the other lane; invalid now is ERROR, anything else PENDING. Source:
+        DUPLICATE: it is in the queue. TRY_AGAIN_LATER: another transaction of its account is
+        queued, it left the queue in the last ledgers (included or not), or its account pays for a
+        transaction in the other lane. ERROR: it is invalid now. PENDING: everything else. Source:
         stellar-core, TransactionQueue.cpp, `canAdd`; HerderImpl.cpp, `recvTransaction`.
         """
         if self._banned.get(envelope.hash, 0) > self.newest.sequence:
@@ -156,8 +156,8 @@ class Ledger:
     ) -> xdr.TransactionResult | None:
         """Return why a valid transaction may not wait, or None.
 
-        It bids too little to replace its rival, or its payer cannot pay for all that it has
-        offered to pay for in the queue.
+        Either it bids too little to replace its rival, or its payer cannot pay for everything that
+        it has offered to pay in the queue.
         Source: stellar-core, TransactionQueue.cpp, `canAdd`.
         """
         if rival is not None:
@@ -174,15 +174,16 @@ class Ledger:
         return None
 
     def skip(self, count: int) -> int:
-        """Let so many ledgers pass as if nothing was in them, with the next close.
+        """Let the next close skip this many ledgers, as if they were empty.
 
-        Lifetimes run and history is forgotten as if they had closed. Returns: the next ledger.
+        Lifetimes and forgotten history count as if these ledgers had closed. Returns: the next
+        ledger.
         """
         self._skipped += count
         return self.newest.sequence + self._skipped + 1
 
     def reset(self) -> None:
-        """Begin again with a first ledger, as the test network does; the next close does it."""
+        """Reset to a first ledger, as the test network does. The next close does it."""
         self._is_reset = True
 
     def now(self) -> float:
@@ -192,7 +193,7 @@ class Ledger:
     def archive(self, chosen: Sequence[Key] | None) -> int:
         """End the lives of contract data and code with the next close; None: of all of it.
 
-        Returns: how many entries are archived then.
+        Returns: how many entries will be archived.
         """
         found = self.entries.lasting() if chosen is None else chosen
         ending = [
@@ -206,7 +207,7 @@ class Ledger:
     def find(self, tx_hash: str) -> TransactionRecord | None:
         """Return a transaction of a closed ledger."""
         record = self.journal.transaction(tx_hash)
-        # The commit is briefly ahead of what readers see.
+        # The commit is for a moment ahead of what readers see.
         if record is None or record.ledger > self.newest.sequence:
             return None
         return record
@@ -241,7 +242,7 @@ class Ledger:
         base_fees = self._base_fees()
         for queued in list(self._queue.values()):
             self._apply(queued, closing, base_fees.get(queued.envelope.hash))
-            # Requests are answered between two transactions, from the ledger before.
+            # Between two transactions, requests are answered from the ledger before.
             await asyncio.sleep(0)
         closed = self._seal(closing)
         await asyncio.to_thread(self.journal.append, closed)
@@ -258,7 +259,7 @@ class Ledger:
         return closed.header
 
     def _base_fees(self) -> dict[bytes, int]:
-        """Return what those that fit into the next ledger pay for each operation's place."""
+        """Return the base fee of each transaction that fits into the next ledger, by hash."""
         lanes: dict[bool, list[Envelope]] = {False: [], True: []}
         for queued in self._queue.values():
             if not queued.held:
@@ -270,7 +271,7 @@ class Ledger:
         return found
 
     def _leave(self, closing: _Closing) -> None:
-        """Ban for some ledgers what left the queue; drop what waited for too many.
+        """Ban what left the queue for some ledgers; drop what has waited for too many ledgers.
 
         Source: stellar-core, HerderImpl.cpp: TRANSACTION_QUEUE_TIMEOUT_LEDGERS, _BAN_LEDGERS.
         """
@@ -315,7 +316,7 @@ class Ledger:
                 base_fee=base_fee,
             )
         except Exception:
-            # One transaction that this program cannot handle must not stop the ledger.
+            # A transaction that the devnet cannot handle must not stop the ledger.
             log.exception("devnet.transaction_dropped", hash=envelope.hash.hex())
             closing.dropped.append(queued)
             return

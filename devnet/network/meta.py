@@ -1,7 +1,7 @@
-"""`TransactionMeta` v4: events, return value, and what every entry was and became.
+"""`TransactionMeta` v4: events, return value, and the state of every entry before and after.
 
-The XDR is joined from parts that are encoded already: an event's bytes are also in the result's
-hash and in the records.
+The XDR is joined from encoded parts, because an event's bytes are also in the result's hash and in
+the records.
 """
 
 from collections.abc import Sequence
@@ -29,8 +29,8 @@ def transaction_meta(
 ) -> bytes:
     """Join a transaction's meta from XDR.
 
-    value: what a contract call answered; None when it failed. bill: what its resources cost; None
-    for classic operations.
+    value: what a contract call returned; None if it failed. bill: what its resources cost; None for
+    classic operations.
     """
     nothing: Sequence[Changes] = [()] * len(operation_events)
     operations = [
@@ -58,7 +58,7 @@ def transaction_meta(
 def transaction_events(
     fee_event: xdr.ContractEvent | None, refund_event: xdr.ContractEvent | None
 ) -> list[bytes]:
-    """Return the events of the transaction as a whole: its fee, and what was given back of it."""
+    """Return the events of the transaction as a whole: its fee, and the refunded part of it."""
     stages = xdr.TransactionEventStage
     found = (
         (stages.TRANSACTION_EVENT_STAGE_BEFORE_ALL_TXS, fee_event),
@@ -68,7 +68,7 @@ def transaction_events(
 
 
 def success_preimage(value: bytes, emitted: Sequence[bytes]) -> bytes:
-    """Join `InvokeHostFunctionSuccessPreImage`: the answer, and the events with their count."""
+    """Join `InvokeHostFunctionSuccessPreImage`: the returned value, and the counted events."""
     return value + array(emitted)
 
 

@@ -1,4 +1,4 @@
-"""What a node of Stellar RPC knows: all of the ledger, or less if the node lags or forgets."""
+"""What a Stellar RPC node knows: the whole ledger, or less if the node lags or forgets."""
 
 from collections import deque
 from collections.abc import Mapping
@@ -15,7 +15,7 @@ from devnet.soroban.invoke import Environment
 
 
 class Node(Protocol):
-    """What the methods of Stellar RPC read, and where they send."""
+    """What the methods of Stellar RPC read from, and send to."""
 
     @property
     def newest(self) -> Header:
@@ -49,7 +49,7 @@ class Node(Protocol):
 
     @property
     def paid(self) -> Mapping[bool, Statistics]:
-        """What was paid for places: of contract transactions, and of classic operations."""
+        """Inclusion fees: of contract transactions, and of classic operations."""
         ...
 
     def find(self, tx_hash: str) -> TransactionRecord | None:
@@ -66,7 +66,7 @@ class Node(Protocol):
 
 
 class _Passing:
-    """A node that has what the ledger has, and passes on what is sent to it."""
+    """A node that has the whole ledger, and passes on what is sent to it."""
 
     def __init__(self, ledger: Ledger) -> None:
         self._ledger = ledger
@@ -78,12 +78,12 @@ class _Passing:
 
     @property
     def paid(self) -> Mapping[bool, Statistics]:
-        """What was paid for places: of contract transactions, and of classic operations."""
+        """Inclusion fees: of contract transactions, and of classic operations."""
         return self._ledger.paid
 
     @property
     def journal(self) -> Journal:
-        """Closed ledgers, those included that the node does not show."""
+        """Closed ledgers, including those that the node does not show."""
         return self._ledger.journal
 
     def submit(self, envelope: Envelope) -> Submission:
@@ -96,7 +96,7 @@ class _Passing:
 
 
 class ShortNode(_Passing):
-    """A node that keeps transactions and events of a few ledgers only."""
+    """A node that keeps transactions and events of only a few ledgers."""
 
     def __init__(self, ledger: Ledger, *, retention: int) -> None:
         super().__init__(ledger)
@@ -127,7 +127,7 @@ class ShortNode(_Passing):
 
 
 class LaggingNode(_Passing):
-    """A node that shows every ledger so many ledgers late; what is sent to it is passed on."""
+    """A node that shows every ledger a number of ledgers late, and passes on what is sent to it."""
 
     retention = rules.RETENTION_LEDGERS
 
@@ -139,7 +139,7 @@ class LaggingNode(_Passing):
         ledger.followers.append(self)
 
     def follow(self, closed: ClosedLedger) -> None:
-        """Take note of a closed ledger, and show the one that is old enough."""
+        """Store a closed ledger, and show the one that is old enough."""
         self._waiting.append(closed)
         while len(self._waiting) > self._behind:
             shown = self._waiting.popleft()
@@ -147,7 +147,7 @@ class LaggingNode(_Passing):
             self.newest = shown.header
 
     def restart(self) -> None:
-        """Begin again with what the ledger is now."""
+        """Begin again with the ledger's present state."""
         self._waiting.clear()
         self.entries = self._ledger.entries.copy()
         self.newest = self._ledger.newest

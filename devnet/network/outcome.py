@@ -1,4 +1,4 @@
-"""What applying one transaction did: its result, its events, what it paid."""
+"""The effects of applying one transaction: its result, its events, its fees."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -16,7 +16,7 @@ from devnet.network.meta import transaction_events, transaction_meta
 class Bill:
     """The resource fee of a contract transaction, in stroops.
 
-    refundable: the most that rent and events may cost; what is not used is given back.
+    refundable: the most that rent and events may cost; the unused part is refunded.
     """
 
     non_refundable: int
@@ -37,11 +37,11 @@ class Bill:
 
     @property
     def refund(self) -> int:
-        """What is given back."""
+        """The part of the fee that is refunded."""
         return self.refundable - self.rent - self.events
 
     def meta(self) -> xdr.SorobanTransactionMetaExt:
-        """Write the bill as a transaction's meta does."""
+        """Return the bill in the form of a transaction's meta."""
         paid = xdr.SorobanTransactionMetaExtV1(
             ext=xdr.ExtensionPoint(0),
             total_non_refundable_resource_fee_charged=xdr.Int64(self.non_refundable),
@@ -53,11 +53,11 @@ class Bill:
 
 @dataclass(kw_only=True)
 class Outcome:
-    """What applying a transaction did.
+    """The effects of applying a transaction.
 
-    value: what the contract call answered, as XDR. operation_events: one list per operation. bid:
-    what was charged per operation for its place in the ledger. refund_event: of what the bill gave
-    back. The changes of entries are empty unless the network shows them.
+    value: what the contract call returned, as XDR. operation_events: one list per operation. bid:
+    what each operation was charged for inclusion. refund_event: about the refunded part of the
+    bill. The changes of entries are empty unless the network shows them.
     """
 
     envelope: Envelope
@@ -75,7 +75,7 @@ class Outcome:
     refund_changes: list[xdr.LedgerEntryChange] = field(default_factory=list)
 
     def give_back(self, refund: int) -> None:
-        """Take a refund off the fee that the result shows."""
+        """Subtract a refund from the fee that the result shows."""
         charged = self.result.fee_charged.int64 - refund
         self.result.fee_charged = xdr.Int64(charged)
 

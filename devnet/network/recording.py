@@ -1,4 +1,4 @@
-"""From outcomes to records: base64, hashes and event ids, as Stellar RPC will show them."""
+"""Converts outcomes to records: base64, hashes and event ids, in the form of Stellar RPC."""
 
 import base64
 from collections.abc import Sequence

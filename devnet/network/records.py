@@ -45,7 +45,7 @@ class TransactionRecord:
 
 @dataclass(frozen=True, slots=True, order=True)
 class EventId:
-    """Where an event stands: ledger, transaction (from 1), operation (from 0), event (from 0).
+    """An event's position: ledger, transaction (from 1), operation (from 0), event (from 0).
 
     Events before all transactions of a ledger have transaction 0 (fees).
     """
@@ -62,7 +62,7 @@ class EventId:
 
     @classmethod
     def parse(cls, text: str) -> "EventId":
-        """Read an id back. Raises: ValueError."""
+        """Parse an id. Raises: ValueError."""
         packed_text, separator, event_text = text.partition("-")
         if not (separator and packed_text.isdigit() and event_text.isdigit() and text.isascii()):
             raise ValueError(f"invalid event id {text}")
@@ -91,7 +91,7 @@ class EventRecord:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClosedLedger:
-    """All that one closed ledger changes; stored in one commit."""
+    """Everything that one closed ledger changes; stored in one commit."""
 
     header: Header
     changes: Mapping[Key, Entry | None]

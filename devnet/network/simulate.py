@@ -1,4 +1,4 @@
-"""Simulation: what a contract transaction would do on top of the last ledger, and what it needs."""
+"""Simulation: what a contract transaction would do on the last ledger, and what it needs."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -24,15 +24,15 @@ SUCCEEDS = number(1)
 
 
 class SimulationError(ValueError):
-    """The transaction is not one that can be simulated."""
+    """The transaction cannot be simulated."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Simulation:
     """The answer.
 
-    error and failure: the host's text and what it is about; then only events are set besides.
-    resource_fee: stroops. answer and events are XDR; there is no answer to footprint operations.
+    error and failure: the host's message and its error; if they are set, only events are set too.
+    resource_fee: stroops. answer and events are XDR; footprint operations have no answer.
     """
 
     error: str | None = None
@@ -54,8 +54,9 @@ def simulate(
 ) -> Simulation:
     """Simulate a transaction of one contract operation.
 
-    sequence: the ledger it would be in. auth_mode: None decides by whether entries are present.
-    Raises: SimulationError: no contract operation, or not exactly one.
+    sequence: the ledger that would include it. auth_mode: None decides by whether entries are
+    present.
+    Raises: SimulationError: it has no contract operation, or more than one operation.
     """
     operations = envelope.tx.operations
     if len(operations) != 1 or operations[0].body.type not in SOROBAN:
@@ -117,12 +118,12 @@ def _succeeded(
         write_bytes=sum(fees.size(entry) for entry in entries if entry is not None),
     )
     if restored:
-        # CAP-66: what is archived is named by its place among what is written.
+        # CAP-66: an archived entry is named by its index among the written entries.
         places = [xdr.Uint32(place) for place, key in enumerate(written) if key in restored]
         extension = xdr.SorobanResourcesExtV0(places)
         data.ext = xdr.SorobanTransactionDataExt(1, resource_ext=extension)
     answer = present(done.value).to_xdr_bytes()
-    # Each as a diagnostic event of a call that succeeds.
+    # Each as a diagnostic event of a successful call.
     events = [SUCCEEDS + encoded(event) for event in done.events]
     told = len(answer) + sum(len(event) - len(SUCCEEDS) for event in events)
     fee = _price(
@@ -143,7 +144,7 @@ def _succeeded(
 def _of_footprint(
     envelope: Envelope, ledger: Readable, sequence: int, environment: Environment
 ) -> Simulation:
-    """Simulate an extension or a restoration of what the transaction declares."""
+    """Simulate an extension or a restoration of the entries that the transaction declares."""
     footprint = present(envelope.soroban_data).resources.footprint
     view = View(ledger, sequence=sequence)
     body = envelope.tx.operations[0].body
@@ -171,9 +172,9 @@ def _data(
 def _price(
     data: xdr.SorobanTransactionData, envelope: Envelope, *, extra_bytes: int, refundable: int
 ) -> int:
-    """Put the fee into the data, with the reserves that a simulation adds, and return it.
+    """Store the fee in the data, with the reserves that a simulation adds, and return it.
 
-    extra_bytes: what the transaction will grow by besides the data. Source: soroban-simulation,
+    extra_bytes: how much the transaction will grow besides the data. Source: soroban-simulation,
     simulation.rs, `SimulationAdjustmentConfig`.
     """
     size = envelope.inner_bytes + len(data.to_xdr_bytes()) + extra_bytes

@@ -28,7 +28,7 @@ UNAVAILABLE = 503
 
 
 class FaucetRefusalError(ValueError):
-    """The request is invalid; the text says why."""
+    """The request is invalid; the message says why."""
 
 
 class Faucet:
@@ -41,7 +41,7 @@ class Faucet:
         self._assets = {item.code: item for item in (identity.usdc, identity.other_asset)}
 
     async def friendbot(self, request: Request) -> Response:
-        """Create an account with 10,000 XLM, or fill an existing one up by as much."""
+        """Create an account with 10,000 XLM, or add 10,000 XLM to an existing one."""
         address = request.query_params.get("addr", "")
         if not StrKey.is_valid_ed25519_public_key(address):
             return _refuse("addr must be an account address (G…)")

@@ -1,4 +1,4 @@
-"""POST /issuer: what an asset's issuer may do to a holder, as transactions of the issuer."""
+"""POST /issuer: actions of an asset's issuer on a holder, as transactions of the issuer."""
 
 from typing import Any
 

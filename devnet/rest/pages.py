@@ -98,7 +98,7 @@ class Pages:
         return _answer({"faults": self._faults.armed()})
 
     async def ledgers(self, request: Request) -> Response:
-        """Let ledgers pass at once."""
+        """Let ledgers pass without waiting for them."""
         count = (await _body(request)).get("skip")
         if isinstance(count, bool) or not isinstance(count, int) or not 1 <= count <= SKIP_MAX:
             detail = f"skip must be a whole number from 1 to {SKIP_MAX}"
@@ -106,7 +106,7 @@ class Pages:
         return _answer({"ledger": self._ledger.skip(count)})
 
     async def reset(self, _request: Request) -> Response:
-        """Begin the network again, as the test network does every quarter."""
+        """Reset the network, as the test network is reset every quarter."""
         self._ledger.reset()
         return _answer({})
 

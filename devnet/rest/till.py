@@ -1,7 +1,7 @@
-"""The network's own payments: operations of friendbot and distributor, sent like any other payment.
+"""The network's own payments: operations of friendbot and distributor, sent as transactions.
 
-Every payment uses the sequence number of a till account of its own, so that as many as there are
-tills fit into one ledger.
+Every payment uses the sequence number of a separate till account, so one ledger can include as many
+payments as there are tills.
 """
 
 import asyncio
@@ -46,7 +46,7 @@ class Tills:
     async def send(
         self, operations: Sequence[Operation], *, payer: Keypair, memo: Memo | None = None
     ) -> TransactionRecord:
-        """Send one transaction of `payer`'s operations and wait until a ledger has it.
+        """Send one transaction of `payer`'s operations and wait until a ledger includes it.
 
         Raises: PaymentDroppedError.
         """
@@ -82,7 +82,7 @@ class Tills:
         return parse(envelope.to_xdr(), network_id=self._ledger.environment.network_id)
 
     def _prepare(self, envelope: TransactionEnvelope) -> None:
-        """Put into a contract call what a simulation says. Raises: PaymentDroppedError."""
+        """Put the result of a simulation into a contract call. Raises: PaymentDroppedError."""
         ledger, network_id = self._ledger, self._ledger.environment.network_id
         done = simulate(
             parse(envelope.to_xdr(), network_id=network_id),

@@ -1,4 +1,4 @@
-"""Where requests come in: those of Stellar RPC go straight to it, all others to the routes.
+"""The entrance of requests: Stellar RPC requests go straight to it, others to the routes.
 
 Clients ask Stellar RPC so often that routing and middleware would cost more than most answers.
 """
@@ -12,7 +12,7 @@ PATHS = frozenset({"/rpc", "/"})
 
 
 class Entrance:
-    """The devnet as an ASGI application. routes: has routes for Stellar RPC, too."""
+    """The devnet as an ASGI application. routes: contains routes for Stellar RPC too."""
 
     def __init__(self, *, routes: ASGIApp, rpc: RpcServer) -> None:
         self._routes = routes
@@ -24,13 +24,13 @@ class Entrance:
             await self._routes(scope, receive, send)
             return
         response = await self._rpc.handle(Request(scope, receive))
-        # As the middleware answers.
+        # As the middleware does.
         response.headers.add_vary_header("Origin")
         await response(scope, receive, send)
 
 
 def _is_plain_rpc(scope: Scope) -> bool:
-    """Tell whether a request is for Stellar RPC, and not from a page of another origin."""
+    """Tell whether a request is for Stellar RPC, and not from a web page of another origin."""
     return (
         scope["type"] == "http"
         and scope["method"] == "POST"

@@ -22,7 +22,7 @@ class RpcError(Exception):
 
 
 class AnswerLostError(Exception):
-    """The call worked, and its answer is to be lost on the way. status: None drops the line."""
+    """The call worked, but its answer is to be lost. status: None drops the connection."""
 
     def __init__(self, status: int | None) -> None:
         super().__init__("answer lost")

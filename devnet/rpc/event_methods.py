@@ -36,7 +36,7 @@ KINDS = {"contract", "system", "diagnostic"}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EventFilter:
-    """One filter; an empty list does not filter. topics: one of them must match."""
+    """One filter; an empty list matches everything. topics: one of them must match."""
 
     kinds: frozenset[str]
     contracts: Sequence[str]
@@ -53,7 +53,7 @@ class EventFilter:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Window:
-    """Where to look: after an id, up to and including a ledger."""
+    """The range to search: after an id, up to and including a ledger."""
 
     after: EventId
     until_ledger: int
@@ -61,7 +61,7 @@ class Window:
 
 
 class EventMethods:
-    """Events of closed ledgers. has_classic_events: whether those of classic operations too."""
+    """Events of closed ledgers. has_classic_events: include those of classic operations."""
 
     def __init__(self, *, ledger: Node, has_classic_events: bool = True) -> None:
         self._ledger = ledger
@@ -74,8 +74,8 @@ class EventMethods:
     async def get_events(self, params: Params) -> dict[str, Any]:
         """Return matching events in order.
 
-        The cursor is the last event's id when the page is full, else the end of the window, so
-        that asking again from the cursor never repeats and never misses an event.
+        The cursor is the last event's id if the page is full, or else the end of the window, so
+        that a request from the cursor never repeats and never misses an event.
         """
         newest, oldest = self._ledger.newest, self._ledger.oldest
         window = _window(params, oldest=oldest.sequence, newest=newest.sequence)
@@ -93,7 +93,7 @@ class EventMethods:
 
     def _scan(self, window: Window, filters: Sequence[EventFilter]) -> list[EventRecord]:
         found: list[EventRecord] = []
-        # Contracts are chosen in the database only when every filter names some.
+        # The database filters by contract only if every filter names contracts.
         named = bool(filters) and all(item.contracts for item in filters)
         contracts = sorted({c for item in filters for c in item.contracts}) if named else []
         after = window.after
@@ -113,9 +113,9 @@ class EventMethods:
         return found[: window.limit]
 
     def _is_classic(self, event: EventRecord) -> bool:
-        """Tell events of fees and classic operations from those of contract calls.
+        """Tell whether an event is of a fee or a classic operation, not of a contract call.
 
-        Source: stellar-core, EMIT_CLASSIC_EVENTS, which is false unless a node is told otherwise.
+        Source: stellar-core, EMIT_CLASSIC_EVENTS, which is false by default.
         """
         record = self._ledger.journal.transaction(event.tx_hash)
         if event.id.transaction in {0, TRANSACTION_MASK} or record is None:
@@ -202,7 +202,7 @@ def _check_segment(segment: object, number: int) -> None:
 
 @lru_cache(maxsize=1024)
 def _is_value(segment: str) -> bool:
-    """Tell whether a text is a contract value; clients ask with the same ones again and again."""
+    """Tell whether a text is a contract value. Cached, because clients repeat the same values."""
     try:
         xdr.SCVal.from_xdr(segment)
     except (ValueError, EOFError):

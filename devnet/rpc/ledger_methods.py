@@ -17,7 +17,7 @@ PAGE_DEFAULT, PAGE_MAX = 50, 200
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Content:
-    """A ledger by its hash. In base64: its header, that beside its hash, all of its content."""
+    """A ledger by its hash. In base64: its header, the header with its hash, the whole content."""
 
     hash: str
     header: str
@@ -39,8 +39,8 @@ class LedgerMethods:
     async def get_latest_ledger(self, _params: Params) -> dict[str, Any]:
         """Return the last closed ledger.
 
-        Its content is whole only where contract transactions have whole metas, as clients ask for
-        the last ledger often; `getLedgers` has every ledger's content.
+        Its content is complete only if contract transactions have complete metas, because clients
+        ask for the last ledger often. `getLedgers` has every ledger's content.
         """
         newest = self._ledger.newest
         if self._last.hash != newest.hash:

@@ -92,7 +92,7 @@ class NetworkMethods:
         return {"entries": entries, "latestLedger": self._ledger.newest.sequence}
 
     async def get_fee_stats(self, _params: Params) -> dict[str, Any]:
-        """Return what was paid for places in the last ledgers, each lane for itself."""
+        """Return the inclusion fees of recent ledgers, for each lane."""
         return {
             "sorobanInclusionFee": self._ledger.paid[True].shown(),
             "inclusionFee": self._ledger.paid[False].shown(),
@@ -100,7 +100,7 @@ class NetworkMethods:
         }
 
     async def get_version_info(self, _params: Params) -> dict[str, Any]:
-        """Return the version: this is not the real software."""
+        """Return the version, which is not that of the real software."""
         return {
             "version": VERSION,
             "commitHash": "",
@@ -110,7 +110,7 @@ class NetworkMethods:
         }
 
     def _present(self, key: Key) -> Entry | None:
-        """Return an entry; an archived one lives until ledger 0, a temporary one is gone.
+        """Return an entry; an archived one lives until ledger 0, an expired temporary one is gone.
 
         Source: stellar-rpc, ledgerentries/main.go.
         """

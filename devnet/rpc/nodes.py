@@ -1,4 +1,4 @@
-"""The network's nodes: the usual one, and others that lag, keep little, or differ otherwise."""
+"""The network's nodes: the usual one, and others that lag, keep less, or differ otherwise."""
 
 import re
 
@@ -22,7 +22,7 @@ NOT_FOUND = 404
 
 
 class Nodes:
-    """Answers for every node; one that nobody asks costs nothing."""
+    """Answers for every node. A node is created at its first request."""
 
     def __init__(
         self, *, ledger: Ledger, identity: Identity, faults: Faults, friendbot_url: str
@@ -38,7 +38,7 @@ class Nodes:
         """Answer for a node by its name.
 
         `behind-N` is N ledgers late, `short-N` keeps transactions and events of N ledgers,
-        `protocol-N` says that the network speaks that protocol, `quiet` has no classic events.
+        `protocol-N` reports that protocol of the network, `quiet` has no classic events.
         """
         name = request.path_params["name"]
         found = NAME.fullmatch(name)
@@ -74,7 +74,8 @@ class Nodes:
         )
         transactions = TransactionMethods(ledger=node, faults=self._faults)
         events = EventMethods(ledger=node, has_classic_events=has_classic_events)
-        # Nodes read old ledgers from an archive. Source: stellar-rpc, SERVE_LEDGERS_FROM_DATASTORE.
+        # Short nodes read old ledgers from an archive. Source: stellar-rpc,
+        # SERVE_LEDGERS_FROM_DATASTORE.
         is_short = isinstance(node, ShortNode)
         ledgers = LedgerMethods(ledger=self._ledger if is_short else node)
         methods = network.table() | ledgers.table() | transactions.table() | events.table()

@@ -39,7 +39,7 @@ class TransactionMethods:
         }
 
     async def simulate_transaction(self, params: Params) -> dict[str, Any]:
-        """Run a contract transaction on the last ledger and say what it needs."""
+        """Run a contract transaction on the last ledger and return what it needs."""
         envelope = self._parse(params)
         latest = self._ledger.newest.sequence
         try:
@@ -77,7 +77,7 @@ class TransactionMethods:
         return answer
 
     async def send_transaction(self, params: Params) -> dict[str, Any]:
-        """Queue a transaction; the answer does not wait for a ledger."""
+        """Queue a transaction; do not wait for a ledger."""
         envelope = self._parse(params)
         name = envelope.function_name
         if self._faults.take(FaultKind.TRY_AGAIN_LATER, function=name) is not None:
@@ -165,7 +165,7 @@ def _base64(raw: bytes) -> str:
 
 
 def _start(params: Params, cursor: object, oldest: int, newest: int) -> tuple[int, int]:
-    """Return the (ledger, application order) after which to begin."""
+    """Return the position (ledger, application order) after which to begin."""
     if cursor is None:
         start = errors.whole(params, "startLedger", default=0)
         if not oldest <= start <= newest:

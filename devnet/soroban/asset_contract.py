@@ -1,4 +1,4 @@
-"""The Stellar asset contract: one asset's balances: accounts' in trustlines, contracts' here.
+"""The Stellar asset contract of one asset: accounts' balances in trustlines, contracts' here.
 
 Error numbers are those of the built-in contract.
 """
@@ -135,7 +135,7 @@ class AssetContract:
         if is_contract(address):
             held = _held(host, address)
             if held is None and issuer is not None:
-                # The issuer's flags say how a new balance begins: authorized, on this network.
+                # The issuer's flags decide how a new balance begins: authorized, on this network.
                 host.view.get(keys.account(issuer))
             return held is None or held.authorized
         if issuer is None or address == issuer:
@@ -224,7 +224,7 @@ def _balance_key(address: str) -> xdr.SCVal:
 
 
 def _held(host: Host, address: str) -> Held | None:
-    """Return what the asset contract stores for a contract, or None before its first receipt."""
+    """Return the stored balance of a contract, or None before its first receipt."""
     stored = host.read(_balance_key(address))
     if stored is None:
         return None
@@ -233,7 +233,7 @@ def _held(host: Host, address: str) -> Held | None:
 
 
 def _hold(host: Host, address: str, amount: int, *, authorized: bool = True) -> None:
-    """Store a contract's balance; one that moves is authorized."""
+    """Store a contract's balance. A balance that moves is authorized."""
     value = struct(
         {
             "amount": scval.to_int128(amount),

@@ -1,8 +1,8 @@
-"""Authorisation of calls: recorded while simulating, enforced while applying.
+"""Authorisation of calls: recorded in a simulation, enforced when a transaction is applied.
 
-An authorisation entry is a tree of calls an address allows. The recorder builds the trees a call
-needs; the enforcer walks given trees along with the call stack, uses every node once, and checks
-expiry, nonce and signature when a tree's root is first used.
+An authorisation entry is a tree of calls that an address allows. The recorder builds the trees that
+a call needs. The enforcer walks the given trees along with the call stack, uses every node once,
+and checks expiry, nonce and signature when a tree's root is first used.
 """
 
 import hashlib
@@ -32,7 +32,7 @@ def _refusal(note: str, code: xdr.SCErrorCode = Code.SCEC_INVALID_ACTION) -> Hos
 
 
 def authorized_function(frame: Frame) -> xdr.SorobanAuthorizedFunction:
-    """Describe a call as authorisation entries do."""
+    """Describe a call in the form of authorisation entries."""
     return xdr.SorobanAuthorizedFunction(
         xdr.SorobanAuthorizedFunctionType.SOROBAN_AUTHORIZED_FUNCTION_TYPE_CONTRACT_FN,
         contract_fn=xdr.InvokeContractArgs(
@@ -44,7 +44,7 @@ def authorized_function(frame: Frame) -> xdr.SorobanAuthorizedFunction:
 
 
 class Recorder:
-    """Allows every call and remembers which addresses had to allow what."""
+    """Allows every call and records which addresses had to allow which calls."""
 
     def __init__(self, *, source: str) -> None:
         self._source = source
@@ -61,20 +61,20 @@ class Recorder:
         """Leave a call."""
 
     def require(self, host: Host, address: str, frame: Frame) -> None:
-        """Note that the address must allow this call. Raises: HostError: no such account."""
+        """Record that the address must allow this call. Raises: HostError: no such account."""
         frame.authorized.append(address)
         self._demanded[address] = None
         if address == self._source or address in self._nonces:
             return
         if read_account(host.view, address) is None:
             raise _refusal("account does not exist", Code.SCEC_MISSING_VALUE)
-        # A nonce is spent when the entry is used, so its key belongs to the footprint already now.
+        # A nonce is spent when the entry is used, so its key is already a part of the footprint.
         nonce = secrets.randbits(63)
         self._nonces[address] = nonce
         _spend_nonce(host, address, nonce, host.view.sequence)
 
     def entries(self) -> list[xdr.SorobanAuthorizationEntry]:
-        """Return the entries of the call that ran; the source account's need no signature."""
+        """Return the entries of the call; those of the source account need no signature."""
         root = present(self._root)
         return [
             xdr.SorobanAuthorizationEntry(self._credentials(address), tree)
@@ -108,13 +108,13 @@ class _Node:
     used: bool = False
 
     def encoded(self) -> bytes:
-        """Return the XDR of the invocation: the call, and those below it."""
+        """Return the XDR of the invocation: the call, and its sub-calls."""
         return self.function + array([call.encoded() for call in self.calls])
 
 
 @dataclass(slots=True)
 class _Tracker:
-    """One given entry: its tree, and for every open call the node that matched it."""
+    """One given entry: its tree, and the node that matched each open call."""
 
     entry: xdr.SorobanAuthorizationEntry
     address: str
@@ -207,7 +207,7 @@ def address_credentials(
 
 
 def _digest(tracker: _Tracker, *, network_id: bytes) -> bytes:
-    """Return the 32 bytes that sign an entry; the newer kind also binds the address (CAP-71)."""
+    """Return the 32 bytes that are signed; the newer kind also binds the address (CAP-71)."""
     credentials = present(address_credentials(tracker.entry))
     is_bound = tracker.entry.credentials.address is None
     preimage = (
@@ -222,7 +222,7 @@ def _digest(tracker: _Tracker, *, network_id: bytes) -> bytes:
 
 
 def _check_signatures(value: xdr.SCVal, account: Account, digest: bytes) -> None:
-    """Check signatures of an account's keys, whose weights must reach its medium threshold.
+    """Check signatures of an account's keys. Their weights must reach its medium threshold.
 
     Source: soroban-env-host, builtin_contracts/account_contract.rs.
     """

@@ -1,4 +1,4 @@
-"""Deploying an escrow: the factory function, and the address a new contract gets."""
+"""Deploys an escrow: the factory function, and the address of a new contract."""
 
 import hashlib
 from collections.abc import Sequence
@@ -19,10 +19,10 @@ HASH_SIZE = 32
 
 
 def deploy_escrow(storage: EscrowStorage, args: Sequence[xdr.SCVal]) -> xdr.SCVal:
-    """Deploy a contract with the running one as its deployer, and call its init function.
+    """Deploy a contract with the running contract as its deployer, and call its init function.
 
-    args: signer, wasm hash, salt, init function, init arguments, constructor arguments.
-    Returns: the new address and what the init function answered.
+    args: signer, wasm hash, salt, init function, init arguments, constructor arguments. Returns:
+    the new address and the init function's answer.
     """
     signer, wasm_hash, salt = address(args[0]), _bytes32(args[1]), _bytes32(args[2])
     function, init_args = scval.from_symbol(args[3]), scval.from_vec(args[4])
@@ -41,8 +41,8 @@ def create_contract(
 ) -> str:
     """Create an instance with the running contract as its deployer, and return its address.
 
-    Raises: HostError: it exists, the code does not, or there are arguments: builds of the escrow
-    have no constructor that takes any.
+    Raises: HostError: it exists, the code does not, or arguments are given: no build of the escrow
+        has a constructor with arguments.
     """
     contract = contract_address(deployer=host.contract, salt=salt, passphrase=host.passphrase)
     key = keys.instance(contract)
@@ -65,7 +65,7 @@ def _bytes32(value: xdr.SCVal) -> bytes:
 
 
 def contract_address(*, deployer: str, salt: bytes, passphrase: str) -> str:
-    """Return the address that follows from deployer and salt (32 bytes) on that network.
+    """Return the address that follows from deployer and salt (32 bytes) on a network.
 
     Raises: ValueError: the salt has another length.
     """

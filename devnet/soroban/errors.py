@@ -20,7 +20,7 @@ _NAMES = {
 class HostError(Exception):
     """A contract call failed; the whole invocation is undone.
 
-    The text is the host's own spelling: `Error(Contract, #4)`, `Error(Auth, InvalidAction)`.
+    The message is the host's own spelling: `Error(Contract, #4)`, `Error(Auth, InvalidAction)`.
     """
 
     def __init__(self, error: xdr.SCError, note: str) -> None:
@@ -30,7 +30,7 @@ class HostError(Exception):
 
 
 def spell(error: xdr.SCError) -> str:
-    """Write an error as the host prints it."""
+    """Return an error in the host's spelling."""
     if error.contract_code is not None:
         return f"Error(Contract, #{error.contract_code.uint32})"
     words = error.code.name.removeprefix("SCEC_").split("_") if error.code is not None else []
@@ -38,7 +38,7 @@ def spell(error: xdr.SCError) -> str:
 
 
 def contract_error(code: int, note: str = "failing with contract error") -> HostError:
-    """Build the error a contract returns under its own number."""
+    """Build the error that a contract returns under its own number."""
     return HostError(xdr.SCError(Kind.SCE_CONTRACT, contract_code=xdr.Uint32(code)), note)
 
 

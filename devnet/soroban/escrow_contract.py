@@ -1,7 +1,7 @@
 """The single-release escrow contract: every function's checks in the contract's own order.
 
-Authorisation is demanded after validation, so that a refusal by number wins over a missing
-signature. The same code is the factory: an instance that holds no escrow deploys new ones.
+Authorisation is required after validation, so a refusal by number comes before a missing signature.
+The same code is the factory: an instance without an escrow deploys new ones.
 """
 
 from collections.abc import Callable, Sequence
@@ -62,7 +62,7 @@ class EscrowContract:
         try:
             return body(storage, args)
         except (ValueError, AttributeError) as error:
-            # The real contract traps when an argument is not of the declared type.
+            # The real contract traps if an argument is not of the declared type.
             note = f"bad argument: {error}"
             raise host_error(Kind.SCE_WASM_VM, Code.SCEC_INVALID_ACTION, note) from error
 
@@ -179,7 +179,7 @@ def _update(storage: EscrowStorage, args: Sequence[xdr.SCVal]) -> xdr.SCVal:
 
 
 def _check_appended(escrow: Escrow, wanted: Escrow) -> None:
-    """Allow a funded escrow nothing but new milestones behind the old ones."""
+    """Check that a change of a funded escrow only appends milestones."""
     kept = len(escrow.milestones)
     if wanted.milestones[:kept] != escrow.milestones:
         raise contract_error(Refusal.PROPERTIES_MISMATCH)

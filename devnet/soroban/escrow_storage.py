@@ -21,7 +21,7 @@ KEY = PackedValue(scval.to_vec([symbol("Escrow")]))
 
 
 class EscrowStorage:
-    """The running contract's escrow. fee_address: the provider's, known to the build."""
+    """The running contract's escrow. fee_address: the provider's, which the build knows."""
 
     def __init__(self, host: Host, *, profile: Profile, fee_address: str) -> None:
         self.host = host
@@ -52,7 +52,7 @@ class EscrowStorage:
         return value
 
     def extend(self, ledgers: int) -> None:
-        """Let the escrow live so many ledgers from now, if it is near its end.
+        """Extend the escrow's life to this many ledgers from now, if it is near its end.
 
         Raises: HostError: fewer ledgers than the threshold.
         """
@@ -73,6 +73,6 @@ class EscrowStorage:
         self.host.call(token, "transfer", args)
 
     def pay(self, token: str, *, receiver: str, amount: int) -> None:
-        """Pay out of the escrow; nothing happens for zero."""
+        """Pay out of the escrow; an amount of zero does nothing."""
         if amount > 0:
             self.transfer(token, sender=self.host.contract, receiver=receiver, amount=amount)

@@ -1,4 +1,4 @@
-"""The `Escrow` value: what the contract stores, as a dataclass and as a contract value."""
+"""The `Escrow` value that the contract stores, as a dataclass and as a contract value."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ from devnet.soroban.profiles import Profile
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Milestone:
-    """One step of the work; texts are bytes, as contracts hold them."""
+    """One step of the work; texts are bytes, as in contracts."""
 
     approved: bool
     description: bytes
@@ -72,7 +72,7 @@ class Escrow:
 
 
 def decode(value: xdr.SCVal, *, profile: Profile) -> Escrow:
-    """Read an escrow, field by field in their order. The same value is read once.
+    """Parse an escrow, field by field in their order. The same value is parsed once.
 
     Raises: HostError: a field is missing or unknown; ValueError: one is of another type.
     """
@@ -84,7 +84,7 @@ def decode(value: xdr.SCVal, *, profile: Profile) -> Escrow:
 
 @lru_cache(maxsize=4096)
 def _known(_encoded: bytes, _profile: Profile) -> list[Escrow]:
-    """Return where an escrow is kept once it was read."""
+    """Return the place where a parsed escrow is cached."""
     return []
 
 
@@ -110,7 +110,7 @@ def _decode(value: xdr.SCVal, profile: Profile) -> Escrow:
 
 @lru_cache(maxsize=512)
 def encode(escrow: Escrow, *, profile: Profile) -> xdr.SCVal:
-    """Write an escrow; a struct is a map with its symbols sorted. Callers must not change it."""
+    """Encode an escrow; a struct is a map with sorted symbols. Callers must not change it."""
     flags, roles = escrow.flags, escrow.roles
     value = struct(
         {
@@ -145,7 +145,7 @@ def encode(escrow: Escrow, *, profile: Profile) -> xdr.SCVal:
 
 
 def address(value: xdr.SCVal) -> str:
-    """Read an address value as G… or C…. Raises: ValueError: something else, or multiplexed."""
+    """Parse an address value as G… or C…. Raises: ValueError: something else, or multiplexed."""
     found = from_sc_address(present(value.address))
     if found.muxed_id is not None:
         raise ValueError("a plain address is needed")

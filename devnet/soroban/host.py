@@ -1,4 +1,4 @@
-"""The host a contract runs in: frames, storage with its footprint, events, authorisation.
+"""The host that a contract runs in: frames, storage with its footprint, events, authorisation.
 
 One host serves one invocation. Its storage is a view that the caller merges or drops.
 """
@@ -32,7 +32,7 @@ class Contracts(Protocol):
     """Finds the rules behind an instance."""
 
     def find(self, instance: Instance) -> ContractCode | None:
-        """Return the rules, or None when the code is unknown."""
+        """Return the rules, or None if the code is unknown."""
         ...
 
 
@@ -48,7 +48,7 @@ class Frame:
 
 
 class Authority(Protocol):
-    """Answers `require_auth`: the recorder of a simulation, or the enforcer of an apply."""
+    """Answers `require_auth`: the recorder in a simulation, or the enforcer when applying."""
 
     def push(self, frame: Frame) -> None:
         """Enter a call."""
@@ -59,13 +59,16 @@ class Authority(Protocol):
         ...
 
     def require(self, host: Host, address: str, frame: Frame) -> None:
-        """Demand that an account authorised this call. Raises: HostError."""
+        """Require that an account authorised this call. Raises: HostError."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class Declared:
-    """A transaction's footprint. archived: what it marks so among what it writes (CAP-66)."""
+    """A transaction's footprint.
+
+    archived: the written entries that it marks as archived (CAP-66).
+    """
 
     read_only: frozenset[Key]
     read_write: frozenset[Key]
@@ -77,9 +80,9 @@ class Declared:
 
 
 class Footprint(View):
-    """A view that remembers the keys read and written, and may be held to declared ones.
+    """A view that records the keys that are read and written, and may enforce declared ones.
 
-    restored: the archived entries that were found and live again, in the order they were found.
+    restored: the archived entries that were found and restored, in that order.
     """
 
     def __init__(
@@ -100,7 +103,7 @@ class Footprint(View):
             self._restore(declared)
 
     def get(self, key: Key) -> Entry | None:
-        """Read an entry; it must be declared. An archived one is restored, and so written.
+        """Read an entry, which must be declared. An archived entry is restored, and so written.
 
         Source: soroban-env-host, storage.rs, `handle_maybe_expired_entry` (protocol 23).
         """
@@ -119,7 +122,7 @@ class Footprint(View):
         return renewed
 
     def put(self, key: Key, entry: Entry) -> None:
-        """Write an entry; it must be declared as written."""
+        """Write an entry, which must be declared as written."""
         if self._declared is not None and key not in self._declared.read_write:
             raise _outside_footprint()
         self.written[key] = None
@@ -130,7 +133,7 @@ class Footprint(View):
         return self._lifetimes.first(self.sequence)
 
     def _restore(self, declared: Declared) -> None:
-        """Restore what the transaction marks as archived. Raises: ArchivedError.
+        """Restore the entries that the transaction marks as archived. Raises: ArchivedError.
 
         Source: CAP-66; stellar-core, InvokeHostFunctionOpFrame.cpp, `handleArchivedEntry`.
         """
@@ -145,7 +148,7 @@ class Footprint(View):
 
 
 class ArchivedError(HostError):
-    """A declared entry is archived, and the transaction does not mark it so."""
+    """A declared entry is archived, but the transaction does not mark it as archived."""
 
     def __init__(self) -> None:
         archived = host_error(
@@ -210,9 +213,9 @@ class Host:
         return self._frames[-1].contract
 
     def require_auth(self, address: str) -> None:
-        """Demand that `address` authorised the running call.
+        """Require that `address` authorised the running call.
 
-        A contract authorises what it calls itself. Raises: HostError.
+        A contract authorises its own calls. Raises: HostError.
         """
         if len(self._frames) > 1 and self._frames[-2].contract == address:
             return
@@ -229,12 +232,12 @@ class Host:
         self.events.append(event)
 
     def read(self, key: xdr.SCVal) -> xdr.SCVal | None:
-        """Return a value the running contract stored, or None."""
+        """Return a value that the running contract stored, or None."""
         entry = self.view.get(self._key(key))
         return None if entry is None else decode_contract_data(entry.data)
 
     def write(self, key: xdr.SCVal, value: xdr.SCVal) -> None:
-        """Store a value of the running contract; what is stored already lives on as long."""
+        """Store a value of the running contract; a value that exists keeps its lifetime."""
         stored = self._key(key)
         before = self.view.get(stored)
         live_until = self.view.first_life()
@@ -246,12 +249,12 @@ class Host:
         self.view.put(stored, Entry(data, live_until=live_until))
 
     def _key(self, key: xdr.SCVal) -> Key:
-        """Return the ledger's key of a value of the running contract, encoded once."""
+        """Return the ledger key of a value of the running contract, encoded once."""
         place = (self.contract, id(key))
         known = self._keys.get(place)
         if known is None:
             encoded = keys.contract_data(self.contract, key, keys.PERSISTENT)
-            # The value is kept, so that its id stays its own.
+            # Keeping a reference to the value keeps its id unique.
             known = self._keys[place] = (key, encoded)
         return known[1]
 
@@ -264,7 +267,10 @@ class Host:
         self._extend(stored, threshold=threshold, extend_to=extend_to)
 
     def extend_instance(self, *, threshold: int, extend_to: int) -> None:
-        """Let the running contract's instance live longer, as a stored value. Raises: HostError."""
+        """Extend the life of the running contract's instance, like a stored value.
+
+        Raises: HostError.
+        """
         self._extend(keys.instance(self.contract), threshold=threshold, extend_to=extend_to)
 
     def _extend(self, key: Key, *, threshold: int, extend_to: int) -> None:

@@ -1,4 +1,4 @@
-"""One contract operation, simulated or applied: the bridge from operations to the host."""
+"""One contract operation, simulated or applied: connects operations to the host."""
 
 import itertools
 from collections.abc import Sequence
@@ -23,10 +23,10 @@ from devnet.soroban.host import (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Environment:
-    """What every invocation on this network shares.
+    """What all invocations on this network share.
 
-    rent_per_kilobyte: stroops. has_full_meta: whether metas of contract
-    transactions show what every entry was and became, as those of classic ones do.
+    rent_per_kilobyte: stroops. has_full_meta: whether metas of contract transactions contain the
+    state of every entry before and after, as those of classic transactions do.
     """
 
     passphrase: str
@@ -39,7 +39,7 @@ class Environment:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Invocation:
-    """What a call did. error: why it failed; then nothing of `view` may be merged."""
+    """The effects of a call. error: why it failed; then `view` must not be merged."""
 
     view: Footprint
     auth: Sequence[xdr.SorobanAuthorizationEntry]
@@ -57,7 +57,7 @@ def record(
     sequence: int,
     environment: Environment,
 ) -> Invocation:
-    """Run a call as `source`, allowing everything, and say what must be signed and touched."""
+    """Run a call as `source`, allow everything, and record what must be signed and declared."""
     recorder = Recorder(source=source)
     done = run(
         operation, authority=recorder, ledger=ledger, sequence=sequence, environment=environment
@@ -82,7 +82,7 @@ def enforce(
     environment: Environment,
     declared: xdr.SorobanTransactionData | None,
 ) -> Invocation:
-    """Run a call as `source` with the authorisation it carries, inside the declared footprint."""
+    """Run a call as `source` with its own authorisation, inside the declared footprint."""
     enforcer = Enforcer(operation.auth, source=source, network_id=environment.network_id)
     return run(
         operation,
@@ -103,7 +103,7 @@ def run(
     environment: Environment,
     declared: xdr.SorobanTransactionData | None = None,
 ) -> Invocation:
-    """Run a call that the authority allows or refuses, inside the footprint if it is declared."""
+    """Run a call that the authority allows or refuses, inside the declared footprint if any."""
     bounds = None if declared is None else _declared(declared)
     try:
         view = Footprint(
@@ -146,7 +146,7 @@ def _target(operation: xdr.InvokeHostFunctionOp) -> tuple[str, str, list[xdr.SCV
 
 
 def _check_maps(value: xdr.SCVal) -> None:
-    """Refuse maps whose keys are repeated or out of the host's order, as the host does."""
+    """Refuse maps with repeated keys or keys out of the host's order, as the host does."""
     if value.vec is not None:
         for item in value.vec.sc_vec:
             _check_maps(item)
@@ -160,7 +160,7 @@ def _check_maps(value: xdr.SCVal) -> None:
 
 
 def _is_struct(entries: Sequence[xdr.SCMapEntry]) -> bool:
-    """Tell whether the keys of a map are symbols, each after the one before."""
+    """Tell whether the keys of a map are symbols in rising order."""
     names = [entry.key.sym.sc_symbol for entry in entries if entry.key.sym is not None]
     rising = all(before < after for before, after in itertools.pairwise(names))
     return rising and len(names) == len(entries)

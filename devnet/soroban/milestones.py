@@ -13,7 +13,7 @@ from devnet.soroban.escrow_value import Escrow, Milestone, address
 
 
 def change_status(storage: EscrowStorage, args: Sequence[xdr.SCVal]) -> xdr.SCVal:
-    """Let the service provider set a milestone's status, and its evidence when given."""
+    """Let the service provider set a milestone's status, and its evidence if given."""
     index, status = scval.from_uint32(args[0]), scval.from_string(args[1])
     evidence = _optional_text(args[2])
     provider = address(args[3])
@@ -37,7 +37,7 @@ def change_status(storage: EscrowStorage, args: Sequence[xdr.SCVal]) -> xdr.SCVa
 
 
 def approve(storage: EscrowStorage, args: Sequence[xdr.SCVal]) -> xdr.SCVal:
-    """Let the approver approve a milestone; a status change before it is not demanded."""
+    """Let the approver approve a milestone; the status need not have changed before."""
     index, approver = scval.from_uint32(args[0]), address(args[1])
     escrow = storage.load()
     if index >= len(escrow.milestones):

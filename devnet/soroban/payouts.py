@@ -1,4 +1,4 @@
-"""Fee arithmetic and payout order of the escrow contract: integers, floors, dust to the receiver.
+"""Fee arithmetic and payout order of the escrow contract: integers, floors, dust to receivers.
 
 Source: Trustless Work single-release contract, later build (fees floored per recipient).
 """
@@ -12,7 +12,7 @@ DENOMINATOR = 10_000
 
 @dataclass(frozen=True, slots=True)
 class Fees:
-    """What the provider and the platform take, in minor units."""
+    """The fees of the provider and the platform, in minor units."""
 
     provider: int
     platform: int
@@ -27,16 +27,16 @@ def fees_of(amount: int, *, platform_bps: int) -> Fees:
 
 
 def released(amount: int, *, platform_bps: int) -> tuple[Fees, int]:
-    """Return the fees and what the receiver gets of a released amount."""
+    """Return the fees, and what the receiver gets of a released amount."""
     fees = fees_of(amount, platform_bps=platform_bps)
     return fees, amount - fees.provider - fees.platform
 
 
 def distributed(shares: Mapping[str, int], *, platform_bps: int) -> tuple[Fees, dict[str, int]]:
-    """Return the fees and what every recipient gets of a distribution.
+    """Return the fees, and what every recipient gets of a distribution.
 
-    shares: address → minor units before fees. Every recipient bears its share of both fees,
-    floored; the fees paid are the sums of those floors, so that nothing is left over or missing.
+    shares: address → minor units before fees. Every recipient bears a floored share of both fees.
+    The fees paid are the sums of these floors, so that nothing is left over or missing.
     """
     total = sum(shares.values())
     fees = fees_of(total, platform_bps=platform_bps)

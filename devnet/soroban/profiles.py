@@ -1,8 +1,8 @@
-"""The escrow contract's builds: one table of what differs between them.
+"""The escrow contract's builds: one table of their differences.
 
-Every build has its own code hash; an instance's hash picks its row. The code bytes on this ledger
-are an empty wasm module whose custom section says so: the rules are `escrow_contract.py`. Only a
-build that is given as wasm runs itself.
+Every build has its own code hash, and an instance's hash selects its row. The code bytes on this
+ledger are an empty wasm module whose custom section says so: the rules are `escrow_contract.py`.
+Only a build that is given as wasm runs its own code.
 """
 
 import hashlib
@@ -13,9 +13,9 @@ from dataclasses import dataclass
 class Profile:
     """One build of the single-release escrow contract.
 
-    platform_field: how `Roles` spells the platform. takes_fee_address: release, resolve and
-    withdraw get the provider's fee address as last argument instead of knowing it. code: the
-    module, b"" for an empty one.
+    platform_field: the name of the platform's field in `Roles`. takes_fee_address: release, resolve
+    and withdraw take the provider's fee address as last argument. code: the module, b"" for an
+    empty one.
     """
 
     name: str
@@ -26,7 +26,7 @@ class Profile:
 
     @property
     def wasm(self) -> bytes:
-        """The code bytes the ledger stores for this build."""
+        """The code bytes that the ledger stores for this build."""
         return self.code or _empty_module(f"devnet: no wasm runs here; escrow profile {self.name}")
 
     @property
@@ -40,7 +40,7 @@ PROFILE_B_DEV = Profile(
     name="B-dev", platform_field="platform", max_milestones=50, takes_fee_address=True
 )
 PROFILES = (PROFILE_B, PROFILE_B_DEV)
-# The provider's account, which the real build B has in its code.
+# The provider's account, a constant in the code of the real build B.
 REAL_PROVIDER = "GBWWSOATPLIC72ZBOIM7WJCT7VCAHNWW4QUBZ2H4FORMCCIUM5ZVKSZN"
 
 _CUSTOM_SECTION = b"\x00"

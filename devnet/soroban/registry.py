@@ -1,4 +1,4 @@
-"""Which rules stand behind an instance: an asset's contract, or a build of the escrow."""
+"""Maps instances to their rules: an asset's contract, or a build of the escrow."""
 
 from functools import lru_cache
 
@@ -11,7 +11,7 @@ from devnet.soroban.profiles import PROFILES
 
 
 class Registry:
-    """The contracts this ledger can run. fee_address: the provider's, known to escrow builds."""
+    """The contracts that this ledger can run. fee_address: the provider's, for escrow builds."""
 
     def __init__(self, *, fee_address: str) -> None:
         self._escrows: dict[bytes, ContractCode] = {
@@ -20,7 +20,7 @@ class Registry:
         }
 
     def find(self, instance: Instance) -> ContractCode | None:
-        """Return the rules, or None when the code is unknown."""
+        """Return the rules, or None if the code is unknown."""
         if instance.asset is not None:
             return _asset_contract(instance.asset)
         return self._escrows.get(instance.wasm_hash or b"")

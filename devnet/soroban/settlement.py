@@ -18,7 +18,7 @@ I128_MAX = 2**127 - 1
 
 
 def release(storage: EscrowStorage, args: Sequence[xdr.SCVal]) -> xdr.SCVal:
-    """Pay the escrowed amount, less fees, to the receiver; a surplus stays behind."""
+    """Pay the escrowed amount, less fees, to the receiver; a surplus stays in the contract."""
     signer = address(args[0])
     escrow = storage.load()
     if escrow.flags.released:
@@ -44,7 +44,7 @@ def release(storage: EscrowStorage, args: Sequence[xdr.SCVal]) -> xdr.SCVal:
 
 
 def dispute(storage: EscrowStorage, args: Sequence[xdr.SCVal]) -> xdr.SCVal:
-    """Freeze the escrow; anybody with a role may, except the one who will decide."""
+    """Freeze the escrow. Any role may do it, except the dispute resolver."""
     signer = address(args[0])
     escrow = storage.load()
     if escrow.flags.disputed:
@@ -62,7 +62,7 @@ def dispute(storage: EscrowStorage, args: Sequence[xdr.SCVal]) -> xdr.SCVal:
 
 
 def resolve(storage: EscrowStorage, args: Sequence[xdr.SCVal]) -> xdr.SCVal:
-    """Pay the whole balance out as the dispute resolver decides."""
+    """Pay out the whole balance as the dispute resolver decides."""
     resolver, shares = address(args[0]), _distributions(args[1])
     escrow = storage.load()
     balance = storage.balance_of(escrow.token, storage.host.contract)
@@ -87,7 +87,7 @@ def resolve(storage: EscrowStorage, args: Sequence[xdr.SCVal]) -> xdr.SCVal:
 
 
 def withdraw(storage: EscrowStorage, args: Sequence[xdr.SCVal]) -> xdr.SCVal:
-    """Pay out what is left after the end, or while a dispute is open; emits nothing itself."""
+    """Pay out the rest after the end, or during a dispute; emits no event of its own."""
     resolver, shares = address(args[0]), _distributions(args[1])
     escrow = storage.load()
     balance = storage.balance_of(escrow.token, storage.host.contract)
@@ -109,7 +109,7 @@ def withdraw(storage: EscrowStorage, args: Sequence[xdr.SCVal]) -> xdr.SCVal:
 
 
 def _total(shares: Mapping[str, int]) -> int:
-    """Add the shares up, one after the other. Raises: HostError: numbers 38, 17 and 45."""
+    """Add up the shares in order. Raises: HostError: numbers 38, 17 and 45."""
     total = 0
     for amount in shares.values():
         if amount <= 0:

@@ -1,4 +1,4 @@
-"""The API's routes: key, limit, body, call, answer — in the shapes its documentation gives."""
+"""The API's routes: key, limit, body, call, answer, in the documented shapes."""
 
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
@@ -52,7 +52,7 @@ class TrustlessWork:
         self._builder = Builder(ledger=ledger, identity=identity)
 
     def routes(self) -> list[Route]:
-        """Return the routes; every one needs the key and counts against the limit."""
+        """Return the routes; each requires the key and counts against the limit."""
         calls = self._calls
         single = "/escrow/single-release"
         readers: Mapping[str, Reader] = {

@@ -1,4 +1,4 @@
-"""Request bodies: JSON with exact decimals, every field checked, all problems reported at once."""
+"""Request bodies: JSON with exact decimals. Every field is checked; all problems are reported."""
 
 import json
 import re
@@ -15,7 +15,7 @@ INDEX = re.compile(r"[0-9]{1,9}")
 
 
 class BadBodyError(ValueError):
-    """The body is wrong; `problems` says every way in which it is."""
+    """The body is wrong; `problems` lists everything that is wrong."""
 
     def __init__(self, problems: Sequence[str]) -> None:
         super().__init__("; ".join(problems))
@@ -34,7 +34,7 @@ def decode(raw: bytes) -> "Body":
 
 
 class Body:
-    """An object being read; problems are collected until `check`."""
+    """An object that is being read; problems are collected until `check`."""
 
     def __init__(
         self, data: Mapping[str, Any], *, path: str = "", problems: list[str] | None = None
@@ -44,7 +44,7 @@ class Body:
         self._problems = [] if problems is None else problems
 
     def check(self) -> None:
-        """Raises: BadBodyError: some field read so far was wrong."""
+        """Raise the collected problems. Raises: BadBodyError: a field read so far was wrong."""
         if self._problems:
             raise BadBodyError(self._problems)
 

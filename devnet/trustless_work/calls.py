@@ -1,4 +1,4 @@
-"""From a request body to the contract call it stands for."""
+"""Converts request bodies to contract calls."""
 
 import secrets
 from collections.abc import Callable, Sequence
@@ -25,7 +25,7 @@ class UnknownEscrowError(LookupError):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Call:
-    """A contract call to be signed by `source`."""
+    """A contract call that `source` has to sign."""
 
     source: str
     contract: str
@@ -34,7 +34,7 @@ class Call:
 
 
 class Calls:
-    """Reads bodies. stored: how to find an escrow's value as it is on the ledger."""
+    """Reads bodies. stored: returns an escrow's value on the ledger."""
 
     def __init__(self, *, identity: Identity, stored: StoredEscrow) -> None:
         self._identity = identity

@@ -1,4 +1,4 @@
-"""What a dishonest or compromised API would build instead of what it was asked for."""
+"""What a dishonest or compromised API would build instead of the requested call."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -15,8 +15,8 @@ ESCROW_ARGUMENT = 4
 def twisted(call: Call, mode: str, *, thief: str) -> Call | None:
     """Return the call with another amount or another receiver.
 
-    None: the call has no such field, or the mode is "payment"; then a plain payment to the
-    thief is built instead.
+    None: the call has no such field, or the mode is "payment"; then a plain payment to the thief is
+    built instead.
     """
     change = CHANGES.get((mode, call.function))
     return None if change is None else replace(call, args=change(list(call.args), thief))

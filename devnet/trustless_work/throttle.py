@@ -1,4 +1,4 @@
-"""The API's request limit: so many per key and minute, the surplus refused."""
+"""The API's request limit, per key and minute; further requests are refused."""
 
 import time
 from collections import deque
@@ -8,7 +8,7 @@ WINDOW_SECONDS = 60
 
 
 class Throttle:
-    """Counts requests per key over a sliding minute. limit: 0 for none."""
+    """Counts requests per key over a sliding minute. limit: 0 for no limit."""
 
     def __init__(self, *, limit: int, clock: Callable[[], float] = time.monotonic) -> None:
         self._limit = limit
@@ -16,7 +16,7 @@ class Throttle:
         self._seen: dict[str, deque[float]] = {}
 
     def admit(self, key: str) -> bool:
-        """Count a request of the key, or tell that it is one too many."""
+        """Count a request of the key; return False if it exceeds the limit."""
         if self._limit == 0:
             return True
         now = self._clock()

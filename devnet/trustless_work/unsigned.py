@@ -1,4 +1,4 @@
-"""Unsigned transactions: a call simulated and put into an envelope, honestly or not."""
+"""Unsigned transactions: a simulated call in an envelope, built honestly or not."""
 
 import time
 
@@ -29,7 +29,7 @@ STOLEN = "1"
 
 
 class BuildError(Exception):
-    """The call would fail; the text is what the API answers."""
+    """The call would fail; the message is the API's answer."""
 
 
 class Builder:
@@ -42,7 +42,7 @@ class Builder:
     def build(self, call: Call, *, evil: str | None) -> str:
         """Return the unsigned envelope as base64.
 
-        evil: "amount", "receiver" or "payment" make it differ from what was asked.
+        evil: "amount", "receiver" or "payment" make it differ from the request.
         Raises: BuildError.
         """
         thief = self._identity.distributor.public_key

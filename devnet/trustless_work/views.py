@@ -1,4 +1,4 @@
-"""What the API's indexer says about escrows, read from the ledger at the moment of the question."""
+"""The API's indexer: its answers about escrows are read from the ledger on request."""
 
 from typing import Any
 
@@ -29,7 +29,7 @@ class Views:
         return None if entry is None else decode_contract_data(entry.data)
 
     def escrow(self, contract: str) -> dict[str, Any] | None:
-        """Describe an escrow as the indexer does, or None."""
+        """Describe an escrow in the indexer's form, or return None."""
         entry = self._entry(contract)
         instance = self._ledger.entries.get(keys.instance(contract))
         if entry is None or instance is None:
@@ -47,7 +47,7 @@ class Views:
         }
 
     def balance(self, contract: str) -> int | None:
-        """Return the minor units an escrow holds, or None."""
+        """Return how many minor units an escrow holds, or None."""
         value = self.stored(contract)
         if value is None:
             return None
@@ -74,7 +74,7 @@ class Views:
 
 
 def tokens(minor_units: int) -> float:
-    """Return minor units as the number of tokens that this API's JSON carries."""
+    """Return minor units as the number of tokens in this API's JSON."""
     whole, rest = divmod(minor_units, MINOR_UNITS)
     return whole if rest == 0 else minor_units / MINOR_UNITS
 

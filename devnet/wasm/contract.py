@@ -1,4 +1,4 @@
-"""A contract that is wasm: each call is a fresh instance of its module."""
+"""A wasm contract: each call runs a fresh instance of its module."""
 
 import hashlib
 from collections.abc import Callable, Sequence
@@ -17,11 +17,11 @@ FUEL = 10**9
 
 
 class UnreadableWasmError(Exception):
-    """The file is missing, is no module, or imports what the devnet does not have."""
+    """The file is missing, is not a module, or imports something that the devnet lacks."""
 
 
 class WasmContract:
-    """The rules of a build, as its own code says them."""
+    """The rules of a build, given by its own code."""
 
     def __init__(self, wasm: bytes) -> None:
         """Compile a module. Raises: UnreadableWasmError."""
@@ -81,7 +81,7 @@ def _wrapped(function: Callable[..., int | None]) -> Callable[..., int]:
 
 
 def _error(val: int) -> HostError:
-    """Read the error that a contract returned."""
+    """Return the error that a contract returned."""
     kind, code = Kind(val >> 8 & 0xFFFFFF), val >> 32
     if kind == Kind.SCE_CONTRACT:
         return HostError(xdr.SCError(kind, contract_code=xdr.Uint32(code)), "contract error")
@@ -89,7 +89,7 @@ def _error(val: int) -> HostError:
 
 
 class WasmContracts:
-    """Contracts of which one build is wasm; the others are the devnet's own rules."""
+    """Contracts with one wasm build; all others follow the devnet's own rules."""
 
     def __init__(self, contract: WasmContract, others: Contracts) -> None:
         self._contract = contract

@@ -1,4 +1,4 @@
-"""The functions that a contract's wasm imports: what the escrow's build needs of the host's.
+"""The functions that a contract's wasm imports: the host functions that the escrow's build needs.
 
 A function is named by the letters of its module and its own. Source: soroban-env-common, env.json.
 """
@@ -28,7 +28,7 @@ class Guest:
         self.store: wasmtime.Store | None = None
 
     def functions(self) -> Mapping[str, Callable[..., int | None]]:
-        """Return the functions by module and name. None stands for nothing."""
+        """Return the functions by module and name. A result of None means void."""
         return {
             **self._containers(),
             "b.k": lambda text: self._length(text, Tag.STRING),
@@ -89,7 +89,7 @@ class Guest:
         return [int.from_bytes(raw[n : n + WORD], "little") for n in range(0, len(raw), WORD)]
 
     def _slices(self, place: int, size: int) -> list[bytes]:
-        """Read texts by an array of their places (the low half) and lengths."""
+        """Read texts by an array of their positions (the low half) and lengths."""
         words = self._words(place, size)
         return [self._bytes(word & 0xFFFFFFFF, word >> 32) for word in words]
 
@@ -217,7 +217,7 @@ class Guest:
 
 
 def _require_persistent(durability: int) -> None:
-    """Refuse storage that the escrow's build does not use."""
+    """Refuse kinds of storage that the escrow's build does not use."""
     if durability != PERSISTENT:
         note = "only persistent storage is there for wasm"
         raise host_error(Kind.SCE_STORAGE, Code.SCEC_INTERNAL_ERROR, note)

@@ -1,4 +1,4 @@
-"""Values as a wasm contract sees them: 64-bit numbers, or handles of objects that the host keeps.
+"""Values of a wasm contract: 64-bit numbers, or handles of objects that the host keeps.
 
 The facts are those of soroban-env-common: env.json, val.rs and symbol.rs.
 """
@@ -56,7 +56,7 @@ PLAIN = {
 
 
 def signed(value: int, bits: int = 64) -> int:
-    """Read a number of so many bits as a signed one."""
+    """Interpret a number of the given bits as a signed one."""
     return value - (1 << bits) if value >> (bits - 1) else value
 
 
@@ -97,7 +97,7 @@ class Objects:
         return self._kept[handle >> HANDLE_SHIFT][1]
 
     def put(self, value: xdr.SCVal) -> int:  # noqa: PLR0911  one line for each kind of value
-        """Hand a value to the contract."""
+        """Return a value in the contract's form."""
         if value.type == xdr.SCValType.SCV_BOOL:
             return Tag.TRUE if value.b else Tag.FALSE
         if value.type == xdr.SCValType.SCV_VOID:
@@ -137,7 +137,7 @@ class Objects:
         return self.keep(tag, value)
 
     def get(self, val: int) -> xdr.SCVal:
-        """Take a value from the contract. Raises: HostError."""
+        """Return a contract's value as XDR. Raises: HostError."""
         tag = val & 0xFF
         if tag in SMALL:
             return SMALL[Tag(tag)](val)
@@ -178,7 +178,7 @@ LEAVES = {*WIDE, *SIGNED, *PLAIN.values(), Tag.SYMBOL}
 
 
 def order(value: xdr.SCVal) -> tuple[int, object]:
-    """Return what values are ordered by: their type, then their content.
+    """Return a sort key of values: their type, then their content.
 
     Source: soroban-env-host, host/comparison.rs.
     """
