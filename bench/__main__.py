@@ -36,13 +36,13 @@ from bench.stack import Checkout, stack
 from bench.usage import Machine
 from deploy.local.settings import ROOT
 
-# About what the two starts and the stop of a stack take.
+# About how long the two starts and the stop of a stack take.
 STACK_SECONDS = 15.0
-# A part that measures nothing itself is shorter.
+# A part that takes less time measures nothing itself.
 SHORT_SECONDS = 1.0
 # The pace of `make run`.
 USUAL: dict[str, str] = {}
-# In the order in which they run; neighbours with the same settings share a stack.
+# In running order; adjacent parts with the same settings share a stack.
 PARTS = (
     Part(name="start", seconds=1, settings=USUAL, with_stack=idle.started),
     Part(name="idle", seconds=75, settings=USUAL, with_stack=idle.measure),
@@ -59,7 +59,7 @@ PARTS = (
     Part(name="lookups", seconds=600, alone=programs.lookups, is_usual=False),
     Part(name="watched", seconds=150, alone=programs.watched, is_usual=False),
 )
-# What was measured, by checkout and by part.
+# The measurements, by checkout and by part.
 Found = dict[Checkout, dict[str, Measured]]
 
 
@@ -104,7 +104,7 @@ def _arguments() -> argparse.Namespace:
 
 
 def run(checkouts: Sequence[Checkout], parts: Sequence[Part]) -> Found:
-    """Run parts in their order on each checkout; those with the same settings share a stack."""
+    """Run parts in order on each checkout; neighbours with the same settings share a stack."""
     groups = [list(group) for _, group in itertools.groupby(parts, key=_stack_of)]
     seconds = {
         _title(part, checkout, checkouts): part.seconds
@@ -128,7 +128,7 @@ def _title(part: Part, checkout: Checkout, checkouts: Sequence[Checkout]) -> str
 
 
 def _stack_of(part: Part) -> object:
-    """Return what parts on the same stack have in common."""
+    """Return a value that is equal for parts on the same stack."""
     return dict(part.settings) if part.with_stack else part.name
 
 
@@ -148,7 +148,7 @@ def _group(
 
 
 def tried(measure: Callable[[Say], Measured], say: Say) -> Measured:
-    """Measure; a part that fails is told, and the others still run."""
+    """Measure; if a part fails, report it and let the others run."""
     before = Machine.now()
     try:
         measured = measure(say)

@@ -1,6 +1,6 @@
 """What one order and one user cost in XLM, by the devnet's model of the network's fees.
 
-The same on every machine: it depends on the sizes of what is stored, and on the network's prices.
+The same on every machine: the costs depend on the sizes of stored data and on the network's prices.
 """
 
 import re
@@ -22,7 +22,7 @@ from deploy.local.rest import Marketplace
 from deploy.local.settings import ROOT
 
 ACTIONS = (RESERVE, ESCROW, FUND, RELEASE)
-# The first order of a buyer and of the network pays for what later ones find.
+# The first orders of a buyer and of the network pay for entries that later orders find.
 FIRST, ORDERS = 1, 4
 USER, MADE_GOOD = "create_account", "make_good"
 OF_ORDERS = (
@@ -45,7 +45,7 @@ TABLE = re.compile(r"(?<=<!-- cost -->\n).*?(?=<!-- end of cost -->)", re.DOTALL
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Prices:
-    """The prices of a network. title: what they are. settings: of the devnet."""
+    """The prices of a network. title: describes the prices. settings: of the devnet."""
 
     name: str
     title: str
@@ -77,7 +77,7 @@ def parts() -> tuple[Part, ...]:
 
 
 def measure(prices: Prices, stack: Stack, say: Say) -> Measured:
-    """Carry orders to their release, one after the other, and add the fees of their steps."""
+    """Carry orders to their release, one after the other, and add up the fees of their steps."""
     say("the first order")
     uvloop.run(_orders(stack, FIRST))
     before = fees(stack, made_good=FIRST)
@@ -108,7 +108,7 @@ def told(
 
 
 def fees(stack: Stack, *, made_good: int) -> dict[str, float]:
-    """Read what each kind of step has cost, when so many releases have been made good."""
+    """Read what each kind of step has cost, once this many releases have been reimbursed."""
     counted = "select count(*) from escrow.steps where name = 'make_good' and state = 'SUCCEEDED'"
     deadline = time.monotonic() + SECONDS
     while True:
@@ -137,7 +137,7 @@ def table(figures: Mapping[str, float]) -> str:
 
 
 def write(figures: Mapping[str, float], *, page: Path = PAGE) -> bool:
-    """Write the table into the page, if every network was measured; tells whether it was."""
+    """Write the table into the page if every network was measured; return whether it was."""
     if not all(f"{one.name}.order" in figures for one in PRICES):
         return False
     text = page.read_text(encoding="utf-8")

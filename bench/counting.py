@@ -1,4 +1,4 @@
-"""What PostgreSQL counts: statements by the role that executed them, and transactions."""
+"""PostgreSQL's counters: statements by the role that executed them, and transactions."""
 
 import time
 from collections import Counter
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import psycopg
 
-# Servers report what they counted to the shared statistics about once a second.
+# Servers report their counters to the shared statistics about once a second.
 REPORTED_SECONDS = 1.2
 _STATEMENTS = r"""
 select pg_get_userbyid(userid), sum(calls)::bigint from public.pg_stat_statements
@@ -27,7 +27,7 @@ ROLES = frozenset({"orders", "ledger", "escrow", "disputes", "webhooks", "gatewa
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Counts:
-    """Counts up to an instant. statements: by role."""
+    """Counters at an instant. statements: by role."""
 
     at: float
     statements: Counter[str]
@@ -37,8 +37,8 @@ class Counts:
     def since(self, before: "Counts", *, idle: Mapping[str, float] | None = None) -> "Counts":
         """Return the counts between two instants.
 
-        idle: what is counted each second without any load, by role and for COMMITS; it is taken
-        off.
+        idle: the counts of each second without any load, by role and for COMMITS; they are
+        subtracted.
         """
         seconds = self.at - before.at
         rates = idle or {}
@@ -59,7 +59,7 @@ class Counts:
         )
 
     def rates(self) -> dict[str, float]:
-        """Return the counts of a span a second: by role, and COMMITS."""
+        """Return the counts of a span per second: by role, and COMMITS."""
         by_role = {role: count / self.at for role, count in self.statements.items()}
         return {**by_role, COMMITS: self.commits / self.at}
 
@@ -77,7 +77,7 @@ def counts(connection: psycopg.Connection[tuple[object, ...]]) -> Counts:
 
 
 def connections(connection: psycopg.Connection[tuple[object, ...]]) -> dict[str, int]:
-    """Return the connections of clients by role, without this one."""
+    """Return the number of client connections by role, without this one."""
     return {str(role): _whole(count) for role, count in connection.execute(_CONNECTIONS).fetchall()}
 
 

@@ -1,19 +1,19 @@
-"""What lists are measured among: rows of a marketplace, written to the database directly.
+"""The data for measurements of lists: rows of a marketplace, written to the database directly.
 
-Of each kind there is what few rows share and what nearly all do, and pairs of filters that no row
-fulfils. Nothing is measured here.
+Each kind has values that few rows share, values that nearly all rows share, and pairs of filters
+that no row fulfils. Nothing is measured here.
 """
 
 import psycopg
 
-# The users that are registered by the API; the others are written.
+# The users that are registered through the API; all others are written to the database.
 SELDOM, OFTEN, SHOP = "usr_seldom", "usr_often", "usr_shop"
 # The one webhook, which is disabled so that nothing is sent.
 WEBHOOK = "0197b9c8-0000-7000-8000-000000000001"
 
 
 def write(database_url: str, marketplace_id: str, orders: int) -> None:
-    """Write the rows of so many orders past triggers and foreign keys, and what parties count."""
+    """Write the rows of this many orders past triggers and foreign keys, with parties' counts."""
     values = {"marketplace_id": marketplace_id, "n": orders, "webhook": WEBHOOK}
     with psycopg.connect(database_url) as connection:
         connection.execute("set local session_replication_role = replica")
@@ -46,7 +46,7 @@ join orders.users b on b.marketplace_id = %(marketplace_id)s
     and b.public_id = case i %% 500 when 0 then 'usr_seldom' else 'usr_often' end
 join orders.users s on s.marketplace_id = b.marketplace_id and s.public_id = 'usr_shop'
 """
-# Every title is "Report"; as if 1 of 500 had a second word.
+# Every title is "Report"; 1 of 500 orders is indexed as if it had a second word.
 _WORDS = """
 insert into orders.words (marketplace_id, word, order_id)
 select marketplace_id, word, id
@@ -54,7 +54,7 @@ from orders.orders cross join (values ('report'), ('seldom')) as w (word)
 where marketplace_id = %(marketplace_id)s and (word = 'report' or buyer_public_id = 'usr_seldom')
 order by 1, 2, 3
 """
-# As the triggers would have counted.
+# The counts that the triggers would have made.
 _TOTALS = """
 insert into orders.party_changes (marketplace_id, user_id, is_seller, status, change)
 select marketplace_id, buyer_id, false, party_status, count(*) from orders.orders
@@ -75,7 +75,7 @@ cross join lateral (
     values ('2026-07-01Z'::timestamptz - make_interval(mins => %(n)s - i))
 ) as t (at)
 """
-# 1 of 10 orders was disputed once. No open dispute is a seller's or an agent's; agent-often has
+# 1 of 10 orders was disputed once. No open dispute belongs to a seller or an agent; agent-often has
 # none of a seller. 1 of 10 open ones is overdue.
 _DISPUTES = """
 insert into disputes.disputes (marketplace_id, id, order_id, status, opened_by, reason, description,
@@ -165,7 +165,7 @@ select %(marketplace_id)s, uuidv7(), %(webhook)s, uuidv7()::text, 'order.created
        'ord_' || i, '{}', 'DELIVERED', 1, now(), 'epoch', 1, now(), now()
 from generate_series(1, %(n)s) as i
 """
-# A line for each order; 1 of 500 is of another key, which alone cancels.
+# A line for each order; 1 of 500 is by another key, and only that key cancels.
 _AUDIT = """
 insert into orders.audit (marketplace_id, id, actor, role, action, target_type, target_id, address,
                           request_id, before, after)
@@ -175,7 +175,7 @@ select marketplace_id, uuidv7(created_at - now()),
        client_order_ref, '', '', '{}', '{}'
 from orders.orders where marketplace_id = %(marketplace_id)s order by id
 """
-# A request for each order; 1 of 500 is of another key.
+# A request for each order; 1 of 500 is by another key.
 _REQUESTS = """
 insert into gateway.requests (marketplace_id, id, actor, role, method, route, path, status, code,
                               message, milliseconds, request_id, idempotency_key)
@@ -184,7 +184,7 @@ select marketplace_id, uuidv7(created_at - now()),
        'POST', '/api/v1/orders', '/api/v1/orders', 201, '', '', 5, client_order_ref, ''
 from orders.orders where marketplace_id = %(marketplace_id)s order by id
 """
-# What the statements after it join.
+# Statistics for the tables that the later statements join.
 _KNOWN = "analyze orders.orders, orders.users"
 _STATEMENTS = [
     part

@@ -1,4 +1,4 @@
-"""A plain NATS subscriber that notes when each event arrives."""
+"""A plain NATS subscriber that records when each event arrives."""
 
 import json
 import ssl
@@ -13,9 +13,9 @@ from nats.aio.msg import Msg
 
 @asynccontextmanager
 async def arrivals(document: Mapping[str, Any], subject: str) -> AsyncIterator[dict[str, float]]:
-    """Subscribe for the block; yields the time (of the wall's clock) by aggregate, as they arrive.
+    """Subscribe for the block; yield the arrival times (wall clock) by aggregate, as they arrive.
 
-    document: what stack.json says. An older stack has no TLS, and no users.
+    document: the content of stack.json. An older stack has no TLS, and no users.
     """
     arrived: dict[str, float] = {}
 

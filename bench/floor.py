@@ -1,6 +1,6 @@
-"""The floor: what the same protocols and the same database do without the rules of the project.
+"""The floor: the speed of the same protocols and database without the rules of the project.
 
-    python -m bench.floor gateway|backend --port N …   (each is a process of its own)
+    python -m bench.floor gateway|backend --port N …   (each is a separate process)
 
 A bare ASGI application on Uvicorn calls a bare grpc.aio server, which answers with the project's
 message of an order. For a write, the server executes one statement with three inserts, as orders
@@ -82,13 +82,13 @@ told as (
 )
 select count(*) from made
 """
-# An event of the usual size.
+# An event of typical size.
 BODY = orjson.dumps({"eventType": "order.created", "payload": {"title": "Logo " * 100}})
 MARKETPLACE, BUYER, SELLER = (uuid.uuid4() for _ in range(3))
 
 
 def message(order_id: str) -> orders_pb2.Order:
-    """Return an order as the orders service answers a new one."""
+    """Return an order as the orders service returns a new one."""
     at = Timestamp()
     at.FromDatetime(dt.datetime.now(dt.UTC))
     return orders_pb2.Order(
@@ -172,7 +172,7 @@ async def serve_backend(port: int, database_url: str) -> None:
 
 
 async def serve_gateway(port: int, backend: int) -> None:
-    """Serve the gateway until the process is stopped, on Uvicorn as the project's runs on it."""
+    """Serve the gateway until the process is stopped, on Uvicorn like the project's gateway."""
     async with grpc.aio.insecure_channel(f"{HOST}:{backend}") as channel:
         stub = orders_pb2_grpc.OrdersServiceStub(channel)
         config = uvicorn.Config(
@@ -227,12 +227,12 @@ def application(stub: Any) -> Callable[[dict[str, Any], Receive, Send], Awaitabl
     return serve
 
 
-# The slashes of the path of a list: /api/v1/orders.
+# The number of slashes in the path of a list: /api/v1/orders.
 LIST_DEPTH = 3
 
 
 def printed(order: orders_pb2.Order) -> Any:
-    """Return what is printed of an order."""
+    """Return the printed form of an order."""
     return {
         "id": order.id,
         "status": order.state,
@@ -255,7 +255,7 @@ async def _stopped() -> None:
 
 @contextlib.contextmanager
 def floor(database_url: str) -> Iterator[tuple[str, dict[str, int]]]:
-    """Run the floor on a database; yields its URL and the process ids of its parts."""
+    """Run the floor on a database; yield its URL and the process ids of its parts."""
     ports = {"backend": free_port(), "gateway": free_port()}
     more = {
         "backend": ("--database-url", database_url),

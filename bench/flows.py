@@ -31,22 +31,25 @@ from deploy.local.services import grpc_ready
 WORKERS, BUYERS = 16, 16
 SECONDS, WARM_UP_SECONDS = 20.0, 4.0
 ACTIONS = (RESERVE, ESCROW, FUND, REFUND)
-# The shortest ledgers with which the devnet itself uses little CPU. A transaction waits half a
-# ledger on average until one includes it, and then for escrow's next look.
+# The shortest ledgers with which the devnet itself uses little CPU. A transaction waits on average
+# half a ledger for its inclusion, and then for escrow's next poll.
 LEDGER_SECONDS, LOOK_SECONDS = "0.02", "0.02"
 QUICK = {
     "DEVNET_LEDGER_SECONDS": LEDGER_SECONDS,
     "CHAIN_POLL_SECONDS": LOOK_SECONDS,
-    # On quick ledgers an account pays more fees between two looks at it than on any network.
+    # On quick ledgers an account pays more fees between two checks of it than on any network.
     "CHANNEL_LUMENS": "400",
-    # A second escrow gets the environment of the first, which cannot be read of a fork.
+    # A second escrow gets the environment of the first. The environment of a fork cannot be read.
     "FORK_PROGRAMS": "off",
 }
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Taken:
-    """A run of flows, and what it took. cpu: seconds by process. counts: without what idles."""
+    """A run of flows and its costs. cpu: seconds by process.
+
+    counts: without those of the idle stack.
+    """
 
     flows: Purchases
     cpu: dict[str, float]
@@ -59,13 +62,13 @@ class Taken:
 
     @property
     def cpu_each(self) -> float:
-        """CPU milliseconds of a flow, without those of the load."""
+        """CPU milliseconds of a flow, without those of the load generator."""
         used = sum(value for name, value in self.cpu.items() if name not in NOT_OURS)
         return 1000 * used / len(self.flows.orders)
 
 
-# The load generator is not part of what is measured. The chain is: escrow decides how often it is
-# asked.
+# The load generator is not part of the measurement. The chain is, because escrow decides how often
+# the chain is asked.
 NOT_OURS = frozenset({LOAD})
 CHAIN = "devnet"
 
@@ -139,7 +142,7 @@ def _taken(stack: Stack, pairs: Iterator[tuple[str, str]], **more: int) -> Taken
         used = usage.since(cpu)
         if not flows.orders:
             raise StepFailedError(flows.failures[0])
-        # Empty ledgers close as often as this measurement wants.
+        # Empty ledgers close as often as this measurement chose.
         used[CHAIN] = max(0.0, used[CHAIN] - closing * flows.elapsed)
         return Taken(flows=flows, cpu=used, counts=counts(connection).since(before, idle=idle))
 
@@ -151,9 +154,9 @@ async def _people(url: str, api_key: str, faucet_url: str) -> tuple[list[str], s
 
 @contextlib.contextmanager
 def second_escrow(stack: Stack) -> Iterator[int]:
-    """Run a second escrow process with the environment of the first; yields its process id.
+    """Run a second escrow process with the environment of the first; yield its process id.
 
-    It has no callers. It takes commands that the first one has accepted.
+    It has no callers. It takes commands that the first process has accepted.
     """
     port, health = free_port(), free_port()
     first = psutil.Process(stack.document["pids"]["escrow"])
@@ -162,7 +165,7 @@ def second_escrow(stack: Stack) -> Iterator[int]:
     command = replace(command, environment={**first.environ(), **own})
     process = Process(command, stack.folder / "escrow-2.log")
     try:
-        # Without a port for health checks, the first commits answer them beside the calls.
+        # Commits before health checks had a port answer them on the port of the calls.
         probes = (grpc_ready(health), grpc_ready(port))
         process.wait_until(lambda: any(probe() for probe in probes), timeout_seconds=60)
         yield process.pid

@@ -1,4 +1,4 @@
-"""The goals: what was measured at the first commit, and what is required of a run."""
+"""The goals: the measurements at the first commit, and the requirements of a run."""
 
 import os
 from collections.abc import Iterator, Mapping
@@ -12,8 +12,8 @@ MET, MISSED, OPEN = "met", "not met", "-"
 class Goal:
     """One requirement on one figure. before: None if it was not measured at the first commit.
 
-    also: a figure that is printed beside, with its unit. cores: a machine with fewer cannot reach
-    it, so it is not judged there.
+    also: a figure that is printed beside it, with its unit. cores: a machine with fewer cores
+    cannot reach the goal, so it is not judged there.
     """
 
     work: str
@@ -30,7 +30,7 @@ class Goal:
         return value <= self.must if self.is_upper else value >= self.must
 
     def share(self, value: float) -> float:
-        """Return how much of the requirement a value reaches: 1 is exactly enough."""
+        """Return the share of the requirement that a value reaches: 1 is exactly enough."""
         if self.is_upper:
             return self.must / value if value else float("inf")
         return value / self.must
@@ -53,7 +53,7 @@ GOALS: tuple[Goal, ...] = (
         must=0.55,
         also=("create.rate", "/s"),
     ),
-    # 268/s beside a floor of 2,180/s, and 2.2 times as much.
+    # The first commit's 268/s beside a floor of 2,180/s, times 2.2.
     Goal(
         work="reserve",
         key="reserve.floor",
@@ -172,13 +172,13 @@ def verdict(goal: Goal, figures: Mapping[str, float], *, cores: int | None = Non
     return MET if goal.is_met(figures[goal.key]) else MISSED
 
 
-# What was measured at the first commit, on a machine that did nothing else.
+# The measurements at the first commit, on a machine without other work.
 AT_FIRST = {goal.key: goal.before for goal in GOALS if goal.before is not None}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Beside:
-    """What another commit was measured to do in the same run."""
+    """The measurements of another commit in the same run."""
 
     commit: str
     figures: Mapping[str, float]
@@ -213,14 +213,14 @@ def _cell(goal: Goal, figures: Mapping[str, float]) -> str:
 
 
 def spelled(value: float | None, unit: str) -> str:
-    """Spell a figure with its unit; a dash if there is none."""
+    """Return a figure with its unit as text; a dash if there is none."""
     if value is None:
         return OPEN
     return f"{number(value)}{'' if unit.startswith('/') else ' '}{unit}"
 
 
 def number(value: float) -> str:
-    """Spell a number: two decimals below 10, one below 100, none above."""
+    """Return a number as text: two decimals below 10, one below 100, none above."""
     size = abs(value)
     if size < 10:  # noqa: PLR2004 - as the sentence says
         return f"{value:.2f}"
@@ -230,7 +230,7 @@ def number(value: float) -> str:
 def table(
     figures: Mapping[str, float], beside: Beside | None = None, *, whole: bool = True
 ) -> list[str]:
-    """Return the table for a terminal. whole: with the goals that were not measured."""
+    """Return the table for a terminal. whole: include goals that were not measured."""
     found = zip(GOALS, rows(figures, beside), strict=True)
     lines = [titles(beside), *(row for goal, row in found if whole or goal.key in figures)]
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]

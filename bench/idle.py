@@ -1,4 +1,4 @@
-"""What the whole stack uses while nobody uses it; and how long it took to start."""
+"""What the whole stack uses while it is idle, and how long it took to start."""
 
 import time
 
@@ -7,13 +7,13 @@ from bench.measured import Measured, Say
 from bench.stack import Stack
 from bench.usage import LOAD
 
-# What the start has begun ends in this time.
+# Work that the start has begun ends in this time.
 SETTLE_SECONDS, SECONDS = 10.0, 60.0
 MIB = 1024**2
 
 
 def started(stack: Stack, _say: Say) -> Measured:
-    """Return the seconds of the starts that were made for this stack."""
+    """Return how many seconds the starts of this stack took."""
     figures = {"start.kept": stack.seconds, "start.fresh": stack.fresh_seconds}
     lines = [
         f"with data kept {stack.seconds:.1f} s, fresh {stack.fresh_seconds:.1f} s",
@@ -23,13 +23,14 @@ def started(stack: Stack, _say: Say) -> Measured:
 
 
 def measure(stack: Stack, say: Say) -> Measured:
-    """Leave the stack alone, and see what it uses."""
+    """Leave the stack idle, and measure what it uses."""
     usage = stack.usage()
     say(f"settling for {SETTLE_SECONDS:.0f} s")
     time.sleep(SETTLE_SECONDS)
     with stack.connect() as connection:
         say(f"idle for {SECONDS:.0f} s")
-        # Reading the counts is work of the load, and not counted: it ends before, begins after.
+        # Reading the counters is work of the load. It ends before the measurement and begins after
+        # it.
         before = counts(connection)
         cpu, at = usage.cpu(), time.monotonic()
         time.sleep(SECONDS)

@@ -46,14 +46,14 @@ KEYS = {name: Ed25519PrivateKey.generate() for name in ("orders", "operator")}
 WORLD = "external:stellar"
 PLENTY = 10**15
 CREATED = ledger_pb2.TRANSFER_STATUS_CREATED
-# Of pgbench between two lines.
+# Seconds of pgbench between two lines.
 BESIDE_SECONDS = 3
 Make = Callable[[], ledger_pb2.NewTransfer]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Server:
-    """A served ledger and the processes that do its work."""
+    """A running ledger and the processes that do its work."""
 
     address: str
     postgres: PostgresServer
@@ -71,7 +71,7 @@ class Figures:
     cpu: dict[str, float] = field(default_factory=dict)
 
     def line(self) -> str:
-        """Spell the run as a line of the table."""
+        """Return the run as a line of the table."""
         ordered = sorted(self.seconds)
         middle, slowest = (ordered[int(len(ordered) * part)] * 1000 for part in (0.5, 0.99))
         work = "  ".join(f"{name} {used:4.0f}" for name, used in self.cpu.items())
@@ -93,7 +93,7 @@ class Load:
         self._names: list[str] = []
 
     async def open_accounts(self, *, count: int) -> None:
-        """Open users' accounts and put plenty into each."""
+        """Open users' accounts and put a large amount into each."""
         ids = [uuid.uuid4() for _ in range(count)]
         self._names = [f"user:{user}" for user in ids]
         caller = Caller(self._signer)
@@ -127,7 +127,7 @@ class Load:
     async def measure(
         self, name: str, make: Make, *, callers: int, size: int, seconds: float
     ) -> Figures:
-        """Post lists of `size` transfers from that many callers for so long."""
+        """Post lists of `size` transfers from `callers` callers for `seconds` seconds."""
         metadata = ((METADATA_KEY, self._signer.token(self._who)), ("x-request-id", "bench"))
         latencies: list[float] = []
         end = time.perf_counter() + seconds
@@ -147,7 +147,7 @@ class Load:
         return Figures(name=name, rate=count / elapsed, seconds=latencies, cpu=cpu)
 
     async def broken(self) -> list[str]:
-        """Check the ledger; returns the invariants that fail."""
+        """Check the ledger; return the invariants that fail."""
         operator = Caller(Signer(key=lambda: KEYS["operator"], caller="operator"))
         request = ledger_pb2.CheckInvariantsRequest()
         found = await operator.call(
@@ -185,7 +185,7 @@ def _cpu_seconds(process: psutil.Process) -> float:
 
 @contextmanager
 def serving(*, with_nats: bool) -> Iterator[Server]:
-    """Serve a fresh ledger on a durable PostgreSQL, and stop everything after."""
+    """Serve a fresh ledger on a durable PostgreSQL, and stop everything afterwards."""
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="bench-ledger-")))
         folder.chmod(0o755)
@@ -241,7 +241,7 @@ def _start_ledger(postgres: PostgresServer, nats_url: str, port: int, logs: Path
 
 
 def prepare(postgres: PostgresServer) -> str:
-    """Make the tables of pgbench on the same server; returns their database's URL."""
+    """Create the tables of pgbench on the same server; return the URL of their database."""
     postgres.execute("create database {}", "pgbench")
     url = postgres.url(database="pgbench")
     _pgbench("--initialize", "--quiet", "--scale=10", url)
@@ -249,7 +249,7 @@ def prepare(postgres: PostgresServer) -> str:
 
 
 def pgbench(url: str, *, seconds: int) -> float:
-    """Run TPC-B from 16 clients; returns transactions per second."""
+    """Run TPC-B from 16 clients; return transactions per second."""
     told = _pgbench("--client=16", "--jobs=2", f"--time={seconds}", url)
     found = re.search(r"tps = ([0-9.]+)", told)
     assert found is not None, told
@@ -265,7 +265,7 @@ def _pgbench(*arguments: str) -> str:
 async def measure(
     server: Server, arguments: argparse.Namespace
 ) -> tuple[list[Figures], list[float], list[str]]:
-    """Run every measurement; returns the figures, pgbench's rates, and the broken invariants."""
+    """Run every measurement; return the figures, pgbench's rates, and the broken invariants."""
     url = prepare(server.postgres)
 
     async def beside() -> float:

@@ -2,9 +2,9 @@
 
     python -m bench.lists [--orders 1000000] [--requests 200]
 
-Uses the stack that runs, or starts a fresh one and stops it. The orders are written to the
-database directly; the lists are asked over REST with tokens, by turns, so that whatever else the
-machine does meets both alike. What counts is the ratio of the medians.
+Uses the running stack, or starts a fresh one and stops it. The orders are written to the database
+directly. The two lists are requested over REST with tokens, by turns, so that other work on the
+machine affects both alike. The result is the ratio of the medians.
 """
 
 import argparse
@@ -40,7 +40,7 @@ class People:
 
 
 async def measure(stack: dict[str, Any], *, orders: int, requests: int) -> bool:
-    """Measure; returns whether the ratio is within the budget and every total was right."""
+    """Measure; return whether the ratio is within the budget and every total was right."""
     people = People(few=uuid.uuid4(), many=uuid.uuid4(), others=uuid.uuid4(), business=uuid.uuid4())
     async with httpx.AsyncClient(base_url=stack["url"], timeout=TIMEOUT_SECONDS) as client:
         for person in (people.few, people.many, people.others, people.business):
@@ -88,7 +88,7 @@ async def _page(
 
 
 def _write(database_url: str, people: People, orders: int) -> None:
-    """Write the orders; the counts are written as the triggers would have."""
+    """Write the orders, with the counts that the triggers would have made."""
     with psycopg.connect(database_url) as connection:
         connection.execute("set local session_replication_role = replica")
         connection.execute("set local search_path = orders")
@@ -121,7 +121,7 @@ select marketplace_id, COLUMN, ROLE, party_status, count(*) from orders group by
 
 
 def main() -> int:
-    """Run from the command line; returns 1 if the budget is missed or a total is wrong."""
+    """Run from the command line; return 1 if the budget is missed or a total is wrong."""
     parser = argparse.ArgumentParser(description="Lists among a million orders")
     parser.add_argument("--orders", type=int, default=1_000_000)
     parser.add_argument("--requests", type=int, default=200)

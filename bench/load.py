@@ -1,6 +1,6 @@
-"""A light HTTP client for measuring: a few kept connections, one request after the other on each.
+"""A light HTTP client for measurements: a few kept connections, each with one request at a time.
 
-What the client costs is part of every figure. It parses the status and the length, and no more.
+The client's own cost is part of every figure. It parses only the status and the length.
 """
 
 import asyncio
@@ -17,19 +17,19 @@ from urllib.parse import urlsplit
 from bench.usage import Usage
 
 JSON_END = b"\r\n\r\n"
-# 0.07 * 100 is a little more than 7.
+# Because 0.07 * 100 is slightly more than 7 in binary floating point.
 TINY = 1e-9
 # A request that takes longer is a failure of the measurement.
 SILENCE_SECONDS = 60.0
 
 
 class LostConnectionError(Exception):
-    """A server closed a connection while a request was under way."""
+    """A server closed a connection during a request."""
 
 
 @dataclass(slots=True, kw_only=True)
 class Run:
-    """What a run of requests measured.
+    """The measurements of a run of requests.
 
     seconds: of each request. bodies: of each answer, if they were kept. cpu: process → seconds.
     """
@@ -55,7 +55,7 @@ class Run:
         return quantile(self.seconds, share)
 
     def data(self) -> Iterator[dict[str, Any]]:
-        """Yield the documents that were kept, without their envelope."""
+        """Yield the kept documents, without their envelope."""
         for body in self.bodies:
             yield cast("dict[str, Any]", json.loads(body)["data"])
 
@@ -81,7 +81,7 @@ class Client:
         return f"GET /api/v1{path} HTTP/1.1\r\n".encode() + self._head + b"\r\n"
 
     def post(self, path: str, body: Mapping[str, Any]) -> bytes:
-        """Return the bytes of a POST request with an Idempotency-Key of its own."""
+        """Return the bytes of a POST request with a new Idempotency-Key."""
         content = json.dumps(body).encode()
         own = (
             f"content-type: application/json\r\nidempotency-key: {uuid.uuid4()}\r\n"
@@ -123,7 +123,7 @@ class Client:
 
 @dataclass(slots=True, kw_only=True)
 class _Work:
-    """What the connections of a run share."""
+    """The state that the connections of a run share."""
 
     requests: Iterator[bytes]
     run: Run
@@ -148,7 +148,7 @@ class _Connection(asyncio.Protocol):
         self._close: Callable[[], None]
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Keep what is needed of the transport."""
+        """Keep the methods of the transport that are needed."""
         stream = cast("asyncio.Transport", transport)
         self._write, self._close = stream.write, stream.close
 

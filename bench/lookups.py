@@ -3,11 +3,11 @@
     python -m bench.lookups [--orders 1000000] [--requests 40] [--only disputes,users]
         [--report docs/reports]
 
-Uses the stack that runs, or starts a fresh one and stops it. Rows of the same kinds are written to
+Uses the running stack, or starts a fresh one and stops it. Rows of the same kinds are written to
 the database directly (`bench/crowds.py`): those of ten thousand orders into the test marketplace,
-all others into the live one. The same lists are asked of both by turns. A person's lists are asked
-for a person with 1 of 500 of the live marketplace's orders and for one with nearly all others.
-What counts is the ratio of the medians of each list.
+all others into the live one. The same lists are requested from both by turns. A person's lists are
+requested for a person with 1 of 500 of the live marketplace's orders and for one with nearly all
+others. The result is the ratio of the medians of each list.
 """
 
 import argparse
@@ -39,7 +39,7 @@ SEEN = "2026-06-28T00:00:00Z", "2026-06-28T12:00:00Z"
 # Half a day of the last 30 days, which is how long events are listed.
 _TODAY = dt.datetime.now(dt.UTC).replace(hour=0, minute=0, second=0, microsecond=0)
 LATELY = f"from={_TODAY - dt.timedelta(days=9):%FT%TZ}&to={_TODAY - dt.timedelta(days=8.5):%FT%TZ}"
-# Each filter and sort of every list, pairs of them, and what nothing fulfils.
+# Each filter and sort of every list, pairs of them, and filters that no row fulfils.
 LISTS: Mapping[str, tuple[str, ...]] = {
     "/orders": (
         "",
@@ -163,13 +163,13 @@ LISTS: Mapping[str, tuple[str, ...]] = {
         "method=POST&actor=key:often",
     ),
 }
-# What people of support ask for, who belong to the live marketplace.
+# Lists that people of support request, who belong to the live marketplace.
 OF_SUPPORT = {
     "/orders": ("status=DISPUTED",),
     "/disputes": ("", "status=OPEN", "assignedTo=agent-often&status=OPEN"),
     "/audit": ("", "action=order.cancel"),
 }
-# What a person lists of their own.
+# Lists that a person requests of their own objects.
 OF_PEOPLE = {
     "/orders/": (
         "role=personal",
@@ -195,7 +195,7 @@ REPORT = "lists.md"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Callers:
-    """Who asks for lists among few rows, and who among many: the headers of each."""
+    """The callers: the headers for lists among few rows, and among many."""
 
     few: Mapping[str, str]
     many: Mapping[str, str]
@@ -203,7 +203,10 @@ class Callers:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Compared:
-    """One list: medians in milliseconds, and how many rows were shown. asked: by whom, and what."""
+    """One list: medians in milliseconds, and how many rows were shown.
+
+    asked: the caller and query.
+    """
 
     asked: str
     few: float
@@ -212,7 +215,7 @@ class Compared:
 
     @property
     def ratio(self) -> float:
-        """What counts."""
+        """The result of the comparison."""
         return self.many / self.few
 
 
@@ -246,14 +249,14 @@ async def measure(
 
 
 def _bearer(credential: str) -> dict[str, str]:
-    # Without it, the route of events answers a stream.
+    # Without this header, the route of events answers with a stream.
     return {"Authorization": f"Bearer {credential}", "Accept": "application/json"}
 
 
 async def _register(
     client: httpx.AsyncClient, headers: Mapping[str, str], people: Mapping[str, uuid.UUID]
 ) -> str:
-    """Register the users that lists are about; returns the marketplace. people: who sign in."""
+    """Register the users in the lists; return the marketplace. people: the users who sign in."""
     for name in (crowds.SELDOM, crowds.OFTEN, crowds.SHOP):
         body = {"externalUserId": str(people.get(name, name)), "id": name}
         answer = await client.post("/api/v1/users", json=body, headers=headers)
@@ -286,7 +289,7 @@ async def _compare(
 
 
 def report(found: Sequence[Compared], *, orders: int) -> str:
-    """Write what was measured as a page."""
+    """Return the measurements as a page."""
     now, load = dt.datetime.now(dt.UTC), os.getloadavg()[0]
     lines = [
         "# Lists among a million orders",
@@ -326,7 +329,7 @@ def report(found: Sequence[Compared], *, orders: int) -> str:
 
 
 def main() -> int:
-    """Run from the command line; returns 1 if the budget is missed."""
+    """Run from the command line; return 1 if the budget is missed."""
     parser = argparse.ArgumentParser(description="Lists of both APIs among a million orders")
     parser.add_argument("--orders", type=int, default=MANY)
     parser.add_argument("--requests", type=int, default=40)

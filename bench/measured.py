@@ -1,4 +1,4 @@
-"""What a part of the measurement gets, and what it returns."""
+"""The arguments and the result of a part of the measurement."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -9,7 +9,7 @@ from bench.stack import Checkout, Stack
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Measured:
-    """figures: by name, for the table of goals. lines: what a person reads.
+    """figures: by name, for the table of goals. lines: for people to read.
 
     failure: why there are no figures; empty: the part succeeded.
     """
@@ -29,10 +29,10 @@ Say = Callable[[str], None]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Part:
-    """One part. seconds: what it takes, about. settings: of its stack.
+    """One part. seconds: about how long it takes. settings: of its stack.
 
-    with_stack: measures a stack that runs. alone: measures a checkout, and starts what it needs.
-    is_usual: it runs unless others are chosen.
+    with_stack: measures a running stack. alone: measures a checkout, and starts what it needs.
+    is_usual: the part runs unless others are chosen.
     """
 
     name: str
@@ -44,7 +44,7 @@ class Part:
 
 
 def per_process(cpu: Mapping[str, float], *, count: int, least: float = 0.015) -> str:
-    """Spell the CPU milliseconds of one of `count` requests by process, the largest first.
+    """Return the CPU milliseconds of one of `count` requests by process as text, largest first.
 
     least: processes with fewer milliseconds are left out.
     """
@@ -55,5 +55,5 @@ def per_process(cpu: Mapping[str, float], *, count: int, least: float = 0.015) -
 
 
 def latencies(run: Run) -> str:
-    """Spell the median and the slowest of a hundred."""
+    """Return the median and the 99th percentile as text."""
     return f"p50 {run.at(0.5) * 1000:.1f} ms  p99 {run.at(0.99) * 1000:.1f} ms"

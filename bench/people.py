@@ -14,7 +14,7 @@ POLL_SECONDS = 0.1
 
 
 async def users(marketplace: Marketplace, faucet_url: str, count: int) -> tuple[list[str], str]:
-    """Register buyers with money and a seller; returns their ids."""
+    """Register buyers with money and a seller; return their ids."""
     mark = uuid.uuid4().hex[:8]
     buyers, seller = [f"buyer{number}_{mark}" for number in range(count)], f"seller_{mark}"
     await asyncio.gather(

@@ -1,4 +1,4 @@
-"""A picture of the goals: how much of each requirement was reached at first, and is reached now."""
+"""A picture of the goals: how much of each requirement was reached at first, and now."""
 
 from collections.abc import Iterator, Mapping
 from xml.sax.saxutils import escape
@@ -7,7 +7,7 @@ from bench.goals import AT_FIRST, FIRST, GOALS, MET, MISSED, OPEN, Beside, Goal,
 
 WIDTH, LEFT, RIGHT, TOP = 1000, 290, 250, 64
 BAR, GAP = 11, 12
-# The line of the requirement is at a half of the width: twice as good fills it.
+# The line of the requirement is at half of the width: a result twice as good fills the width.
 MOST = 2.0
 BEFORE = "#b8bec6"
 NOW = {MET: "#2e7d32", MISSED: "#b3261e", OPEN: "#7b5ea7"}
@@ -15,7 +15,7 @@ DARK = "#444444"
 
 
 def draw(figures: Mapping[str, float], *, commit: str, beside: Beside | None = None) -> str:
-    """Return an SVG document. commit: of the figures. beside: None for what is recorded."""
+    """Return an SVG document. commit: of the figures. beside: None for the recorded figures."""
     before = AT_FIRST if beside is None else beside.figures
     title = f"{FIRST}, recorded" if beside is None else beside.commit
     row = 2 * BAR + GAP
@@ -74,7 +74,7 @@ def _row(
             f'fill="{colour}"/>'
         )
         if share > MOST:
-            # The bar goes on.
+            # An arrow: the bar would continue.
             half = (BAR - 1) / 2
             yield f'<path d="M{_x(share)} {y}l6 {half}l-6 {half}z" fill="{colour}"/>'
     said = [spelled(values.get(goal.key), "").strip() for values in (before, figures)]

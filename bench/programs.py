@@ -1,4 +1,4 @@
-"""Measurements that are programs of their own, run as their own checkout has them.
+"""Measurements that are separate programs, run with the code of their checkout.
 
 `python -m bench.ledger` starts the ledger as its commit does, so it belongs to the checkout.
 """
@@ -13,9 +13,9 @@ from bench.stack import Checkout
 from deploy.local.process import NotReadyError, Process
 
 DEADLINE_SECONDS = 600.0
-# Rows of a million orders are written first.
+# The rows of a million orders are written first.
 LOOKUPS_SECONDS = 3600.0
-# The lines of both kinds of transfer: by 64 callers of one each, and in lists of 500.
+# The lines of both kinds of transfer: 64 callers with one transfer each, and lists of 500.
 SINGLE, LISTED = "64 callers x 1", "callers x 500"
 _LINE = re.compile(r"^(?P<name>.*\S) +(?P<rate>\d+)/s +(?P<beside>[\d.]+) x", re.MULTILINE)
 _OF_LOOKUPS = re.compile(r"^ratio ([\d.]+):", re.MULTILINE)
@@ -43,7 +43,7 @@ def lists(checkout: Checkout, say: Say) -> Measured:
     """Measure a party's list among a million orders. Raises: NotReadyError."""
     say("a million orders, and lists of two parties among them")
     found = printed(checkout, "bench.lists", "--requests", "100")
-    # Before these lines it says how its stack starts.
+    # Earlier lines are about the start of its stack.
     return Measured(lines=[line for line in found.splitlines() if _OF_LISTS.search(line)])
 
 
@@ -71,14 +71,14 @@ def watched(checkout: Checkout, say: Say) -> Measured:
 def printed(
     checkout: Checkout, module: str, *arguments: str, seconds: float = DEADLINE_SECONDS
 ) -> str:
-    """Run a program of the checkout; returns what it prints. Raises: NotReadyError: it failed."""
+    """Run a program of the checkout; return its output. Raises: NotReadyError: it failed."""
     with tempfile.TemporaryDirectory() as folder:
         process = Process(checkout.command(module, *arguments), Path(folder, "printed.log"))
         try:
             process.wait_until(lambda: process.exit_code() is not None, timeout_seconds=seconds)
         finally:
             code = process.stop()
-        # Some of them end with 1 if a figure is beyond its limit.
+        # Some programs end with 1 if a figure is beyond its limit.
         if code not in {0, 1}:
             raise NotReadyError(module, code, process.log_tail())
         return process.log()

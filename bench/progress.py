@@ -1,4 +1,4 @@
-"""What a measurement says while it runs: what runs now, how far it is, how long it still takes."""
+"""Progress of a measurement: which part runs, how far it is, how long the rest takes."""
 
 import sys
 import time
@@ -18,12 +18,12 @@ class Progress:
         self._part_started = self._started
 
     def begin(self, part: str) -> None:
-        """Say that a part begins."""
+        """Report that a part begins."""
         self._part, self._part_started = part, time.monotonic()
         self.say("begins")
 
     def say(self, what: str) -> None:
-        """Say what the part does now."""
+        """Report what the part does now."""
         now = time.monotonic()
         names = list(self._seconds)
         number = names.index(self._part)
@@ -37,6 +37,6 @@ class Progress:
 
 
 def clock(seconds: float) -> str:
-    """Spell seconds as minutes and seconds: 1:05."""
+    """Return seconds as minutes and seconds: 1:05."""
     whole = round(seconds)
     return f"{whole // 60}:{whole % 60:02d}"

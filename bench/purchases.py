@@ -12,7 +12,7 @@ from typing import Any
 from bench.load import Client
 from bench.people import order_between
 
-# A step that the gateway answers early is read again after this time.
+# After this time, a step that the gateway has answered early is read again.
 POLL_SECONDS = 0.05
 STEP_SECONDS = 60.0
 ACCEPTED = 202
@@ -26,7 +26,7 @@ class StepFailedError(Exception):
 
 
 class Conversation:
-    """One connection, on which one request follows the other."""
+    """One connection with one request at a time."""
 
     def __init__(
         self, client: Client, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
@@ -57,12 +57,12 @@ class Conversation:
         return status, document["data"]
 
     async def create(self, buyer: str, seller: str) -> str:
-        """Create an order; returns its id."""
+        """Create an order; return its id."""
         _, data = await self.ask(self.client.post("/orders", order_between(buyer, seller)))
         return str(data["id"])
 
     async def step(self, order: str, action: str, *, waits: bool = True) -> None:
-        """Do an action on an order. waits: until its operation has ended."""
+        """Do an action on an order. waits: wait until its operation has ended."""
         path = f"/orders/{order}"
         status, _ = await self.ask(self.client.post(f"{path}/{action}", BODIES.get(action, {})))
         deadline = time.monotonic() + STEP_SECONDS
@@ -77,7 +77,7 @@ class Conversation:
 
 @dataclass(slots=True, kw_only=True)
 class Purchases:
-    """What some workers have carried from creation to an end. seconds: of each purchase."""
+    """Purchases that workers carried from creation to an end. seconds: of each purchase."""
 
     orders: list[str] = field(default_factory=list)
     seconds: list[float] = field(default_factory=list)
@@ -122,5 +122,5 @@ async def carry(
 
 
 def between(buyers: list[str], seller: str) -> Iterator[tuple[str, str]]:
-    """Return pairs without an end: each buyer in turn, with the seller."""
+    """Return pairs without end: each buyer in turn, with the seller."""
     return itertools.cycle((buyer, seller) for buyer in buyers)

@@ -15,10 +15,10 @@ from bench.stack import Stack
 from deploy.local.rest import Marketplace
 
 ALONE, AT_ONCE, WORKERS, BUYERS = 2, 64, 16, 8
-# Source: Stellar closes a ledger about every five seconds. Escrow looks as often as in `make run`.
+# Source: Stellar closes a ledger about every five seconds. Escrow polls as often as in `make run`.
 LEDGER_SECONDS = 5.0
 PACE = {"DEVNET_LEDGER_SECONDS": str(LEDGER_SECONDS), "CHAIN_POLL_SECONDS": "0.25"}
-# After the last release has ended, or for so long.
+# How long to wait for the last release.
 PATIENCE_SECONDS = 300.0
 
 

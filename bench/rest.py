@@ -1,6 +1,6 @@
 """Requests per second through REST, beside the floor on the same PostgreSQL.
 
-Ours and the floor's lines run in turn, in several rounds, so that other work on the machine meets
+Our lines and the floor's run in turn, in several rounds, so that other work on the machine affects
 both. The figures are medians of the rounds.
 """
 
@@ -23,14 +23,14 @@ CONNECTIONS, BUYERS, ROUNDS = 16, 8, 3
 SECONDS, WARM_UP_SECONDS = 2.5, 1.0
 READ, LISTED, CREATED, RESERVED = "GET order", "list of orders", "create with key", "reserve"
 OURS, FLOOR = "", "floor, "
-# The line of the floor that one of ours is compared with.
+# The line of the floor that each of our lines is compared with.
 BESIDE = {READ: READ, LISTED: LISTED, CREATED: CREATED, RESERVED: CREATED}
 NAMES = {READ: "get", LISTED: "list", CREATED: "create", RESERVED: "reserve"}
 GOOD = frozenset({200, 201})
 
 
 class RefusedError(Exception):
-    """A request of a measurement did not succeed, so its figure means nothing."""
+    """A request of a measurement failed, so its figure means nothing."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -46,7 +46,7 @@ class Line:
 
     @property
     def cpu_each(self) -> float:
-        """CPU seconds of a request, of all processes."""
+        """CPU seconds of a request, in all processes."""
         return sum(self.all.cpu_each.values())
 
     @property
@@ -59,7 +59,7 @@ class Line:
 
 
 def measure(stack: Stack, say: Say) -> Measured:
-    """Measure every line of ours and of the floor."""
+    """Measure all our lines and all lines of the floor."""
     with floor(stack.document["databaseUrl"]) as (url, pids):
         lines = uvloop.run(
             _rounds(stack, Client(url=url, api_key="none"), stack.usage(**pids), say)

@@ -14,11 +14,11 @@ from bench.stack import Stack
 from deploy.local.rest import Marketplace
 
 ACTIONS = (RESERVE, ESCROW, FUND, RELEASE)
-# The first orders fill the pages that each table and index has from the beginning. The others are
-# so many that NATS has closed, and with that compressed, a block of the stream, and that PostgreSQL
-# uses the room of outdated rows again.
+# The first orders fill the pages that each table and index has from the beginning. There are so
+# many others that NATS closes and thereby compresses a block of the stream, and that PostgreSQL
+# reuses the space of outdated rows.
 FIRST, ORDERS, WORKERS, BUYERS = 32, 512, 16, 8
-# What is made good after a release, and what relays publish, ends in this time.
+# Reimbursements after a release, and the relays' publishing, end in this time.
 AFTER_SECONDS = 5.0
 SHOWN = 8
 KB = 1024
@@ -39,7 +39,7 @@ class Sizes:
 
 
 def measure(stack: Stack, say: Say) -> Measured:
-    """Carry orders to their release, and see what has grown."""
+    """Carry orders to their release, and measure what has grown."""
     say(f"{FIRST} orders before it begins")
     uvloop.run(_orders(stack, FIRST))
     before = sizes(stack)
@@ -76,7 +76,7 @@ def told(before: Sizes, after: Sizes, *, count: int) -> Measured:
 
 
 def sizes(stack: Stack) -> Sizes:
-    """Read the sizes when nothing is under way any more."""
+    """Read the sizes once nothing is in progress any more."""
     time.sleep(AFTER_SECONDS)
     with stack.connect() as connection:
         tables = {str(name): int(size) for name, size in connection.execute(_TABLES).fetchall()}

@@ -1,7 +1,7 @@
 """Starts the stack of a checkout for a measurement, with the checkout's own interpreter.
 
-The stack is this checkout's or that of another commit. A measurement uses only what stack.json
-says, HTTP, SQL and NATS, so that the same measurement fits both.
+The stack is that of this checkout or of another commit. A measurement uses only stack.json, HTTP,
+SQL and NATS, so that the same measurement works with both.
 """
 
 import contextlib
@@ -26,10 +26,10 @@ from deploy.local.settings import PORTS, ROOT, child_environment
 START_SECONDS = 120.0
 STOP_SECONDS = 60.0
 SUPERVISOR = "supervisor"
-# The load of a measurement is above the default limit of requests.
+# The load of a measurement exceeds the default limit of requests.
 MORE = {"RATE_LIMIT_PER_MINUTE": "1000000000"}
-# What a database needs so that commits have a time and statements are counted. It applies from
-# the server's next start.
+# With these settings commits have a time and statements are counted. They apply from the server's
+# next start.
 OBSERVED = (
     "alter system set track_commit_timestamp = on",
     "alter system set shared_preload_libraries = 'pg_stat_statements'",
@@ -72,7 +72,7 @@ class Checkout:
 
 @dataclass(slots=True, kw_only=True)
 class Stack:
-    """A stack that runs. seconds: what its last start took; fresh_seconds: its first.
+    """A running stack. seconds: how long its last start took; fresh_seconds: its first start.
 
     others: how many cores other work used during the last start.
     """
@@ -87,29 +87,29 @@ class Stack:
 
     @property
     def document(self) -> dict[str, Any]:
-        """What stack.json says."""
+        """The content of stack.json."""
         document = state.read(self.folder / "run")
         assert document is not None, "the stack does not run"
         return document
 
     @property
     def client(self) -> Client:
-        """Builds requests for its gateway."""
+        """A client that builds requests for the stack's gateway."""
         document = self.document
         return Client(url=document["url"], api_key=document["apiKey"])
 
     def usage(self, **more: int) -> Usage:
-        """Return what its processes use. more: process ids of further parts."""
+        """Return the usage of the stack's processes. more: process ids of further parts."""
         assert self._process is not None
         rest = {SUPERVISOR: self._process.pid}
         return Usage({**self.document["pids"], **more}, rest=rest)
 
     def connect(self) -> psycopg.Connection[tuple[Any, ...]]:
-        """Connect to its database as superuser, in autocommit."""
+        """Connect to the stack's database as superuser, in autocommit."""
         return psycopg.connect(self.document["databaseUrl"], autocommit=True)
 
     def start(self) -> None:
-        """Start it on the data that it has; returns when it is ready. Raises: NotReadyError."""
+        """Start the stack on its data; return when it is ready. Raises: NotReadyError."""
         run_dir = self.folder / "run"
         command = self.checkout.command(
             "deploy.local",
@@ -124,13 +124,13 @@ class Stack:
         self.seconds, self.others = now.at - before.at, now.others(before)
 
     def stop(self) -> None:
-        """Stop it; its data stays."""
+        """Stop the stack; its data stays."""
         if self._process is not None:
             self._process.stop(timeout_seconds=STOP_SECONDS)
             self._process = None
 
     def restart(self, **settings: str) -> None:
-        """Stop it, and start it again on its data. settings: those that change."""
+        """Restart the stack on its data. settings: those that change."""
         self.stop()
         self.settings |= settings
         self.start()
@@ -138,9 +138,9 @@ class Stack:
 
 @contextlib.contextmanager
 def stack(checkout: Checkout, settings: Mapping[str, str]) -> Iterator[Stack]:
-    """Start a stack on fresh data, then once more on the kept data; stop it after the block.
+    """Start a stack on fresh data, then again on the kept data; stop it after the block.
 
-    Its database then keeps the times of commits, and counts statements.
+    From the second start on, its database records the times of commits and counts statements.
     """
     folder = Path(tempfile.mkdtemp(prefix="bench-", dir=_place()))
     folder.chmod(0o755)
@@ -162,14 +162,14 @@ def stack(checkout: Checkout, settings: Mapping[str, str]) -> Iterator[Stack]:
 
 
 def _place() -> Path:
-    """Return a folder on the disk, where a temporary folder could be in memory."""
+    """Return a folder on the disk, because a temporary folder could be in memory."""
     place = ROOT / "build"
     place.mkdir(exist_ok=True)
     return place
 
 
 def _free_row() -> int:
-    """Return the first of a row of free ports."""
+    """Return the first port of a row of free ports."""
     while True:
         base = free_port()
         if base + len(PORTS) < 65536 and all(is_free(base + n) for n in range(len(PORTS))):  # noqa: PLR2004 - the last port and one

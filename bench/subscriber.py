@@ -19,10 +19,10 @@ from deploy.local.rest import Marketplace
 from kernel.ids import from_public
 
 PER_SECOND, SECONDS, CONNECTIONS = 100, 15, 16
-# Connections that were idle are opened in this time; its orders are not counted.
+# Idle connections are opened in this time; its orders are not counted.
 WARM_SECONDS = 1
 WAIT_SECONDS = 10.0
-# PostgreSQL notes the time before it waits for the disk, so that wait is part of the figure.
+# PostgreSQL records the time before it waits for the disk, so that wait is part of the figure.
 _COMMITTED = """
 select id, extract(epoch from pg_xact_commit_timestamp(xmin))::float8 from orders.orders
 where id = any(%s)
@@ -41,7 +41,7 @@ def measure(stack: Stack, say: Say) -> Measured:
 
 
 def waited(stack: Stack, say: Say, arriving: Arriving) -> list[float]:
-    """Create orders at a steady pace; returns the seconds from each commit to its arrival.
+    """Create orders at a steady pace; return the seconds from each commit to its arrival.
 
     The orders of the first WARM_SECONDS are left out.
     """

@@ -1,4 +1,4 @@
-"""What processes use: CPU seconds and memory, by the part of the stack that they belong to."""
+"""The resources of processes: CPU seconds and memory, by part of the stack."""
 
 import time
 from collections.abc import Iterator, Mapping
@@ -8,13 +8,13 @@ import psutil
 
 # The measuring process itself.
 LOAD = "load"
-# User, nice, system, idle, iowait, irq, softirq, steal; the time of guests is counted in user.
+# User, nice, system, idle, iowait, irq, softirq, steal; guests' time is included in user.
 FIELDS = 8
 
 
 @dataclass(frozen=True, slots=True)
 class Machine:
-    """CPU seconds of the machine so far, of all processes and of this one with its descendants."""
+    """CPU seconds of the machine so far: of all processes, and of this one with its descendants."""
 
     at: float
     busy: float
@@ -22,7 +22,7 @@ class Machine:
 
     @classmethod
     def now(cls) -> "Machine":
-        """Read them."""
+        """Read the CPU seconds."""
         times = psutil.cpu_times()
         waiting = times.idle + getattr(times, "iowait", 0.0)
         own = sum(map(_cpu, _family(psutil.Process())))
@@ -38,7 +38,7 @@ class Usage:
     """Processes by part, their children included.
 
     rest: the process that started the parts, by name. Its descendants that belong to no part, such
-    as one from which programs are forked, belong to it.
+    as a process that forks programs, count for it.
     """
 
     def __init__(self, pids: Mapping[str, int], *, rest: Mapping[str, int] | None = None) -> None:
@@ -61,7 +61,7 @@ class Usage:
     def memory(self) -> dict[str, int]:
         """Return the proportional set size (PSS) of each part in bytes, without the load's.
 
-        Memory that processes share is counted once, in equal shares.
+        Shared memory is counted once, in equal shares.
         """
         return {name: sum(map(_memory, family)) for name, family in self._families().items()}
 
@@ -79,7 +79,7 @@ def _family(part: psutil.Process) -> Iterator[psutil.Process]:
 
 
 def _memory(process: psutil.Process) -> int:
-    """Return the proportional set size of a process; one that has just ended has none."""
+    """Return the proportional set size of a process; 0 if it has just ended."""
     try:
         return int(process.memory_full_info().pss)
     except psutil.NoSuchProcess:

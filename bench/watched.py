@@ -58,10 +58,10 @@ def scraping(urls: Sequence[str]) -> Iterator[None]:
 
 
 class Pair:
-    """An orders service, and a gateway that asks it; both started by `running`."""
+    """An orders service and a gateway that calls it; `running` starts both."""
 
     def __init__(self, stack: RunningStack, more: Mapping[str, str]) -> None:
-        """more: settings of both; with any, their metrics are served, too."""
+        """more: settings of both; if there are any, their metrics are served too."""
         orders_port, port = free_port(), free_port()
         metrics = [free_port(), free_port()] if more else [0, 0]
         self.url = f"http://{HOST}:{port}"
@@ -130,7 +130,7 @@ def tell(runs: Mapping[str, Sequence[Run]]) -> None:
 
 
 def main() -> int:
-    """Run from the command line; returns 1 if a request failed."""
+    """Run from the command line; return 1 if a request failed."""
     parser = argparse.ArgumentParser(description="What metrics and traces cost")
     parser.add_argument("--orders", type=int, default=500)
     parser.add_argument("--rounds", type=int, default=12)
@@ -139,7 +139,7 @@ def main() -> int:
     folder = Path(tempfile.mkdtemp(prefix="bench-watched-"))
     folder.chmod(0o755)
     try:
-        # The settings of `make run`, where tests have cheaper ones.
+        # The settings of `make run`; tests use cheaper ones.
         started = running_stack(folder, FORK_PROGRAMS="off", POSTGRES_FSYNC="on")
         with started as stack, collector() as traces:
             traced = {"OTEL_EXPORTER_OTLP_ENDPOINT": traces.url, "OTEL_TRACES_SAMPLER_ARG": SHARE}

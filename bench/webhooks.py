@@ -23,7 +23,7 @@ def measure(stack: Stack, say: Say) -> Measured:
 
 @asynccontextmanager
 async def _received(document: Mapping[str, Any]) -> AsyncIterator[dict[str, float]]:
-    """Receive for the block; yields the time (of the wall's clock) by order, as they arrive."""
+    """Receive for the block; yield the arrival times (wall clock) by order, as they arrive."""
     arrived: dict[str, float] = {}
 
     async def take(request: web.Request) -> web.Response:

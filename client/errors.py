@@ -1,11 +1,11 @@
-"""What a call can raise. Each documented code has a class of its own in `codes`."""
+"""What a call can raise. Each documented code has its own class in `codes`."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 
 class OrchestratorError(Exception):
-    """Whatever this client raises."""
+    """The base of everything that this client raises."""
 
 
 class ConnectionFailed(OrchestratorError):
@@ -23,7 +23,7 @@ class APIError(OrchestratorError):
     """The API refused a request.
 
     status: of HTTP. code: documented in docs/errors.md. details: facts, by name. fields: each
-    invalid field with its message. request_id: what the operator finds the request by.
+    invalid field with its message. request_id: the operator finds the request by it.
     """
 
     def __init__(
@@ -50,7 +50,7 @@ class APIError(OrchestratorError):
 
 
 class InvalidRequest(APIError):
-    """The request can never succeed as it is."""
+    """The request can never succeed in this form."""
 
 
 class NotAuthenticated(APIError):
@@ -88,7 +88,7 @@ LOWEST_SERVER_ERROR = 500
 
 
 def class_of_status(status: int) -> type[APIError]:
-    """Return the class of a status that is not a success."""
+    """Return the class for a status that is not a success."""
     if status >= LOWEST_SERVER_ERROR:
         return ServerError
     return _OF_STATUS.get(status, InvalidRequest)

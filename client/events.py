@@ -1,4 +1,4 @@
-"""Events as they happen, over server-sent events; continued after a lost connection."""
+"""Events as they happen, over server-sent events; the stream continues after a lost connection."""
 
 import json
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -13,13 +13,13 @@ from .errors import ConnectionFailed
 from .exchange import Answer
 
 PATH = "/events"
-# The server sends a ping more often; a connection without one is lost.
+# The server sends a ping more often. A connection that is silent for longer is lost.
 SILENCE_SECONDS = 60.0
 
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """What happened. id: continue after this event with it. type: order.created and so on."""
+    """An event. id: a later stream continues after it. type: order.created and so on."""
 
     id: str
     type: str
@@ -27,7 +27,7 @@ class Event:
 
 
 class Place:
-    """Where a reader of the stream is: the last event, and how often connecting failed since."""
+    """A reader's position in the stream: the last event, and the failed connections since."""
 
     def __init__(self, after: str | None, opened: Callable[[], None] | None = None) -> None:
         """after: the id of the last event that the reader has; None: only new events.
@@ -44,11 +44,11 @@ class Place:
             self._opened()
 
     def headers(self) -> dict[str, str]:
-        """Return the headers that continue from here."""
+        """Return the headers that continue the stream after the last event."""
         return {} if self._after is None else {"Last-Event-ID": self._after}
 
     def taken(self, sent: ServerSentEvent) -> Event | None:
-        """Go on to an event, and return it; None for a ping."""
+        """Move on to an event and return it; None: it is a ping."""
         self._failures = 0
         if sent.event == "ping" or not sent.data:
             return None
@@ -67,7 +67,7 @@ class Place:
 
 
 def options(types: str | None, resource_types: str | None) -> dict[str, Any]:
-    """Return how the stream is asked for. Both filters are lists with commas."""
+    """Return the arguments of the stream's request. Both filters are lists separated by commas."""
     wanted = {"types": types, "resourceTypes": resource_types}
     return {
         "params": {name: value for name, value in wanted.items() if value is not None},
@@ -76,7 +76,7 @@ def options(types: str | None, resource_types: str | None) -> dict[str, Any]:
 
 
 def refusal(source: EventSource) -> Answer | None:
-    """Return the answer where it is no stream; the caller has read its body."""
+    """Return the answer if it is not a stream; the caller has read its body."""
     response = source.response
     if response.status_code == httpx.codes.OK:
         return None
@@ -84,7 +84,7 @@ def refusal(source: EventSource) -> Answer | None:
 
 
 def lost(error: httpx.TransportError | None) -> ConnectionFailed:
-    """Name how a connection ended."""
+    """Return the error that says how a connection ended."""
     return ConnectionFailed(
         f"GET {PATH}: {error!r}" if error else f"GET {PATH}: the server ended it"
     )

@@ -14,7 +14,7 @@ from .generated.codes import CLASSES
 RETRIES: Final = 4
 FIRST_PAUSE_SECONDS: Final = 0.25
 LONGEST_PAUSE_SECONDS: Final = 8.0
-# A longer wait that the server asks for is left to the caller.
+# If the server asks for a longer wait, the caller decides.
 LONGEST_RETRY_AFTER_SECONDS: Final = 60.0
 _AGAIN: Final = frozenset({408, 429, 500, 502, 503, 504})
 _OK: Final = range(200, 300)
@@ -22,7 +22,7 @@ _OK: Final = range(200, 300)
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """What is sent. A change carries its idempotency key, so that it is never done twice."""
+    """A request. A change carries its idempotency key, so that it is never done twice."""
 
     method: str
     path: str
@@ -33,7 +33,7 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What came back. headers: by their names in lower case."""
+    """An answer. headers: by their names in lower case."""
 
     status: int
     headers: Mapping[str, str]
@@ -62,7 +62,7 @@ def changing(
     """Return a request that changes something.
 
     idempotency_key: None makes a new one. wait_seconds: how long the server waits for the chain
-    before it answers 202 with the object as it is; None: as long as it does by default.
+    before it answers 202 with the object's present state; None: the server's default.
     """
     headers = {"Idempotency-Key": str(uuid.uuid4()) if idempotency_key is None else idempotency_key}
     if wait_seconds is not None:
@@ -76,9 +76,9 @@ def changing(
 def pause_before_next(
     outcome: Answer | ConnectionFailed, *, attempt: int, retries: int
 ) -> float | None:
-    """Return for how many seconds to wait before a request is sent again; None: do not send it.
+    """Return how many seconds to wait before a request is sent again; None: do not send it again.
 
-    attempt: how often it has been sent. A request is repeated when no answer came, when the server
+    attempt: how often it has been sent. A request is repeated if no answer came, if the server
     could not answer, and while another request with its idempotency key is in progress.
     """
     if attempt > retries:
@@ -95,16 +95,16 @@ def pause_before_next(
 
 
 def pause_seconds(attempt: int) -> float:
-    """Return a pause that doubles with each attempt, of which half is random.
+    """Return a pause that doubles with each attempt; half of it is random.
 
-    So clients that failed together do not return together.
+    So clients that failed at the same time do not return at the same time.
     """
     longest: float = min(LONGEST_PAUSE_SECONDS, FIRST_PAUSE_SECONDS * 2 ** (attempt - 1))
     return longest * random.uniform(0.5, 1.0)  # noqa: S311 - spreads load, hides nothing
 
 
 def result(outcome: Answer | ConnectionFailed) -> Any:
-    """Return the decoded body of a success, None where it has none.
+    """Return the decoded body of a success, or None if it has no body.
 
     Raises: APIError: refused, as the class of its code, or not JSON; ConnectionFailed.
     """
@@ -122,19 +122,19 @@ def result(outcome: Answer | ConnectionFailed) -> Any:
 
 
 def data(decoded: Any) -> Any:
-    """Return what an answer is about: without the envelope of the marketplace API."""
+    """Return the object in an answer, without the envelope of the marketplace API."""
     return decoded["data"] if isinstance(decoded, dict) and "success" in decoded else decoded
 
 
 def _refusal(answer: Answer, body: Mapping[str, Any]) -> APIError:
-    """Read a refusal of either API; an answer of something in between is read by its status."""
+    """Parse a refusal of either API. The answer of a proxy is classified by its status."""
     said = body.get("error", body)
     said = said if isinstance(said, dict) else {}
     code = str(said.get("code", ""))
     details = said.get("details", said.get("detail"))
     details = details if isinstance(details, dict) else {}
     fields = said.get("errors", details.get("fields", ()))
-    # A success that cannot be read is an outcome that is unknown.
+    # If a success cannot be read, its outcome is unknown.
     by_status = ServerError if answer.status in _OK else class_of_status(answer.status)
     kind = CLASSES.get(code.upper(), by_status)
     return kind(
@@ -152,7 +152,7 @@ def _is_key_in_progress(answer: Answer) -> bool:
 
 
 def _text(query: Mapping[str, Any]) -> dict[str, str]:
-    """Write query values as the API reads them."""
+    """Return query values in the form that the API reads."""
     written = {name: value for name, value in query.items() if value is not None}
     return {
         name: str(value).lower() if isinstance(value, bool) else str(value)
@@ -167,9 +167,9 @@ def items(answer: Mapping[str, Any]) -> list[Any]:
 
 
 def next_query(query: Mapping[str, Any], answer: Mapping[str, Any]) -> dict[str, Any] | None:
-    """Return the query of the page after this one; None at the end.
+    """Return the query of the next page, or None at the end.
 
-    The marketplace API counts by a cursor, the party API by an offset.
+    The marketplace API pages by a cursor, the party API by an offset.
     """
     if "data" in answer:
         cursor = answer.get("nextCursor")

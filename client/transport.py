@@ -1,4 +1,4 @@
-"""Sending, over httpx: one class that blocks and one for asyncio. Both do the same."""
+"""Sending, over httpx: one class that blocks and one for asyncio, with the same behaviour."""
 
 import asyncio
 import contextlib
@@ -16,7 +16,7 @@ from .exchange import Answer, Request
 
 T = TypeVar("T")
 PREFIX = "/api/v1"
-# Longer than the server waits for the chain by itself.
+# Longer than the server waits for the chain by default.
 TIMEOUT_SECONDS = 75.0
 
 
@@ -55,7 +55,7 @@ class Client:
         after: str | None = None,
         opened: Callable[[], None] | None = None,
     ) -> Iterator[Event]:
-        """Yield events as they happen, without end; a lost connection is continued.
+        """Yield events as they happen, without end. After a lost connection the stream continues.
 
         types: `order.created,balance.*`. resource_types: `Order,Balance`. after: the id of the last
         event that the caller has; None: only new events. opened: called whenever a connection is
@@ -75,9 +75,9 @@ class Client:
             self._sleep(place.failed(outcome, retries=self._retries))
 
     def _download(self, path: str, query: Mapping[str, Any]) -> Iterator[bytes]:
-        """Yield a file as it comes; it is not asked for again once a part of it has come.
+        """Yield a file as it arrives. It is not requested again once a part of it has arrived.
 
-        Raises: APIError; ConnectionFailed: also where the file has no end.
+        Raises: APIError; ConnectionFailed: also if the file breaks off.
         """
         request = exchange.reading(path, query)
         with downloading(request), self._http.stream(**asked(request)) as response:
@@ -87,11 +87,11 @@ class Client:
             yield from response.iter_bytes()
 
     def _call(self, request: Request) -> Any:
-        """Return what the answer is about. Raises: APIError; ConnectionFailed."""
+        """Return the object in the answer. Raises: APIError; ConnectionFailed."""
         return exchange.data(self._send(request))
 
     def _send(self, request: Request) -> Any:
-        """Send a request, again where that can help. Raises: APIError; ConnectionFailed."""
+        """Send a request, again if that can help. Raises: APIError; ConnectionFailed."""
         for attempt in count(1):
             outcome = self._once(request)
             pause = exchange.pause_before_next(outcome, attempt=attempt, retries=self._retries)
@@ -111,10 +111,10 @@ class Client:
 
 
 class Pages(Generic[T]):
-    """A list of the API. Iterating reads one page after another, as they are needed."""
+    """A list of the API. Iterating reads one page after another, as needed."""
 
     def __init__(self, client: Client, path: str, query: Mapping[str, Any]) -> None:
-        """Take what to ask, and whom."""
+        """Take the client, the path and the query."""
         self._client, self._path, self._query = client, path, query
 
     def __iter__(self) -> Iterator[T]:
@@ -159,7 +159,7 @@ class AsyncClient:
         after: str | None = None,
         opened: Callable[[], None] | None = None,
     ) -> AsyncIterator[Event]:
-        """Yield events as they happen, without end; a lost connection is continued.
+        """Yield events as they happen, without end. After a lost connection the stream continues.
 
         types: `order.created,balance.*`. resource_types: `Order,Balance`. after: the id of the last
         event that the caller has; None: only new events. opened: called whenever a connection is
@@ -179,9 +179,9 @@ class AsyncClient:
             await asyncio.sleep(place.failed(outcome, retries=self._retries))
 
     async def _download(self, path: str, query: Mapping[str, Any]) -> AsyncIterator[bytes]:
-        """Yield a file as it comes; it is not asked for again once a part of it has come.
+        """Yield a file as it arrives. It is not requested again once a part of it has arrived.
 
-        Raises: APIError; ConnectionFailed: also where the file has no end.
+        Raises: APIError; ConnectionFailed: also if the file breaks off.
         """
         request = exchange.reading(path, query)
         with downloading(request):
@@ -193,11 +193,11 @@ class AsyncClient:
                     yield part
 
     async def _call(self, request: Request) -> Any:
-        """Return what the answer is about. Raises: APIError; ConnectionFailed."""
+        """Return the object in the answer. Raises: APIError; ConnectionFailed."""
         return exchange.data(await self._send(request))
 
     async def _send(self, request: Request) -> Any:
-        """Send a request, again where that can help. Raises: APIError; ConnectionFailed."""
+        """Send a request, again if that can help. Raises: APIError; ConnectionFailed."""
         for attempt in count(1):
             outcome = await self._once(request)
             pause = exchange.pause_before_next(outcome, attempt=attempt, retries=self._retries)
@@ -217,10 +217,10 @@ class AsyncClient:
 
 
 class AsyncPages(Generic[T]):
-    """A list of the API. Iterating reads one page after another, as they are needed."""
+    """A list of the API. Iterating reads one page after another, as needed."""
 
     def __init__(self, client: AsyncClient, path: str, query: Mapping[str, Any]) -> None:
-        """Take what to ask, and whom."""
+        """Take the client, the path and the query."""
         self._client, self._path, self._query = client, path, query
 
     async def __aiter__(self) -> AsyncIterator[T]:
@@ -234,13 +234,13 @@ class AsyncPages(Generic[T]):
 
 
 def asked(request: Request) -> dict[str, Any]:
-    """Return the arguments of a request whose answer is read as it comes."""
+    """Return the arguments of a request whose answer is streamed."""
     return {"method": request.method, "url": request.path, "params": request.query}
 
 
 @contextlib.contextmanager
 def downloading(request: Request) -> Iterator[None]:
-    """Name what failed, for the block. Raises: ConnectionFailed."""
+    """Turn a transport error of the block into ConnectionFailed, which names the request."""
     try:
         yield
     except httpx.TransportError as error:
@@ -248,7 +248,7 @@ def downloading(request: Request) -> Iterator[None]:
 
 
 def _options(credential: str, base_url: str, timeout_seconds: float) -> dict[str, Any]:
-    """Return what both kinds of connection are made with. Redirects are not followed."""
+    """Return the options of both kinds of connection. Redirects are not followed."""
     return {
         "base_url": base_url.rstrip("/") + PREFIX,
         "headers": {"Authorization": f"Bearer {credential}"},
@@ -271,5 +271,5 @@ def _answer(response: httpx.Response) -> Answer:
 
 
 def _failure(request: Request, error: httpx.TransportError) -> ConnectionFailed:
-    """Name what failed, without the credential."""
+    """Return the error that names the failed request, without the credential."""
     return ConnectionFailed(f"{request.method} {request.path}: {type(error).__name__}: {error}")

@@ -1,4 +1,4 @@
-"""Whether a webhook is from Orchestrator (Standard Webhooks), and what it says."""
+"""Verifies that a webhook is from Orchestrator (Standard Webhooks), and returns its event."""
 
 import json
 from collections.abc import Mapping
@@ -14,9 +14,10 @@ def verified_webhook(
 ) -> dict[str, Any]:
     """Return the event of a webhook that was signed with the endpoint's secret.
 
-    body: byte by byte as it came; decoded and encoded again, it has another signature. headers:
-    `webhook-id`, `webhook-timestamp` and `webhook-signature`, in any case of letters. secret:
-    `whsec_…`. Raises: SignatureInvalid: another secret, a changed body, or older than 5 minutes.
+    body: exactly the bytes received; if it is decoded and encoded again, the signature differs.
+    headers: `webhook-id`, `webhook-timestamp` and `webhook-signature`, in any case of letters.
+    secret: `whsec_…`. Raises: SignatureInvalid: another secret, a changed body, or older than 5
+    minutes.
     """
     named = {name.lower(): value for name, value in headers.items()}
     try:
