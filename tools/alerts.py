@@ -1,6 +1,6 @@
 """`make alerts-check`: tests the alerts of deploy/k8s with promtool, on prepared data.
 
-promtool reads rule files, not Kubernetes objects, so the rules inside the object are written to
+promtool reads rule files, not Kubernetes objects. So the rules inside the object are written to
 build/alerts, beside the data.
 """
 

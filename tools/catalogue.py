@@ -9,7 +9,7 @@ from gateway import errors
 from kernel.errors import KINDS, DomainError
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
-# Where a reason is defined more than once, the first of these tells what it means, after a kind.
+# If a reason is defined several times, its kind explains it, or else the first of these packages.
 ROOMS = (
     "gateway",
     "services/orders",
@@ -69,13 +69,13 @@ def results() -> list[str]:
     """Return the reasons with which the ledger refuses a transfer."""
     source = (ROOT / "services/ledger/domain.py").read_text(encoding="utf-8")
     found = set(re.findall(r'"([A-Z]+(?:_[A-Z]+)+)"', source))
-    # Two are made of one word: the hold was posted, or voided.
+    # Two reasons are composed of one word: the hold was posted, or voided.
     found |= {"PENDING_ALREADY_POSTED", "PENDING_ALREADY_VOIDED"}
     return sorted(found - set(_refusals()))
 
 
 def _refusals() -> dict[str, type[DomainError]]:
-    """Map each reason to the class that tells what it means."""
+    """Map each reason to the class that explains it."""
     for room in (*ROOMS, *SHARED):
         for path in sorted((ROOT / room).rglob("*.py")):
             parts = path.relative_to(ROOT).with_suffix("").parts
@@ -94,7 +94,7 @@ def _subclasses(cls: type[DomainError]) -> set[type[DomainError]]:
 
 
 def _rank(cls: type[DomainError]) -> tuple[int, str, str]:
-    """Order classes by the room they are in; a kind's own class tells what its reason means."""
+    """Order classes by their package; a kind's own class explains its reason first."""
     if cls in KINDS.values():
         return -1, cls.__module__, cls.__name__
     path = cls.__module__.replace(".", "/")

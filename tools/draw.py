@@ -79,7 +79,7 @@ def pages() -> dict[pathlib.Path, Callable[[], str]]:
 
 
 def image(title: str) -> str:
-    """Return where the picture of a state machine is, from docs/."""
+    """Return the path of a state machine's picture, from docs/."""
     return f"images/states-{title.removeprefix('The ')}.svg"
 
 
@@ -93,7 +93,7 @@ def states() -> str:
 
 
 def listing(table: Table) -> str:
-    """List a table."""
+    """Return a table of transitions as Markdown."""
     lines = ["| from | on | to |", "|---|---|---|"]
     lines += [
         f"| {state.name} | {trigger.name.lower()} | {after.name} |"

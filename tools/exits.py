@@ -1,7 +1,7 @@
 """Explore the states of an order with its escrow, its case and its operation: no money is stuck.
 
-The moves follow the tables of the domains. From each state in which money rests, an exit is looked
-for that needs nobody but the clock, support or the operator.
+The moves follow the tables of the domains. For each state in which money rests, an exit is searched
+that needs nobody but the clock, support or the operator.
 """
 
 import enum
@@ -23,7 +23,7 @@ from services.orders.order.use_cases import Kind
 
 
 class By(enum.Enum):
-    """Who makes a move. The first three are always there."""
+    """Who makes a move. The first three are always available."""
 
     CLOCK = "clock"
     SUPPORT = "support"
@@ -33,7 +33,7 @@ class By(enum.Enum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rest:
-    """A state of the product. operation: the one that runs."""
+    """A state of the product of the tables. operation: the running one."""
 
     order: State
     is_delivered: bool = False
@@ -49,7 +49,7 @@ class Rest:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Move:
-    """A way from one state to another."""
+    """A change from one state to another."""
 
     by: By
     name: str
@@ -64,7 +64,7 @@ _PAYOUTS = {Kind.RELEASE: CommandKind.RELEASE, Kind.REFUND: CommandKind.REFUND}
 
 @dataclass(frozen=True, kw_only=True)
 class Machine:
-    """The product of the tables. A test leaves out a part of them, to see that this is found."""
+    """The product of the tables. Tests leave out parts, to check that the gaps are found."""
 
     rules: Sequence[Rule] = deadlines.RULES
     transitions: Transitions = field(default_factory=lambda: orders.TRANSITIONS)
@@ -90,7 +90,7 @@ class Machine:
         return None
 
     def exit(self, rest: Rest) -> list[Move]:
-        """Return the shortest way to CLOSED without a caller; empty: there is none."""
+        """Return the shortest path to CLOSED without a caller; empty: there is none."""
         ways: deque[tuple[Rest, list[Move]]] = deque([(rest, [])])
         seen = {rest}
         order = list(By)
@@ -114,7 +114,7 @@ class Machine:
         ]
 
     def moves(self, rest: Rest) -> Iterator[Move]:
-        """Return what may happen in a state."""
+        """Yield what may happen in a state."""
         if rest.operation is None:
             yield from self._commands(rest)
             yield from self._deadline(rest)
@@ -122,7 +122,7 @@ class Machine:
             yield from self._ends(rest, rest.operation)
 
     def _commands(self, rest: Rest) -> Iterator[Move]:
-        """What callers and support may begin."""
+        """Yield the operations that callers and support may begin."""
         if self._after(rest, Trigger.RESERVE):
             yield Move(by=By.CALLER, name="reserve", after=replace(rest, operation=Kind.RESERVE))
         if self._after(rest, Trigger.RESERVE) or rest.order is State.FUNDS_RESERVED:
@@ -144,7 +144,7 @@ class Machine:
         yield from self._agreeing(rest)
 
     def _agreeing(self, rest: Rest) -> Iterator[Move]:
-        """How milestones are completed, and how both sides agree on a division."""
+        """Yield how milestones are completed, and how both sides agree on a division."""
         if self._after(rest, Trigger.COMPLETE_MILESTONE):
             after = replace(rest, operation=Kind.COMPLETE_MILESTONE)
             yield Move(by=By.CALLER, name="complete a milestone", after=after)
@@ -156,7 +156,7 @@ class Machine:
             yield Move(by=By.CALLER, name="accept an offer", after=after)
 
     def _disputing(self, rest: Rest) -> Iterator[Move]:
-        """How a dispute is opened and decided."""
+        """Yield how a dispute is opened and decided."""
         if self._after(rest, Trigger.DISPUTE):
             frozen = escrow.TRANSITIONS.get((_held(rest), CommandKind.FREEZE), rest.contract)
             after = replace(
@@ -190,7 +190,7 @@ class Machine:
             yield Move(by=By.CLOCK, name="tell the parties and support", after=rest)
 
     def _ends(self, rest: Rest, kind: Kind) -> Iterator[Move]:
-        """How an operation ends, and how an operator ends one that waits."""
+        """Yield how an operation ends, and how an operator ends one that waits."""
         quiet = replace(rest, operation=None)
         if kind is Kind.RESERVE or (kind is Kind.PAY and rest.order is State.ORDER_CREATED):
             held = replace(rest if kind is Kind.PAY else quiet, order=State.FUNDS_RESERVED)
@@ -211,7 +211,7 @@ class Machine:
             yield from self._paying(rest, kind)
 
     def _locking(self, rest: Rest, kind: Kind) -> Iterator[Move]:
-        """Deployment and funding: done, refused, or abandoned."""
+        """Yield the ends of a deployment or funding: done, refused, or abandoned."""
         quiet, held = replace(rest, operation=None), _held(rest)
         done = replace(rest, contract=escrow.TRANSITIONS[held, Outcome.DONE])
         failed = replace(
@@ -230,7 +230,10 @@ class Machine:
         yield from self._ruled(done, failed)
 
     def _paying(self, rest: Rest, kind: Kind) -> Iterator[Move]:
-        """A payout or a freeze: done, refused, or abandoned. A frozen contract stays frozen."""
+        """Yield the ends of a payout or a freeze: done, refused, or abandoned.
+
+        A frozen contract stays frozen.
+        """
         quiet, held = replace(rest, operation=None), _held(rest)
         refused = [
             replace(quiet, contract=escrow.TRANSITIONS[held, outcome])
@@ -246,7 +249,7 @@ class Machine:
         for after in done:
             yield Move(by=By.CALLER, name="the chain confirms", after=after)
         for after in refused:
-            # Without a command on chain the operation ends alone.
+            # Without a command on chain the operation ends by itself.
             by = By.CALLER if done else By.CLOCK
             yield Move(by=by, name="the chain refuses", after=after)
         yield from self._ruled(*done, *refused)
@@ -262,7 +265,7 @@ class Machine:
         ]
 
     def _ruled(self, *ends: Rest) -> Iterator[Move]:
-        """What an operator makes of an operation that waits: its alarm is followed by a ruling."""
+        """Yield an operator's rulings on a waiting operation, which follow its alarm."""
         if self.can_abandon:
             for after in ends:
                 yield Move(by=By.OPERATOR, name="adopt or abandon the command", after=after)
@@ -321,7 +324,7 @@ def page() -> str:
 
 
 def _place(rest: Rest) -> list[int]:
-    """Return where a state stands in the page: in the order of the enums."""
+    """Return the position of a state in the page: in the order of the enums."""
     members = (rest.order, rest.operation, rest.contract, rest.case)
     places = [-1 if one is None else list(type(one)).index(one) for one in members]
     return [*places, int(rest.is_delivered)]

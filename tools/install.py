@@ -1,7 +1,7 @@
 """Installs the locked packages into .venv, and shows its progress.
 
-Usage: python tools/install.py, with the Python that .venv is to have. It runs before anything is
-installed, so it needs nothing but the standard library.
+Usage: python tools/install.py, with the Python for .venv. It runs before anything is installed, so
+it needs only the standard library.
 """
 
 import subprocess
@@ -16,14 +16,14 @@ from typing import TextIO
 ROOT = Path(__file__).resolve().parents[1]
 VENV = ROOT / ".venv"
 BIN = VENV / "bin"
-# Without a terminal it prints a line now and then; on a terminal it updates one line each second.
+# Seconds between lines without a terminal; on a terminal, one line is updated each second.
 SECONDS_BETWEEN_LINES = 10
 PIP = ("-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--require-hashes")
 UV = ("pip", "install", "--quiet", "--require-hashes", "--compile-bytecode")
 
 
 def main() -> int:
-    """Install; returns the exit code of what failed."""
+    """Install; return the exit code of the step that failed, or 0."""
     python, uv = str(BIN / "python"), str(BIN / "uv")
     if not (BIN / "python").exists():
         with ticking("Creating .venv", sys.stderr):
@@ -34,7 +34,7 @@ def main() -> int:
         code = run([python, *PIP, "-r", "requirements-bootstrap.lock"])
     if code:
         return code
-    # uv takes seconds where pip takes a minute; pip installs where uv cannot reach the packages.
+    # uv takes seconds and pip a minute. pip installs if uv cannot reach the packages.
     with ticking("Installing the packages", sys.stderr):
         code = run([uv, *UV, "--python", python, "-r", "requirements-dev.lock"])
     if code:
@@ -44,7 +44,7 @@ def main() -> int:
 
 
 def run(command: Sequence[str]) -> int:
-    """Run a command to its end; its errors are printed. Returns its exit code."""
+    """Run a command to its end; its errors are printed. Return its exit code."""
     return subprocess.run(command, cwd=ROOT, check=False).returncode
 
 
@@ -52,7 +52,7 @@ def run(command: Sequence[str]) -> int:
 def ticking(
     doing: str, out: TextIO, *, clock: Callable[[], float] = time.monotonic
 ) -> Iterator[None]:
-    """Print how long the block takes: every second on a terminal, else now and then."""
+    """Print how long the block takes: every second on a terminal, otherwise every few seconds."""
     started, done = clock(), threading.Event()
     is_terminal = out.isatty()
 

@@ -1,7 +1,7 @@
 """Places boxes and the labelled arrows between them in layers, from the first box downwards.
 
-A label has a place of its own in a layer between the two of its arrow, and arrows bend between
-layers only. So no text lies on another text, and no arrow crosses a text.
+A label has its own place in a layer between the two boxes of its arrow, and arrows bend only
+between layers. So no text lies on another text, and no arrow crosses a text.
 """
 
 import itertools
@@ -9,14 +9,14 @@ import statistics
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-# Between two things of a layer, two layers, and two arrows at a box, in pixels.
+# Pixels between two things in a layer, between two layers, and between two arrows at a box.
 ASIDE, BELOW, PORT = 14.0, 24.0, 12.0
 ROUNDS = 24
 
 
 @dataclass(slots=True, eq=False)
 class Thing:
-    """A box, a label or a bend. x, y: its middle. Left and right: what it needs on each side.
+    """A box, a label or a bend. x, y: its middle. left, right: the room it needs on each side.
 
     above, below: its neighbours in the next layers. wide: where arrows may touch it.
     """
@@ -27,20 +27,20 @@ class Thing:
     wide: float = 0
     x: float = 0
     y: float = 0
-    # The other things between the same two boxes: an arrow is to be straight.
+    # The other things between the same two boxes, which keep the arrow straight.
     along: tuple["Thing", ...] = ()
     above: list["Thing"] = field(default_factory=list)
     below: list["Thing"] = field(default_factory=list)
 
     def port(self, other: "Thing") -> float:
-        """Return where the arrow to a neighbour leaves, from the middle."""
+        """Return where the arrow to a neighbour leaves, relative to the middle."""
         side = self.above if other in self.above else self.below
         return (side.index(other) + 0.5) / len(side) * self.wide - self.wide / 2
 
 
 @dataclass(frozen=True, slots=True)
 class Arrow:
-    """An arrow's things from top to bottom, its two boxes too. is_back: it points upwards."""
+    """An arrow's things from top to bottom, including its two boxes. is_back: it points upwards."""
 
     things: tuple[Thing, ...]
     is_back: bool
@@ -48,7 +48,7 @@ class Arrow:
 
 @dataclass(frozen=True, slots=True)
 class Layers:
-    """What was placed. edges: the upper and the lower edge of each layer."""
+    """The placed things. edges: the upper and the lower edge of each layer."""
 
     arrows: Mapping[tuple[str, str], Arrow]
     edges: Mapping[Thing, tuple[float, float]]
@@ -67,7 +67,7 @@ def place(boxes: Mapping[str, Thing], labels: Mapping[tuple[str, str], Thing]) -
     for pair, label in labels.items():
         top, bottom = pair[::-1] if pair in back else pair
         between = range(2 * levels[top] + 1, 2 * levels[bottom])
-        # The label stands at the box that the arrow leaves.
+        # The label is next to the box that the arrow leaves.
         at = between[-1] if pair in back else between[0]
         inner = [label if number == at else Thing() for number in between]
         for number, thing in zip(between, inner, strict=True):
@@ -85,7 +85,7 @@ def place(boxes: Mapping[str, Thing], labels: Mapping[tuple[str, str], Thing]) -
 
 
 def _widen(boxes: Iterable[Thing]) -> None:
-    """Make boxes as wide as their arrows need."""
+    """Widen boxes to the width that their arrows need."""
     for box in boxes:
         more = max(0, PORT * max(len(box.above), len(box.below)) - box.wide)
         box.wide += more
@@ -93,7 +93,7 @@ def _widen(boxes: Iterable[Thing]) -> None:
 
 
 def _back(start: str, pairs: Sequence[tuple[str, str]]) -> Iterator[tuple[str, str]]:
-    """Find the arrows that lead back to a box on the way from the start."""
+    """Yield the arrows that lead back to a box on the path from the start."""
     seen: set[str] = set()
 
     def visit(name: str, way: tuple[str, ...]) -> Iterator[tuple[str, str]]:
@@ -108,7 +108,7 @@ def _back(start: str, pairs: Sequence[tuple[str, str]]) -> Iterator[tuple[str, s
 
 
 def _levels(names: Sequence[str], pairs: Sequence[tuple[str, str]]) -> dict[str, int]:
-    """Return how many arrows the longest way to each box has."""
+    """Return how many arrows the longest path to each box has."""
     levels = dict.fromkeys(names, 0)
     for _ in names:
         for upper, lower in pairs:
@@ -117,7 +117,7 @@ def _levels(names: Sequence[str], pairs: Sequence[tuple[str, str]]) -> dict[str,
 
 
 def _order(layers: list[list[Thing]]) -> None:
-    """Order each layer by the mean place of its neighbours; keep what has the fewest crossings."""
+    """Order each layer by its neighbours' mean place; keep the order with the fewest crossings."""
     best = [list(layer) for layer in layers]
     for number in range(ROUNDS):
         is_down = number % 2 == 0
@@ -156,7 +156,7 @@ def _crossings(layers: list[list[Thing]]) -> int:
 
 
 def _swap(layer: list[Thing], places: Mapping[Thing, int]) -> None:
-    """Exchange neighbours of a layer while that leaves fewer crossings."""
+    """Swap neighbours in a layer while that leaves fewer crossings."""
     for _ in layer:
         for at, (one, other) in enumerate(itertools.pairwise(layer)):
             sides = ((one.above, other.above), (one.below, other.below))
@@ -167,7 +167,7 @@ def _swap(layer: list[Thing], places: Mapping[Thing, int]) -> None:
 
 
 def _spread(layers: list[list[Thing]]) -> None:
-    """Choose each x: near the neighbours', with room between the things of a layer."""
+    """Choose each x: near that of the neighbours, with room between the things of a layer."""
     for number in range(4 * ROUNDS):
         for layer in layers if number % 2 else reversed(layers):
             wanted = []
@@ -188,7 +188,7 @@ def _apart(layer: list[Thing], wanted: list[tuple[float, float]]) -> list[float]
     offsets = [0.0]
     for one, other in itertools.pairwise(layer):
         offsets.append(offsets[-1] + one.right + ASIDE + other.left)
-    # Things that would push each other move as one: (place, weight, how many).
+    # Things that would push each other move as one group: (place, weight, how many).
     groups: list[tuple[float, float, int]] = []
     for (x, weight), offset in zip(wanted, offsets, strict=True):
         group = (x - offset, weight, 1)
@@ -215,6 +215,6 @@ def _stack(
             thing.x, thing.y = thing.x - leftmost, y + height / 2
             edges[thing] = (y, y + height)
         far = [abs(one.x - leftmost - thing.x) for thing in layer for one in thing.below]
-        # Arrows that go far aside need room to do so.
+        # Arrows that go far aside need more room.
         y += height + BELOW + min(2 * BELOW, max(far, default=0) / 8)
     return edges, max(thing.x + thing.right for thing in everything), y - BELOW

@@ -1,4 +1,4 @@
-"""The picture of a state machine, as SVG that is readable in light and dark, for pages of docs/."""
+"""The picture of a state machine as SVG, readable in light and dark, for pages of docs/."""
 
 import enum
 import itertools
@@ -9,11 +9,11 @@ from xml.sax.saxutils import escape
 
 from tools.layers import Arrow, Layers, Thing, place
 
-# Of a font with letters of one width: pixels of a letter and a line.
+# Of a monospace font: pixels of a letter and of a line.
 LETTER, LINE = 7.3, 15
 FONT = 'font-family="ui-monospace, monospace" font-size="12"'
 BOX, HEAD, EDGE, START = 30, 7, 12, 30
-# The colours of the guides; where a browser refuses styles of a picture, the light ones stay.
+# The colours of the guides. If a browser refuses a picture's styles, the light colours stay.
 STYLE = """\
 <style>@media (prefers-color-scheme: dark) {
 .paper { fill: #14191c } .ways { stroke: #a3b1b8 } .heads, .start { fill: #a3b1b8 }
@@ -22,7 +22,7 @@ STYLE = """\
 
 
 def draw(table: Mapping[Any, enum.Enum], *, title: str) -> str:
-    """Draw a table of transitions: the first state of the enum is where it begins."""
+    """Draw a table of transitions. The first state of the enum is the initial one."""
     used = {state for state, _ in table} | set(table.values())
     states = [state.name for state in type(next(iter(used))) if state in used]
     words: dict[tuple[str, str], list[str]] = defaultdict(list)

@@ -1,8 +1,8 @@
 """Generate gen/ from protos/, offline, and check it: drift, lint, format, breaking changes.
 
-protovalidate ships its rule schema as generated code only, and the public schema registry is out
-of reach of an offline build. So the descriptor is taken from the library, written to a file set,
-and both protoc and buf read that.
+protovalidate ships its rule schema only as generated code, and an offline build cannot reach the
+public schema registry. So the descriptor is taken from the library and written to a file set, which
+both protoc and buf read.
 
 Usage: python tools/protos.py generate | check | breaking | release
 """
@@ -42,7 +42,7 @@ def write_rule_schema(path: pathlib.Path) -> None:
 
 
 def protoc(*arguments: str | pathlib.Path) -> None:
-    """Run protoc of grpcio-tools; a failure ends the program with its exit code."""
+    """Run protoc of grpcio-tools; a failure ends the program with protoc's exit code."""
     command = [sys.executable, "-m", "grpc_tools.protoc", *map(str, arguments)]
     subprocess.run(command, check=True, cwd=ROOT)
 

@@ -1,8 +1,8 @@
 """Explore the states of a withdrawal with its hold and its command: no money is stuck.
 
-The moves follow the domain's table. A move to PENDING needs the ledger's hold, and one from PENDING
-the end of escrow's command. From each state in which money is held, or may be, or an approval is
-missing, an exit is looked for that needs nobody but the clock or the operator.
+The moves follow the domain's table. A move to PENDING needs the ledger's hold, and a move from
+PENDING needs the end of escrow's command. For each state in which money is or may be held, or an
+approval is missing, an exit is searched that needs nobody but the clock or the operator.
 """
 
 from collections import deque
@@ -15,7 +15,7 @@ from services.orders.withdrawals.domain import State, Trigger
 from tools.exits import By
 
 Transitions = Mapping[tuple[State, Trigger], State]
-# The trigger that each end of the command leads to, and what is done to the hold.
+# The trigger of each end of the command, and what happens to the hold.
 ENDS = {
     CommandState.SUCCEEDED: (Trigger.COMPLETE, "post the hold"),
     CommandState.FAILED: (Trigger.FAIL, "void the hold"),
@@ -24,9 +24,9 @@ ENDS = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stage:
-    """A state of the product. to_hold: the ledger is asked for the hold, for this trigger.
+    """A state of the product. to_hold: the trigger for which the ledger is asked for the hold.
 
-    is_turned_down: the ledger has refused it, and it is to be barred. command: escrow's.
+    is_turned_down: the ledger has refused the hold, which is to be barred. command: escrow's.
     """
 
     state: State
@@ -41,13 +41,13 @@ class Stage:
 
     @property
     def must_end(self) -> bool:
-        """Tell whether it must not stay so: it has money, or somebody waits for an approval."""
+        """Tell whether a state must not last: it has money, or somebody waits for an approval."""
         return self.has_money or self.state is State.AWAITING_APPROVAL
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Move:
-    """A way from one state to another."""
+    """A change from one state to another."""
 
     by: By
     name: str
@@ -59,7 +59,7 @@ START = Stage(state=State.CREATED)
 
 @dataclass(frozen=True, kw_only=True)
 class Machine:
-    """The product. A test leaves out a part of it, to see that this is found."""
+    """The product of the tables. Tests leave out parts, to check that the gaps are found."""
 
     transitions: Transitions = field(default_factory=lambda: domain.TRANSITIONS)
     can_rule: bool = True
@@ -76,7 +76,7 @@ class Machine:
         return seen
 
     def exit(self, stage: Stage) -> list[Move]:
-        """Return the shortest way to where it may stay, without a caller; empty: none."""
+        """Return the shortest path to a state that may last, without a caller; empty: none."""
         ways: deque[tuple[Stage, list[Move]]] = deque([(stage, [])])
         seen = {stage}
         while ways:
@@ -90,11 +90,11 @@ class Machine:
         return []
 
     def stuck(self) -> list[Stage]:
-        """Return the states in which it must not stay, and that have no exit."""
+        """Return the states that must not last and have no exit."""
         return [one for one in self.reachable() if one.must_end and not self.exit(one)]
 
     def moves(self, stage: Stage) -> Iterator[Move]:
-        """Return what may happen in a state."""
+        """Yield what may happen in a state."""
         if stage.to_hold is not None:
             yield from self._holding(stage, stage.to_hold)
         elif stage.command is not None:
@@ -105,7 +105,7 @@ class Machine:
             yield from self._asked(stage)
 
     def _asked(self, stage: Stage) -> Iterator[Move]:
-        """What callers do, and the clock, while nothing is held."""
+        """Yield the moves of callers and of the clock while nothing is held."""
         for (before, trigger), after in self.transitions.items():
             if before is stage.state:
                 is_held = after is State.PENDING
@@ -141,18 +141,18 @@ class Machine:
                 )
 
     def _taken_over(self, name: str, after: Stage) -> Iterator[Move]:
-        """What the process does that holds the lease, or the one that takes it over in time."""
+        """Yield the move of the process that holds the lease, or takes it over in time."""
         if self.is_taken_over:
             yield Move(by=By.CLOCK, name=name, after=after)
 
 
 def command(stage: Stage, state: CommandState) -> Stage:
-    """Return a state with escrow's command as it is now."""
+    """Return a state with escrow's command in another state."""
     return replace(stage, command=state)
 
 
 def page() -> str:
-    """Return the part of docs/states.md: each state in which it must not stay, and its exit."""
+    """Return the part of docs/states.md: each state that must not last, and its exit."""
     machine = Machine()
     found = sorted((one for one in machine.reachable() if one.must_end), key=_place)
     lines = ["| withdrawal | asked for | hold | command | exit | by |", "|---|---|---|---|---|---|"]
@@ -172,7 +172,7 @@ def page() -> str:
 
 
 def _place(stage: Stage) -> list[int]:
-    """Return where a state stands in the page: in the order of the enums."""
+    """Return the position of a state in the page: in the order of the enums."""
     members = (stage.state, stage.to_hold, stage.command)
     places = [-1 if one is None else list(type(one)).index(one) for one in members]
     return [*places, int(stage.is_turned_down)]

@@ -1,1 +1,1 @@
-"""`make house`: measures how simple the code is to change, against the wishes for it."""
+"""`make house`: measures how simple the code is to change, against set limits."""

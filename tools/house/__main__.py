@@ -2,8 +2,9 @@
 
 Usage: python -m tools.house [--quick] [--record]
 
---quick leaves out the files that a request passes, which take a running stack. --record measures
-the earlier commit anew, and writes before.json. A measure is no gate: the exit code is 0.
+--quick leaves out the files that a request passes, because counting them needs a running stack.
+--record measures the earlier commit again, and writes before.json. A measure is no gate: the exit
+code is 0.
 """
 
 import argparse
@@ -27,7 +28,7 @@ Figures = Mapping[str, int]
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One line of the table. most: the wish, where there is one."""
+    """One line of the table. most: the wished limit, if there is one."""
 
     key: str
     label: str
@@ -78,9 +79,9 @@ def main() -> None:
 
 
 def before() -> Figures:
-    """Return the earlier commit's figures: measured where it is there, else as recorded.
+    """Return the earlier commit's figures: measured if this clone has it, or else as recorded.
 
-    The requests' figures are always the recorded ones.
+    The figures of requests are always the recorded ones.
     """
     recorded: dict[str, int] = json.loads(RECORD.read_text())
     with tempfile.TemporaryDirectory(prefix="house-") as folder:
@@ -90,7 +91,7 @@ def before() -> Figures:
 
 
 def extract(folder: Path) -> bool:
-    """Write the earlier commit into a folder; returns whether this clone has it."""
+    """Write the earlier commit into a folder; return whether this clone has the commit."""
     done = subprocess.run(
         ["git", "archive", BEFORE],  # noqa: S607 - git is wherever PATH says
         cwd=ROOT,
@@ -105,12 +106,12 @@ def extract(folder: Path) -> bool:
 
 
 def measured(tree: Path, *, quick: bool) -> dict[str, int]:
-    """Measure a tree. quick: without the requests, which take a running stack."""
+    """Measure a tree. quick: without the requests, whose measurement needs a running stack."""
     figures = code.measures(code.Tree(tree))
     if not quick:
         print("Tracing one purchase on a stack of its own ...", file=sys.stderr, flush=True)
         with tempfile.TemporaryDirectory(prefix="house-") as folder:
-            # PostgreSQL runs as a user of its own where root starts it.
+            # If root starts PostgreSQL, it runs as another user.
             Path(folder).chmod(0o755)
             for name, passed in requests.passed(tree, Path(folder)).items():
                 figures |= {name: passed.files, f"{name}_most": passed.most}

@@ -1,6 +1,6 @@
 """What a parser can see of a tree: functions, names, and files that one change touches.
 
-A tree is a folder with the project in it. Pure, but for reading its files.
+A tree is a folder with the project in it. Pure, apart from reading the tree's files.
 """
 
 import ast
@@ -15,9 +15,9 @@ PROGRAMS = ("kernel", "chassis", "services", "gateway")
 # A field of an order that is stored and shown, and decides nothing.
 PLAIN_FIELD = ("contract_template_id",)
 RPC = ("AddEvidence", "add_evidence")
-# The rooms of orders that hold its rules.
+# The modules of orders that contain its rules.
 RULES = ("domain", "endings", "settlement", "postings", "intake", "use_cases", "kinds", "rules")
-# Words of this project that a reader cannot know, unless the glossary explains them.
+# Words of this project that a reader cannot know unless the glossary explains them.
 HOUSE_WORDS = re.findall(
     r"\w+",
     """
@@ -34,7 +34,7 @@ Function = ast.FunctionDef | ast.AsyncFunctionDef
 
 
 class Tree:
-    """The project as it stands in a folder."""
+    """The project in a folder."""
 
     def __init__(self, root: Path) -> None:
         self._root = root
@@ -56,7 +56,7 @@ class Tree:
 
     @property
     def glossary(self) -> str:
-        """The glossary; empty where there is none."""
+        """The glossary; empty if there is none."""
         path = self._root / "docs/glossary.md"
         return path.read_text(encoding="utf-8") if path.is_file() else ""
 
@@ -106,7 +106,7 @@ def functions(tree: Tree) -> Iterator[Function]:
 
 
 def used_once(tree: Tree) -> list[str]:
-    """List private functions that their module names once at most, besides defining them."""
+    """List private functions that their module names at most once, apart from their definition."""
     found = []
     for path, module in tree.modules.items():
         nodes = list(ast.walk(module))
@@ -124,7 +124,7 @@ def used_once(tree: Tree) -> list[str]:
 
 
 def naming(tree: Tree, names: Sequence[str]) -> list[str]:
-    """List the files that name one of these."""
+    """List the files that contain one of the names."""
     word = re.compile(rf"\b_?({'|'.join(names)})\b")
     return [path for path, text in tree.texts.items() if word.search(text)]
 
@@ -140,7 +140,7 @@ def owned_twice(tree: Tree) -> dict[str, list[str]]:
 
 
 def unexplained(tree: Tree) -> list[str]:
-    """List the house words that names in the code use and the glossary does not explain."""
+    """List the house words in the code's names that the glossary does not explain."""
     explained = " ".join(
         line.split("|")[1].lower() for line in tree.glossary.splitlines() if line.startswith("|")
     )
@@ -163,7 +163,7 @@ def defined(module: ast.Module) -> Iterator[str]:
 
 
 def sql_engines(tree: Tree) -> list[str]:
-    """List the modules that make an engine of SQLAlchemy."""
+    """List the modules that create a SQLAlchemy engine."""
     makers = {"create_engine", "create_async_engine", "async_engine_from_config"}
     found = []
     for path, module in tree.modules.items():
@@ -200,7 +200,7 @@ def run_time_sql(tree: Tree) -> list[str]:
 def untested_rules(tree: Tree) -> list[str]:
     """List public functions of orders' rules that no test without a database reaches.
 
-    A test reaches a rule that it names, and the rules that this one calls.
+    A test reaches the rules that it names, and the rules that these call.
     """
     rules = [
         (path, node)

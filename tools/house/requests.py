@@ -1,8 +1,8 @@
-"""Which files a request passes: counted on a running stack, one request after the other.
+"""Counts the files that a request passes, on a running stack, one request after the other.
 
-The tree is copied, and `tracer.py` with it; then its stack is started, left alone for a while, and
-asked for one purchase. A background loop counts for a request where it ran a function that it does
-not run while nothing is asked of it; then all of its files count.
+The tree is copied together with `tracer.py`. Then its stack is started, left idle for a while, and
+used for one purchase. A background loop counts for a request if it ran a function that it does not
+run while idle; then all its files count.
 """
 
 import asyncio
@@ -31,9 +31,9 @@ from tools.house import tracer
 FOLDERS = ("kernel", "chassis", "services", "gateway", "devnet", "deploy", "gen", "protos")
 START_SECONDS = 120.0
 STEP_SECONDS = 60.0
-# Long enough for each background loop to have its turn.
+# Long enough for each background loop to run.
 IDLE_SECONDS = 12.0
-# How long what follows a request may take: its events on the bus, and their consumers.
+# How long the consequences of a request may take: its events on the bus, and their consumers.
 SETTLE_SECONDS = 4.0
 DEPOSIT, ALL_DEPOSITS = "20.00", "60.00"
 BUYER, SELLER = "usr_house_buyer", "usr_house_seller"
@@ -44,14 +44,14 @@ Calls = Mapping[str, frozenset[tuple[str, str, str]]]
 
 @dataclass(frozen=True, slots=True)
 class Passed:
-    """How many files a request passes, and how many of its own the program with the most has."""
+    """How many files a request passes, and the most that one program passes."""
 
     files: int
     most: int
 
 
 def passed(tree: Path, folder: Path) -> dict[str, Passed]:
-    """Trace a purchase in a copy of a tree that is made in a folder; returns figures by request.
+    """Trace a purchase in a copy of a tree in a folder; return the figures by request.
 
     Raises: RuntimeError: the stack does not start, or a request does not end.
     """
@@ -65,7 +65,7 @@ def passed(tree: Path, folder: Path) -> dict[str, Passed]:
 
 
 def counted(calls: Calls, idle: Calls) -> Passed:
-    """Count the files of the calls that would not have been made while nothing was asked."""
+    """Count the files of calls that an idle stack would not have made."""
     files: dict[str, set[str]] = {}
     for program, found in calls.items():
         by_root = defaultdict(set)
@@ -94,7 +94,7 @@ def _stack(folder: Path) -> Iterator[dict[str, Any]]:
         RUN_DIR=str(run_dir),
         PORT_BASE=str(base),
         DEVNET_LEDGER_SECONDS="0.2",
-        # The tracer tells programs apart by what they were started with.
+        # The tracer identifies programs by their command lines.
         FORK_PROGRAMS="off",
         PYTHONPATH=os.pathsep.join((str(folder), str(folder / "gen"))),
         PYTHONDONTWRITEBYTECODE="1",
@@ -127,7 +127,7 @@ async def _measure(document: Mapping[str, Any], traces: Path) -> dict[str, Passe
             "/orders", {"buyerId": BUYER, "sellerId": SELLER, "title": "Logo", **price}
         )
         path = f"/orders/{order['id']}"
-        # Once before it is counted: what only the first one does is no part of a request.
+        # Once before counting: what only the first request does is not part of a request.
         for _ in range(2):
             await _pay(document["faucetUrl"], address)
         await asyncio.sleep(SETTLE_SECONDS)
@@ -154,7 +154,7 @@ async def _measure(document: Mapping[str, Any], traces: Path) -> dict[str, Passe
 
 @contextlib.asynccontextmanager
 async def _purchase(document: Mapping[str, Any]) -> AsyncIterator[tuple[Marketplace, str]]:
-    """Register both sides; yields the API, and the address of the buyer's wallet."""
+    """Register both sides; yield the API, and the address of the buyer's wallet."""
     async with Marketplace.of(url=document["url"], api_key=document["apiKey"]) as marketplace:
         for user, kind in ((BUYER, "BUYER"), (SELLER, "SELLER")):
             await marketplace.post("/users", {"externalUserId": user, "id": user, "type": kind})
@@ -164,7 +164,7 @@ async def _purchase(document: Mapping[str, Any]) -> AsyncIterator[tuple[Marketpl
 
 
 async def _pay(faucet: str, address: str) -> None:
-    """Pay to the buyer's wallet; its account may not be on chain yet."""
+    """Pay to the buyer's wallet; retry while its account is not on chain yet."""
     deadline = time.monotonic() + STEP_SECONDS
     body = {"address": address, "amount": DEPOSIT}
     async with httpx.AsyncClient() as client:
@@ -175,14 +175,14 @@ async def _pay(faucet: str, address: str) -> None:
 
 
 async def _require_balance(marketplace: Marketplace) -> None:
-    """Refuse to count a deposit that has not arrived within the time given to it."""
+    """Check that the deposits have arrived in time. Raises: RuntimeError."""
     balance = await marketplace.get(f"/users/{BUYER}/balance")
     if balance["available"] != ALL_DEPOSITS:
         raise RuntimeError(f"the buyer has {balance['available']}, and not {ALL_DEPOSITS}")
 
 
 def _calls(traces: Path) -> Calls:
-    """Ask every program what it ran since the last question."""
+    """Ask every program which calls it made since the last question."""
     found = {}
     for address in sorted(traces.iterdir()):
         program = address.name.rpartition(".")[0]

@@ -1,8 +1,8 @@
-"""Tells which functions of the project a program runs, and on whose behalf.
+"""Reports which functions of the project a program runs, and what started them.
 
 requests.py copies this file into a tree as `sitecustomize.py`, so that every program of that tree
-imports it first. It needs nothing but the standard library. A program is asked over a socket of
-its own in the folder `traces`: it answers with what it ran since the last question, and forgets it.
+imports it first. It needs only the standard library. A program is asked over its own socket in the
+folder `traces`: it answers with its calls since the last question, and forgets them.
 """
 
 import contextlib
@@ -19,7 +19,7 @@ TRACES = ROOT / "traces"
 SERVICES = ("orders", "ledger", "escrow", "disputes", "webhooks")
 PROGRAMS = (*(f"services.{name}" for name in SERVICES), "gateway")
 FOLDERS = ("kernel", "chassis", "services", "gateway")
-# Frames of these start what a program does: the event loop, threads, and the service's life.
+# Frames of these files start a program's work: the event loop, threads, and the service's life.
 STARTERS = ("asyncio", "uvloop", "threading.py", "concurrent", "chassis/runner.py")
 
 Call = tuple[str, str, str]
@@ -38,7 +38,7 @@ def place(code: CodeType) -> tuple[str, bool]:
 
 
 def profile(frame: FrameType, event: str, _argument: object) -> None:
-    """Note a call: the function at the bottom of the stack, the file, and the function."""
+    """Record a call: the function at the bottom of the stack, the file, and the function."""
     if event != "call":
         return
     file, is_ours = place(frame.f_code)
@@ -54,7 +54,7 @@ def profile(frame: FrameType, event: str, _argument: object) -> None:
 
 
 def serve(name: str) -> None:
-    """Answer with what was seen, each time somebody connects."""
+    """Answer every connection with the recorded calls."""
     TRACES.mkdir(exist_ok=True)
     with Listener(str(TRACES / f"{name}.{os.getpid()}"), "AF_UNIX") as listener:
         while True:

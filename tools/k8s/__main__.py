@@ -1,6 +1,6 @@
 """`make k8s-check`: renders every overlay, validates it strictly, and checks the rules.
 
-Exit code 1, and a line for each fault, where something is wrong.
+If something is wrong, the exit code is 1, and each fault is printed on a line.
 """
 
 import sys

@@ -1,7 +1,7 @@
-"""Which connections are allowed: exactly those in ARCHITECTURE's table of contexts.
+"""The allowed connections: exactly those in ARCHITECTURE's table of contexts.
 
-A connection is allowed where both sides allow it. So the two sides are compared with each other,
-and with the calls of the table and the servers that every program needs.
+A connection is allowed if both sides allow it. So the two sides are compared with each other, and
+with the calls of the table and the servers that every program needs.
 """
 
 import re
@@ -24,9 +24,9 @@ DEVNET = ("escrow", "devnet", 8000)
 METRICS = 9090
 # Where programs send traces, in the collector's namespace.
 TRACES = 4318
-# Between servers of one kind, if there are several.
+# Allowed between servers of one kind, if there are several.
 AMONG_THEMSELVES = frozenset({"nats", "postgres"})
-# Programs that may reach addresses outside of the cluster, and at which ports.
+# Programs that may reach addresses outside the cluster, and their ports.
 OUTSIDE = {"gateway": {443}, "escrow": {443}, "webhooks": {443, 8443}}
 # The PostgreSQL operator reaches the cluster's API and the backup store.
 FREE = frozenset({"postgres"})

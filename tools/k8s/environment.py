@@ -1,4 +1,4 @@
-"""Each program gets all of its required settings, and no other program's."""
+"""Each program gets all its required settings, and no settings of other programs."""
 
 import importlib
 import re
@@ -15,7 +15,7 @@ from deploy.local.authority import Authority
 from deploy.operator.settings import READS as OPERATOR_READS
 from tools.k8s.render import Document, Objects, name, title
 
-# Optional for an operator's command: without them it checks less.
+# Optional for an operator's command, which checks less without them.
 TLS = frozenset({"NATS_CA_FILE", "TLS_CA_FILE", "TLS_CERT_FILE", "TLS_KEY_FILE"})
 WITHOUT = TLS | {
     "IDENTITY_KEY",
@@ -137,14 +137,14 @@ def _value(entry: Mapping[str, Any]) -> str:
 
 
 def _refused(program: str, given: Mapping[str, str], *, where: str) -> Iterator[str]:
-    """Read the settings as the program does at its start, and list what is missing or wrong."""
+    """Read the settings as the program does at its start; list what is missing or wrong."""
     for missing in sorted(NEEDED.get(program, frozenset()) - given.keys()):
         yield f"{where}: {missing} is missing"
     if program not in CLASSES:
         return
     module, of = CLASSES[program]
     settings = getattr(importlib.import_module(module), of)
-    # Checked here, because the class would find it in this process's environment.
+    # Checked here, because the class would find the settings in this process's environment.
     required = {field for field, one in settings.model_fields.items() if one.is_required()}
     for missing in sorted(field.upper() for field in required if field.upper() not in given):
         yield f"{where}: {missing} is missing"

@@ -5,12 +5,12 @@ from typing import Any
 
 from tools.k8s.render import ROOT, Document, Objects, labels_of, name, selects, title
 
-# Workloads that run to an end and serve no calls.
+# Workloads that end by themselves and serve no calls.
 ENDING = frozenset({"Job", "CronJob"})
-# The image's name before a deployment sets its own.
+# The image's name before a deployment replaces it.
 IMAGE = "orchestrator"
 PROBES = ("startupProbe", "readinessProbe", "livenessProbe")
-# Overlays whose images need a digest. `dev` runs what was just built.
+# Overlays whose images need a digest. `dev` runs a fresh build.
 BY_DIGEST = frozenset({"staging", "prod"})
 
 

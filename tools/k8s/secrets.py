@@ -8,7 +8,7 @@ from pathlib import Path
 
 from tools.k8s.render import Objects, title
 
-# Values that are public, and say so.
+# The mark of public values.
 NO_SECRET = "dev-only"  # noqa: S105 - the opposite of one
 # Public values: a list of issuers, a name, a public key.
 PUBLIC = frozenset({"jwt-issuers", "username", "public"})
@@ -46,7 +46,7 @@ def in_files(tree: Path) -> Iterator[str]:
 
 
 def _plain(value: str) -> str:
-    """Return a value as it is, and decoded from base64 once and twice."""
+    """Return a value, and the value decoded from base64 once and twice."""
     said, now = value, value
     for _ in range(2):
         try:

@@ -1,8 +1,8 @@
 """Schemas of the custom resources in use, as strict as those of Kubernetes itself.
 
-Each has the fields that this project uses, and no others: a field that is new here is added here,
-after a look at the documentation of its operator. A shape is a mapping of fields ("!" at the end:
-required), a list of one shape, a set of allowed values, or a type.
+Each has only the fields that this project uses. A new field is added here, after a look at the
+documentation of its operator. A shape is a mapping of fields ("!" at the end: required), a list of
+one shape, a set of allowed values, or a type.
 """
 
 from collections.abc import Mapping

@@ -1,6 +1,7 @@
 """Validates every object against its schema, strictly: an unknown field is a fault.
 
-Kubernetes' own kinds against the schemas of its release, custom resources against `shapes`.
+Kubernetes' own kinds are validated against the schemas of its release, custom resources against
+`shapes`.
 """
 
 import json
