@@ -2,11 +2,11 @@
 
     python -m bench.ledger [--seconds 6] [--users 1000] [--with-nats]
 
-Starts a durable PostgreSQL of its own (fsync on), migrates it, serves `python -m services.ledger`
-as its own process and calls it over gRPC from this one. pgbench runs its TPC-B on the same server
-before and after each line, so that other work on the machine meets both; a ratio is to the mean of
-the two. CPU microseconds a transfer are printed beside the rate, and say what a machine that does
-nothing else would do. At the end the invariants are checked.
+Starts its own durable PostgreSQL (fsync on), migrates it, serves `python -m services.ledger` as a
+separate process and calls the ledger over gRPC from this process. Before and after each line,
+pgbench runs its TPC-B on the same server, so that other work on the machine affects both; a ratio
+is to the mean of these two runs. The CPU microseconds of a transfer are printed beside the rate:
+they show what an otherwise idle machine would do. At the end the invariants are checked.
 """
 
 import argparse

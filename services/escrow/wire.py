@@ -86,7 +86,7 @@ def wallet(value: Wallet, *, balance: int | None = None) -> escrow_pb2.Wallet:
         user_id=str(value.user_id),
         user_public_id=value.user_public_id,
         address=value.address,
-        # Who is told the address of a merged wallet has its account created again: see `Waking`.
+        # Returning the address of a merged wallet has its account created again: see `Waking`.
         state=f"WALLET_STATE_{'CREATING' if value.state in ASLEEP else value.state}",
         balances=balances,
         created_at=instant_to_proto(value.created_at),

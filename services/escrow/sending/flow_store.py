@@ -162,7 +162,7 @@ select pg_advisory_xact_lock_shared(hashtext('escrow.flow'), hashtext(%(flow)s))
        pg_advisory_xact_lock(hashtext('escrow.flow'), hashtext(%(one)s))
 """
 _CLOSE_GATE = "lock table flow_gate in access exclusive mode"
-# What was refused in the end was never paid.
+# The use of a refused step does not count, because nothing was paid.
 _NEWEST = f"with newest as ({NEWEST_OF_FLOW})"
 _HOLDS = f"""{_NEWEST}
 select coalesce(bool_or(change = 'STOP'), false) as is_stopped,

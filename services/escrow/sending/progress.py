@@ -66,7 +66,7 @@ class Progress:
         """Make a quarantined or waiting command due now; return the state that it had.
 
         Its steps keep their channel accounts, sequence numbers and envelopes. A command that has
-        ended, or is leased, is not changed. Raises: CommandNotFound.
+        ended is not changed; a leased one goes on under its lease. Raises: CommandNotFound.
         """
         names = {"marketplace_id": marketplace_id, "id": command_id}
         found = await tx.fetchval(_LOCK, names)

@@ -52,8 +52,7 @@ class Blueprint:
     envelope besides its source; owned: the contract whose storage a call may write, "" for none;
     consulted: contracts that a call may only read, empty for classic operations; code: hash of the
     code that a call runs, "" for the network's own; holders: addresses whose balance a call may
-    move; extended: keys of the entries whose lives are extended, and which alone such an operation
-    may name; memo: as XDR.
+    move; extended: the only keys that an extension of lives may name; memo: as XDR.
     """
 
     operations: tuple[xdr.Operation, ...]

@@ -36,7 +36,7 @@ log = logger()
 class IdleWallets:
     """Walks through all wallets repeatedly.
 
-    days: how long a wallet is unused; 0: nothing is merged.
+    days: how many days a wallet must be unused; 0: nothing is merged.
 
     Several processes may walk at once: a wallet's row is locked while its command is accepted.
     """
