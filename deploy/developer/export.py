@@ -2,7 +2,7 @@
 
     orchestrator export orders --from 2026-02-01 --to 2026-03-01 > february.csv
 
-The exit code is 3 if the file has no end: then its last lines are missing.
+The exit code is 3 if the file is incomplete: its last lines are missing then.
 """
 
 import sys

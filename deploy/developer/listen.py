@@ -1,9 +1,9 @@
 """`listen`: forward events to a URL, signed as webhooks are.
 
-One POST for each event as it happens, one after the other, with the body and the headers of
-Orchestrator's own webhooks. It is sent once; what your program answers is printed. The signing
-secret follows from the API key, so it stays the same. A lost connection is continued after the last
-event. Ends with Ctrl-C.
+Each event is sent at once, in order, as one POST with the body and the headers of Orchestrator's
+own webhooks. An event is sent only once, and your program's answer is printed. The signing secret
+is derived from the API key, so it stays the same. After a lost connection, listening continues
+after the last event. Ctrl-C ends the command.
 """
 
 import base64

@@ -1,7 +1,8 @@
-"""`login`: keep the gateway's URL and an API key, for the other commands.
+"""`login`: store the gateway's URL and an API key for the other commands.
 
-The key is read from standard input, or asked for. It is kept in a file that only you can read, and
-is never printed. ORCHESTRATOR_URL and ORCHESTRATOR_API_KEY together count more than the file.
+The key is read from standard input; on a terminal, the command asks for it. It is stored in a file
+that only you can read, and is never printed. If ORCHESTRATOR_URL and ORCHESTRATOR_API_KEY are both
+set, they are used instead of the file.
 """
 
 import sys

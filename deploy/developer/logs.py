@@ -1,7 +1,7 @@
 """`logs`: list the requests that were made with your key, newest first.
 
-With --follow, requests are printed as they are made, until Ctrl-C. A request is in the log a second
-or two after it was answered, without its body and its query string.
+With --follow, requests are printed as they are made, until Ctrl-C. A request appears in the log a
+second or two after its answer, without its body and its query string.
 """
 
 import datetime as dt

@@ -1,7 +1,7 @@
 """`trigger`: let an event happen in the sandbox.
 
-Two users, `usr_cli_buyer` and `usr_cli_seller`, do through the public API what leads to it. The
-faucet of the test network pays, so the marketplace must be on one.
+Two users, `usr_cli_buyer` and `usr_cli_seller`, carry out through the public API what leads to the
+event. The faucet of a test network pays, so the marketplace must be on a test network.
 """
 
 from collections.abc import Callable, Mapping
