@@ -163,6 +163,7 @@ class Leases:
         self._may_be_more = False
         # When each lease was requested, by the monotonic clock.
         self._asked_at: dict[Lease, float] = {}
+        self._has_begun = asyncio.Event()
 
     @property
     def held(self) -> Collection[Lease]:
@@ -177,6 +178,7 @@ class Leases:
         self._asked_at[lease] = asked_at
         task = asyncio.create_task(self._drive(lease), name=f"leased {lease.id}")
         self._tasks[lease] = task
+        self._has_begun.set()
         return task
 
     async def run(self) -> None:
@@ -260,6 +262,9 @@ class Leases:
 
     async def _keep_renewed(self) -> None:
         while True:
+            if not self._tasks:
+                self._has_begun.clear()
+                await self._has_begun.wait()
             await asyncio.sleep(self._seconds / 3)
             driven = list(self._tasks)
             if not driven:

@@ -71,11 +71,12 @@ class Watch:
                 log.exception("watch.failed")
             if then is not None:
                 await then()
-            await asyncio.sleep(IMPATIENT_SECONDS)
+            looked_at = time.monotonic()
             if self.is_writable:
                 with suppress(TimeoutError):
-                    async with asyncio.timeout(LOOK_SECONDS - IMPATIENT_SECONDS):
+                    async with asyncio.timeout(LOOK_SECONDS):
                         await self._database.troubled.wait()
+            await asyncio.sleep(looked_at + IMPATIENT_SECONDS - time.monotonic())
 
     async def while_clock_right(self, loop: Callable[[], Awaitable[None]]) -> None:
         """Wait until the clock is known to be right, then run a loop until the clock is wrong.

@@ -20,7 +20,6 @@ from devnet.settings import Settings, SettingsError
 
 WRONG_SETTING = 2
 GRACE_SECONDS = 5
-TICK_SECONDS = 1
 # Longer than clients keep an idle connection, so that none is closed while a request is on its way.
 IDLE_SECONDS = 30
 
@@ -32,7 +31,7 @@ log = structlog.get_logger()
 class _QuietServer(uvicorn.Server):
     """The web server without its own signal handlers, because the ledger must stop with it.
 
-    Uvicorn itself would wake up ten times a second to keep the date of its responses.
+    Its responses have no date, for which Uvicorn itself would wake up ten times a second.
     """
 
     def __init__(self, config: uvicorn.Config, stopping: asyncio.Event) -> None:
@@ -40,12 +39,9 @@ class _QuietServer(uvicorn.Server):
         self._stopping = stopping
 
     async def main_loop(self) -> None:
-        """Keep the date of responses current until the server stops."""
-        while not await self.on_tick(0):
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(TICK_SECONDS):
-                    await self._stopping.wait()
-                self.should_exit = True
+        """Wait until the server is to stop."""
+        await self._stopping.wait()
+        self.should_exit = True
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -107,6 +103,7 @@ async def _serve(devnet: Devnet, listener: socket.socket, port: int) -> int:
         timeout_graceful_shutdown=GRACE_SECONDS,
         timeout_keep_alive=IDLE_SECONDS,
         ws="none",
+        date_header=False,
     )
     server = _QuietServer(config, stopping)
     loop = asyncio.get_running_loop()

@@ -7,8 +7,11 @@ queue here.
 """
 
 import asyncio
+import functools
 import re
+import time
 from collections.abc import Callable, Sequence
+from email.utils import formatdate
 from typing import Any
 
 import httptools
@@ -246,6 +249,7 @@ class Connection(HttpToolsProtocol):
         self._head_bytes = self._body_bytes = self._framing_bytes = 0
         self._is_in_body, self._body_left = True, length
         super().on_headers_complete()
+        self.cycle.default_headers = _dated(int(time.time()))
         self.cycle.transport = self._joined  # type: ignore[assignment] # what a cycle uses of one
         if self._is_last:
             self.cycle.keep_alive = False
@@ -316,7 +320,7 @@ class Connection(HttpToolsProtocol):
         refusal = self._refusal(error, self.url, self.headers or (), request_id)
         content = orjson.dumps(refusal.body)
         headers: dict[bytes, bytes] = {
-            **dict(self.server_state.default_headers),
+            **dict(_dated(int(time.time()))),
             b"x-request-id": request_id.encode(),
             b"content-type": b"application/json",
             b"content-length": str(len(content)).encode(),
@@ -329,6 +333,12 @@ class Connection(HttpToolsProtocol):
     def _arm(self, seconds: float, then: Callable[[], None]) -> None:
         self._unset_keepalive_if_required()
         self.timeout_keep_alive_task = self.loop.call_later(seconds, then)
+
+
+@functools.lru_cache(maxsize=1)
+def _dated(second: int) -> list[tuple[bytes, bytes]]:
+    """Return the header with the date, which answers of the same second share."""
+    return [(b"date", formatdate(second, usegmt=True).encode())]
 
 
 def _with_path(target: bytes) -> bytes:

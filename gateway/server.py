@@ -23,8 +23,6 @@ BACKLOG = 2048
 UNREAD_BYTES_MAX = 128 * 1024
 # Files that the process needs besides its connections.
 FILES_ELSE = 256
-# The pause between updates of the Date header.
-TICK_SECONDS = 0.5
 # The signals that stop the process.
 ENDING = (signal.SIGTERM, signal.SIGINT)
 log = logger()
@@ -39,23 +37,17 @@ class Server(uvicorn.Server):
     def __init__(self, app: Dispatcher, settings: GatewaySettings) -> None:
         super().__init__(_config(app, settings))
         self._app = app
-        # Set when the main loop must check: time has passed, or the process must stop.
-        self._tick = asyncio.Event()
+        self._is_ending = asyncio.Event()
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """Begin the stop."""
         self._app.stop_waiting()
         super().handle_exit(sig, frame)
-        self._tick.set()
+        self._is_ending.set()
 
     async def main_loop(self) -> None:
-        """Update the Date header until the end. Uvicorn's own loop wakes up more often."""
-        loop = asyncio.get_running_loop()
-        while not await self.on_tick(0):
-            self._tick.clear()
-            next_tick = loop.call_later(TICK_SECONDS, self._tick.set)
-            await self._tick.wait()
-            next_tick.cancel()
+        """Wait for the end. Uvicorn itself wakes up ten times a second, for the date of answers."""
+        await self._is_ending.wait()
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -125,6 +117,6 @@ def _config(app: Dispatcher, settings: GatewaySettings) -> uvicorn.Config:
         log_config=None,
         proxy_headers=False,
         server_header=False,
-        date_header=True,
+        date_header=False,
         timeout_graceful_shutdown=settings.stop_grace_seconds,
     )

@@ -11,6 +11,7 @@ the test:
 
 import asyncio
 import importlib
+import signal
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -189,7 +190,7 @@ async def serving(
                 await asyncio.sleep(0.01)
         yield f"http://127.0.0.1:{port}"
     finally:
-        server.should_exit = True
+        server.handle_exit(signal.SIGTERM, None)
         await task
 
 

@@ -3,7 +3,9 @@
 import asyncio
 import contextlib
 import json
+import time
 from collections.abc import AsyncIterator
+from email.utils import parsedate_to_datetime
 
 import pytest
 
@@ -55,6 +57,17 @@ async def exchange(url: str, raw: bytes) -> tuple[int, dict[str, str], bytes]:
 def code(body: bytes) -> str:
     error: dict[str, str] = json.loads(body)["error"]
     return error["code"]
+
+
+@pytest.mark.parametrize("more", [b"Connection: close\r\n\r\n", b"Host: y\r\n\r\n"])
+async def test_an_answer_and_a_refusal_have_the_date_of_their_second(
+    gateway: str, more: bytes
+) -> None:
+    earliest = int(time.time())
+
+    _, headers, _ = await exchange(gateway, HEALTH + more)
+
+    assert earliest <= parsedate_to_datetime(headers["date"]).timestamp() <= time.time()
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 """A stopping gateway answers the last request of an open connection."""
 
 import asyncio
+import signal
 
 import pytest
 
@@ -44,7 +45,7 @@ async def test_a_request_that_is_on_its_way_is_answered_and_the_connection_ends(
         reader, writer = await asyncio.open_connection(HOST, port)
         assert b"connection: close" not in await asked(reader, writer)
 
-        server.should_exit = True
+        server.handle_exit(signal.SIGTERM, None)
         await until(is_closed, what="the port is still open")
         last = await asked(reader, writer)
 
