@@ -159,6 +159,8 @@ class Leases:
         self._seldom_seconds = seldom_seconds
         self._is_left = is_left
         self._tasks: dict[Lease, asyncio.Task[None]] = {}
+        # It runs, and will until it is cancelled.
+        self.is_open = False
         # Whether due work may be left: the last look found work, had no free place, or left some.
         self._may_be_more = False
         # When each lease was requested, by the monotonic clock.
@@ -184,6 +186,7 @@ class Leases:
     async def run(self) -> None:
         """Claim and carry out work until cancelled; then cancel the work and give leases back."""
         heartbeat = asyncio.create_task(self._keep_renewed())
+        self.is_open = True
         try:
             is_rung = True
             while True:
@@ -191,6 +194,7 @@ class Leases:
                 seconds = await self._claim_due(is_rung=is_rung)
                 is_rung = seconds == 0 or await self._bell.wait(seconds=at_most(seconds))
         finally:
+            self.is_open = False
             heartbeat.cancel()
             await self._stop()
 

@@ -38,6 +38,12 @@ class Bell:
         return self._rung.is_set()
 
 
+class Ring(asyncio.Event):
+    """Is set when work has ended. end: how it did, where this process knows."""
+
+    end: object = None
+
+
 class Ends(Generic[NameT]):
     """Waits for work to end. A name identifies the work."""
 
@@ -46,16 +52,17 @@ class Ends(Generic[NameT]):
     ) -> None:
         """Store the query. ended_among: returns which names have ended. Raises: Unavailable."""
         self._ended_among = ended_among
-        self._waiters: defaultdict[NameT, set[asyncio.Event]] = defaultdict(set)
+        self._waiters: defaultdict[NameT, set[Ring]] = defaultdict(set)
         # Work of this process. Its end wakes the waiters directly.
         self._here: Counter[NameT] = Counter()
         self._is_waited_for = asyncio.Event()
         # The process is about to stop, so waiting has ended.
         self.is_over = False
 
-    def ended(self, name: NameT) -> None:
-        """Wake the waiters of a name."""
+    def ended(self, name: NameT, end: object = None) -> None:
+        """Wake the waiters of a name. end: how it ended, as it was written; see `Ring`."""
         for event in self._waiters.get(name, ()):
+            event.end = event.end or end
             event.set()
 
     @contextmanager
@@ -77,9 +84,9 @@ class Ends(Generic[NameT]):
         return name in self._here
 
     @contextmanager
-    def registered(self, name: NameT) -> Iterator[asyncio.Event]:
+    def registered(self, name: NameT) -> Iterator[Ring]:
         """Yield an event that is set when the work ends. Read the row afterwards, then wait."""
-        event = asyncio.Event()
+        event = Ring()
         self._waiters[name].add(event)
         self._is_waited_for.set()
         try:

@@ -8,6 +8,7 @@ from kernel.clock import SystemClock
 from kernel.money import UNIT
 from services.escrow import wire
 from services.escrow.commands.acceptance import Acceptance
+from services.escrow.commands.own_worker import OwnWorker
 from services.escrow.commands.store import CommandStore
 from services.escrow.commands.waiting import ends
 from services.escrow.deposits.store import Deposits
@@ -74,11 +75,10 @@ class Parts:
         self.wallet_store = WalletStore()
         self.accounts, self.deposits = Accounts(), Deposits()
         self.journal = Journal()
-        self.landings = Landings()
-        self.progress = Progress()
+        self.landings, self.progress = Landings(), Progress()
         self.flows, self.idempotency = FlowStore(), Idempotency()
         self.ends = ends(self.database, self.store)
-        self.bell = Bell()
+        self.bell, self.own_worker = Bell(), OwnWorker()
         self.keys = key_provider(settings)
         vault = Vault(provider=self.keys)
         self.rewrapping = Rewrapping(database=self.database, seals=Seals(), vault=vault)
@@ -100,6 +100,7 @@ class Parts:
             database=self.database,
             store=self.store,
             idempotency=self.idempotency,
+            own_worker=self.own_worker,
             bell=self.bell,
             clock=self.clock,
             encode=wire.encode_command,
@@ -292,6 +293,7 @@ class Parts:
             journal=self.journal,
             waking=self.waking(),
             clock=self.clock,
+            ends=self.ends,
         )
 
     def decider(self) -> Decider:
@@ -365,6 +367,7 @@ class Parts:
             pipeline=self.pipeline(),
             ends=self.ends,
             bell=self.bell,
+            own_worker=self.own_worker,
             capacity=Capacity(
                 commands=self.settings.commands_at_once,
                 lease_seconds=self.settings.command_lease_seconds,

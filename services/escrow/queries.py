@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 from chassis.database import Database
 from chassis.waiting import Ends
-from services.escrow.commands.store import ChainTransactionRow, CommandStore, Name
+from services.escrow.commands.rows import ChainTransactionRow
+from services.escrow.commands.store import CommandStore, Name
 from services.escrow.contracts.destinations import Flaw
 from services.escrow.contracts.intents import Memo
 from services.escrow.domain import Command, Escrow, EscrowNotFound, Wallet
@@ -121,6 +122,8 @@ class Queries:
             # The command runs in this process, and its end rings.
             with self.ends.registered(name) as rung:
                 await self.ends.for_ring(rung, seconds=wait_seconds)
+            if isinstance(rung.end, Command):
+                return rung.end
         while True:
             with self.ends.registered(name) as rung:
                 async with self.database.statement() as connection:

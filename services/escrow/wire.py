@@ -8,7 +8,7 @@ from orchestrator.escrow.v1 import escrow_pb2
 
 from chassis.wire import instant_to_proto, money_from_proto, money_to_proto, page_token
 from kernel.money import USDC, Money
-from services.escrow.commands.store import ChainTransactionRow
+from services.escrow.commands.rows import ChainTransactionRow
 from services.escrow.contracts.contract import payouts
 from services.escrow.contracts.intents import Memo, MemoType
 from services.escrow.deposits.store import Blindness

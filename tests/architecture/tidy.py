@@ -56,6 +56,7 @@ COUNTS_MONEY = frozenset(
 COUNTING_SERVICES = ("services/disputes/", "services/escrow/", "services/ledger/")
 TIMED = frozenset(
     {
+        "services/escrow/commands/own_worker.py",
         "services/escrow/commands/waiting.py",
         "services/escrow/deposits/watcher.py",
         "services/escrow/outgoing.py",

@@ -7,10 +7,12 @@ from dataclasses import dataclass, replace
 from chassis import identity
 from chassis.database import Database, Transaction
 from chassis.idempotency import Answer, Idempotency, IdempotencyKeyReused, RequestKey
+from chassis.leases import Lease
 from chassis.waiting import Bell
 from kernel.clock import Clock
 from kernel.errors import DomainError, Unavailable
-from services.escrow.commands.store import CommandStore
+from services.escrow.commands.own_worker import OwnWorker, Place
+from services.escrow.commands.store import FIRST_EPOCH, CommandStore
 from services.escrow.contracts.plan import PlannedStep
 from services.escrow.domain import Command, CommandKind, CommandNotFound, CommandState, Escrow
 
@@ -30,12 +32,21 @@ class Request:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Begun(Answer):
+    """The answer of a command that was written with a lease of this process."""
+
+    lease: Lease
+    place: Place
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Acceptance:
     """Accepts commands. encode: makes the bytes of the stored answer."""
 
     database: Database
     store: CommandStore
     idempotency: Idempotency
+    own_worker: OwnWorker
     bell: Bell
     clock: Clock
     encode: Callable[[Command], bytes]
@@ -43,7 +54,7 @@ class Acceptance:
     async def accept(
         self, request: Request, work: Callable[[Transaction], Awaitable[Answer]]
     ) -> Answer:
-        """Run `work` once, which ends with `add`, and wake the worker.
+        """Run `work` once, which ends with `add`, and begin the command, or wake the worker.
 
         If the idempotency record was purged, `work` is refused, and the answer is the command as it
         is now. A refusal is not stored: services repeat the request with the same id until the
@@ -70,7 +81,10 @@ class Acceptance:
                 answer = await self._once(request, known)
             except CommandNotFound:
                 raise refusal from None
-        self.bell.ring()
+        if isinstance(answer, Begun):
+            self.own_worker.begin(answer.lease, place=answer.place)
+        else:
+            self.bell.ring()
         return answer
 
     async def _once(
@@ -109,7 +123,15 @@ class Acceptance:
             correlation_id=identity.current_request_id(),
         )
         body = self.encode(replace(command, step=planned[0].name))
+        place = self.own_worker.place(command.marketplace_id)
         await self.store.add_command(
-            tx, command=command, planned=planned, answer=self.idempotency.values(request.key, body)
+            tx,
+            command=command,
+            planned=planned,
+            answer=self.idempotency.values(request.key, body),
+            lease_seconds=0 if place is None else place.seconds,
         )
-        return Answer(body=body)
+        if place is None:
+            return Answer(body=body)
+        lease = Lease(marketplace_id=command.marketplace_id, id=command.id, epoch=FIRST_EPOCH)
+        return Begun(body=body, lease=lease, place=place)

@@ -12,6 +12,7 @@ from chassis.database import Transaction
 from chassis.idempotency import Answer
 from services.escrow import domain
 from services.escrow.commands.acceptance import Acceptance, Request
+from services.escrow.commands.own_worker import OwnWorker
 from services.escrow.commands.store import CommandStore, EscrowChange
 from services.escrow.contracts.forecast import forecast
 from services.escrow.contracts.plan import PlannedStep
@@ -74,6 +75,7 @@ class Memory(CommandStore):
         command: Command,
         planned: Sequence[PlannedStep],
         answer: Mapping[str, object] | None = None,
+        lease_seconds: int = 0,
     ) -> None:
         """Keep a command with its steps, in the state that it has after success."""
         payments = forecast(planned, escrow=command.escrow)
@@ -101,6 +103,7 @@ class CheckingAcceptance(Acceptance):
             database=like.database,
             store=memory,
             idempotency=like.idempotency,
+            own_worker=OwnWorker(),
             bell=like.bell,
             clock=like.clock,
             encode=like.encode,

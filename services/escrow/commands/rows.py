@@ -1,6 +1,8 @@
 """Conversions of rows of escrows and commands to domain values, column by column."""
 
+import datetime as dt
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from services.escrow.domain import (
@@ -13,6 +15,17 @@ from services.escrow.domain import (
     Payment,
     Terms,
 )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChainTransactionRow:
+    """A transaction that was signed for an order. at: when it was signed."""
+
+    hash: str
+    name: str
+    state: str
+    ledger: int
+    at: dt.datetime
 
 
 def to_escrow(row: Any) -> Escrow:

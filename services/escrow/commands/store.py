@@ -18,7 +18,7 @@ from chassis.leases import Lease, LeaseLost
 from chassis.outbox import Event
 from chassis.sql import compiled
 from kernel.ids import derived_id, to_public
-from services.escrow.commands.rows import to_command, to_escrow
+from services.escrow.commands.rows import ChainTransactionRow, to_command, to_escrow
 from services.escrow.contracts.plan import PlannedStep
 from services.escrow.domain import (
     Command,
@@ -35,6 +35,8 @@ from services.escrow.domain import (
 from services.escrow.tables import attempts, commands, escrows, payments, steps
 
 Name = tuple[uuid.UUID, uuid.UUID]
+# Of a lease with which a command is written.
+FIRST_EPOCH = 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,17 +74,6 @@ class EscrowChange:
             for fact in facts
         ]
         return cls(escrow=escrow, known_version=before.version, events=events)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ChainTransactionRow:
-    """A transaction that was signed for an order. at: when it was signed."""
-
-    hash: str
-    name: str
-    state: str
-    ledger: int
-    at: dt.datetime
 
 
 class CommandStore:
@@ -155,10 +146,12 @@ class CommandStore:
         command: Command,
         planned: Sequence[PlannedStep],
         answer: Mapping[str, object] | None = None,
+        lease_seconds: int = 0,
     ) -> None:
         """Insert a command with its steps. Step ids are derived from their positions.
 
         answer: values of `Idempotency`, stored with the key that was claimed for the command.
+        lease_seconds: for which this process has it from the beginning, under FIRST_EPOCH.
         Raises: CommandInMotion: the database holds another command on the same escrow.
         """
         rows = [
@@ -181,6 +174,8 @@ class CommandStore:
             "correlation_id": command.correlation_id,
             "created_at": command.created_at,
             "steps": Jsonb(rows),
+            "lease_epoch": FIRST_EPOCH if lease_seconds else 0,
+            "lease_seconds": lease_seconds,
         }
         statement = _ADD_COMMAND if answer is None else _ADD_AND_ANSWER
         if await tx.run(statement, {**row, **(answer or {})}) == 0:
@@ -277,9 +272,10 @@ with saved as ({_SAVE_ESCROW} returning 1)
 _ADDING = """
 with {also}command as (
     insert into commands (marketplace_id, id, kind, state, escrow_id, wallet_id, was_frozen,
-                          correlation_id, created_at)
+                          correlation_id, created_at, lease_epoch, lease_until)
     values (%(marketplace_id)s, %(id)s, %(kind)s, %(state)s, %(escrow_id)s, %(wallet_id)s,
-            %(was_frozen)s, %(correlation_id)s, %(created_at)s)
+            %(was_frozen)s, %(correlation_id)s, %(created_at)s, %(lease_epoch)s,
+            clock_timestamp() + make_interval(secs => %(lease_seconds)s))
     on conflict do nothing returning marketplace_id, id
 )
 insert into steps (id, marketplace_id, command_id, position, name, terms, state)

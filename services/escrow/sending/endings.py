@@ -6,9 +6,10 @@ from dataclasses import replace
 
 from chassis.database import Database, Transaction
 from chassis.telemetry import logger
+from chassis.waiting import Ends
 from kernel.clock import Clock
 from services.escrow import domain
-from services.escrow.commands.store import CommandStore, EscrowChange
+from services.escrow.commands.store import CommandStore, EscrowChange, Name
 from services.escrow.contracts.steps import Step
 from services.escrow.domain import CommandKind, CommandState, Escrow, Fact, WalletState
 from services.escrow.ports import FeesTooHigh
@@ -38,6 +39,7 @@ class Endings:
         journal: Journal,
         waking: Waking,
         clock: Clock,
+        ends: Ends[Name],
     ) -> None:
         self._database = database
         self._store = store
@@ -45,12 +47,16 @@ class Endings:
         self._journal = journal
         self._waking = waking
         self._clock = clock
+        self._ends = ends
 
     async def succeed(self, work: Work) -> CommandState:
-        """End a command whose steps are all done."""
-        if work.command.state is not CommandState.SUCCEEDED:
+        """End a command whose steps are all done; tells who waits for it here how it ended."""
+        command = work.command
+        if command.state is not CommandState.SUCCEEDED:
             async with self._database.transaction() as tx:
                 await self.end(tx, work)
+        elif command.finished_at is not None:
+            self._ends.ended((command.marketplace_id, command.id), command)
         log.info("escrow.command_succeeded", kind=work.command.kind.value)
         return CommandState.SUCCEEDED
 

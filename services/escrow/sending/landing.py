@@ -188,7 +188,7 @@ class Landing:
             if not is_one:
                 await self._endings.end(tx, after)
         escrow = None if change is None else change.escrow
-        after = after.going_on(escrow, heir=heir, slot=slot, has_ended=ends)
+        after = after.going_on(escrow, heir=heir, slot=slot, has_ended=ends, ended_at=ends_at)
         log.info("escrow.step_landed", step=step.name, hash=outcome.hash, ledger=outcome.ledger)
         await self._sender.announce(outcome.hash)
         if doubt is not None:

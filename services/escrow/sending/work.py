@@ -1,5 +1,6 @@
 """A command as the books have it, with its signers."""
 
+import datetime as dt
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TypeVar
@@ -127,14 +128,24 @@ class Work:
         heir: Step | None,
         slot: tuple[str, int] | None,
         has_ended: bool,
+        ended_at: dt.datetime | None,
     ) -> "Work":
         """Return the command as it was written when its step landed.
 
-        escrow: the escrow, if it has changed; slot: the account and number that the heir has got.
+        escrow: the escrow, if it has changed; slot: the account and number that the heir has got;
+        ended_at: None if the end of the command was not written with the step.
         """
         command = replace(self.command, escrow=escrow or self.command.escrow)
         if has_ended:
-            command = replace(command, state=CommandState.SUCCEEDED)
+            command = replace(
+                command,
+                state=CommandState.SUCCEEDED,
+                step="",
+                error_reason="",
+                error_message="",
+                abandoned_why="",
+                finished_at=ended_at,
+            )
         after = replace(self, command=command)
         if heir is None or slot is None:
             return after

@@ -15,12 +15,13 @@ from chassis.leases import Lease, LeaseLost, Leases
 from chassis.telemetry import logger
 from chassis.waiting import Bell, Ends
 from kernel.errors import Unavailable
+from services.escrow.commands.own_worker import OwnWorker
 from services.escrow.commands.store import Name
 from services.escrow.domain import CommandState
 from services.escrow.sending.journal import LEASES, Journal
 from services.escrow.sending.patience import StepTooSlow
 from services.escrow.sending.pipeline import Pipeline
-from services.escrow.sending.shares import Wanted, divided
+from services.escrow.sending.shares import Wanted, divided, may_take
 
 # How long a command in trouble is retried in its slot before it rests and others get the slot.
 PATIENCE_SECONDS = 5.0
@@ -46,12 +47,14 @@ class Worker:
         pipeline: Pipeline,
         ends: Ends[Name],
         bell: Bell,
+        own_worker: OwnWorker,
         capacity: Capacity,
     ) -> None:
         self._journal = journal
         self._pipeline = pipeline
         self._ends = ends
         self._bell = bell
+        self._own_worker = own_worker
         self._capacity = capacity
         # When the trouble of each retried command began, by the loop's clock.
         self._troubled_since: dict[Lease, float] = {}
@@ -71,7 +74,27 @@ class Worker:
 
     async def run(self) -> None:
         """Claim and carry out commands until cancelled, then give back every lease."""
-        await self._leases.run()
+        self._own_worker.is_now(self)
+        try:
+            await self._leases.run()
+        finally:
+            self._own_worker.is_now(None)
+
+    def lease_seconds(self, marketplace_id: uuid.UUID) -> int:
+        """Return for how long a command that is being accepted is leased; 0: it has no place.
+
+        It has one only if no other command waits for one, and its marketplace's share allows it.
+        """
+        held = self._leases.held
+        holds = sum(lease.marketplace_id == marketplace_id for lease in held)
+        may_begin = may_take(holds=holds, free=self._capacity.commands - len(held))
+        is_taken = self._leases.is_open and not self._is_left and may_begin
+        return self._capacity.lease_seconds if is_taken else 0
+
+    def begin(self, lease: Lease, *, asked_at: float) -> None:
+        """Carry out a command that was written with its lease, if this still runs."""
+        if self._leases.is_open:
+            self._leases.begin(lease, asked_at=asked_at)
 
     async def _claim(self, tx: Transaction, free: int) -> list[Lease]:
         """Claim due commands: of each marketplace its share."""

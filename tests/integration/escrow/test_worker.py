@@ -10,10 +10,12 @@ import pytest
 
 from chassis.leases import Lease, LeaseLost
 from services.escrow.app import House
-from services.escrow.domain import CommandKind, CommandState
+from services.escrow.commands.store import CommandStore
+from services.escrow.domain import Command, CommandKind, CommandState
+from services.escrow.sending.journal import Journal
 from tests.conftest import RunningDevnet, TestDatabase
 from tests.integration.escrow.conftest import running
-from tests.integration.escrow.world import AMOUNT, World, command_of, settings
+from tests.integration.escrow.world import AMOUNT, World, command_of, new_escrow, settings
 from tests.patience import PATIENCE_SECONDS
 
 
@@ -232,6 +234,65 @@ async def test_replicas_that_start_at_once_make_one_platform_wallet(
     assert len(platforms) == 1
     assert len(channels) == given.channel_accounts
     assert all(channel.next_sequence for channel in channels)
+
+
+async def test_what_is_accepted_here_begins_here_without_a_claim(
+    alone: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def claimed(*_: object, **__: object) -> list[Lease]:
+        return []
+
+    order = await alone.funded()
+    monkeypatch.setattr(Journal, "claim", claimed)
+
+    await alone.do(CommandKind.FREEZE, order)
+
+
+async def test_who_waits_here_is_told_what_was_written_of_the_end(
+    alone: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def read(*_: object, **__: object) -> Command:
+        raise AssertionError("its end is known here")
+
+    order = await alone.order()
+    asked = alone.asked(CommandKind.CREATE)
+    await alone.escrows.create(asked, new_escrow(order))
+    for following in (alone.escrows.fund, alone.escrows.refund, None):
+        await until_here(alone, asked.command_id)
+        with monkeypatch.context() as changed:
+            changed.setattr(CommandStore, "command", read)
+            ended = await alone.ended(asked)
+
+        assert ended == await alone.ended(asked)
+        assert ended.state is CommandState.SUCCEEDED
+        if following is not None:
+            kind = CommandKind.FUND if following == alone.escrows.fund else CommandKind.REFUND
+            asked = alone.asked(kind)
+            await following(asked, order_id=order.id)
+
+
+async def until_here(world: World, command_id: uuid.UUID) -> None:
+    """Wait until a command is carried out here."""
+    name = world.marketplace_id, command_id
+    while not world.house.ends.is_here(name):  # noqa: ASYNC110 - nothing tells
+        await asyncio.sleep(0)
+
+
+async def test_a_worker_without_a_place_leases_nothing(alone: World) -> None:
+    worker, own = alone.house.worker(), alone.marketplace_id
+    seconds = alone.house.settings.command_lease_seconds
+    assert worker.lease_seconds(own) == 0, "it does not run"
+    worker._leases.is_open = True
+    assert worker.lease_seconds(own) == seconds
+    worker._is_left = True
+    assert worker.lease_seconds(own) == 0, "others wait for a place"
+    worker._is_left = False
+    places = alone.house.settings.commands_at_once
+    for n in range(places):
+        lease = Lease(marketplace_id=own, id=uuid.UUID(int=n), epoch=1)
+        worker._leases._tasks[lease] = asyncio.ensure_future(asyncio.sleep(0))
+    assert worker.lease_seconds(own) == 0
+    assert worker.lease_seconds(uuid.uuid4()) == 0, "no place is free"
 
 
 async def test_waiting_ends_when_the_time_is_up(alone: World) -> None:
