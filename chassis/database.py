@@ -117,7 +117,8 @@ class Database:
                 f" -c idle_in_transaction_session_timeout=10s {BY_INDEX} {planned}"
             ),
             application_name=schema,
-            prepare_threshold=2,
+            # Statements that have one plan are planned once in each session.
+            prepare_threshold=0 if is_planned_once else 2,
             **how,
         )
         return cls(pool, schema=schema, how=how)

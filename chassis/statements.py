@@ -21,8 +21,6 @@ from psycopg.pq.abc import PGresult
 from chassis.arrays import Array
 
 Values = Mapping[str, Any] | Sequence[Any] | None
-# A statement is prepared after this many executions on a connection.
-PREPARED_AFTER = 2
 # The limit of cached statements per connection, counted per set of parameter types. A program has
 # fewer statements; statements above the limit are executed without being prepared.
 KEPT_MAX = 400
@@ -150,10 +148,9 @@ class _Known:
         self.loading = Transformer(connection)
         self.make: Callable[[Sequence[Any]], Any] | None = None
 
-    @property
-    def is_due(self) -> bool:
-        """Whether the next execution must prepare the statement."""
-        return not self.name and self.uses > PREPARED_AFTER
+    def is_due(self, after: int | None) -> bool:
+        """Whether the next execution must prepare it: after so many executions; None: never."""
+        return not self.name and after is not None and self.uses > after
 
 
 class Statements:
@@ -173,7 +170,7 @@ class Statements:
         """Execute a statement, as a generator for psycopg's `wait`. Raises: psycopg.Error."""
         pgconn = self._connection.pgconn
         text, params, types, known = self._read(statement, values)
-        if known.is_due:
+        if known.is_due(self._connection.prepare_threshold):
             name = self._next_name()
             pgconn.send_prepare(name, text, param_types=types)
             _first((yield from generators.execute(pgconn)))
@@ -188,7 +185,7 @@ class Statements:
         """Send a statement in pipeline mode; returns its pending answers, its own answer last."""
         text, params, types, known = self._read(statement, values)
         answers: list[Answer] = []
-        if known.is_due:
+        if known.is_due(self._connection.prepare_threshold):
             known.name = self._next_name()
             self._connection.pgconn.send_prepare(known.name, text, param_types=types)
             answers.append(_Preparation(known))

@@ -39,6 +39,14 @@ async def test_a_statement_is_prepared_when_it_is_executed_for_the_third_time(
     await one.close()
 
 
+async def test_a_statement_that_has_one_plan_is_prepared_at_once(shop: Shop) -> None:
+    planned = Database.open(url=shop.url, schema="shop", pool_size=1, is_planned_once=True)
+    async with planned.statement() as connection:
+        assert await connection.fetchval("select %s::int + 1", (1,)) == 2
+        assert await connection.fetchval(PREPARED) == 1
+    await planned.close()
+
+
 async def test_rows_have_the_columns_that_the_tables_have_now(one: Database) -> None:
     columns = []
     for number in range(6):
