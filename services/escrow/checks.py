@@ -54,5 +54,8 @@ class CheckMethods:
         name = request.WhichOneof("command") or ""
         asked = getattr(request, name)
         validate(asked)
+        if "wait_seconds" in asked.DESCRIPTOR.fields_by_name:
+            # Nothing is carried out.
+            asked.wait_seconds = 0
         await getattr(twin, CHECKED[name])(asked, context)
         return wire.checked(kept.command_, [step.name for step in kept.planned])

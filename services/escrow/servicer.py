@@ -13,7 +13,6 @@ from chassis.idempotency import Answer, request_key
 from chassis.identity import MARKETPLACE, PEOPLE, REPLAYED_KEY, STAFF, allow
 from chassis.server import Binding
 from chassis.wire import money_from_proto, page_size, uuid_from_token
-from kernel.errors import InvalidArgument
 from services.escrow import redirecting, wire
 from services.escrow.checks import CheckMethods
 from services.escrow.commands.acceptance import Request
@@ -160,28 +159,28 @@ class EscrowServicer(CheckMethods, RedirectMethods, escrow_pb2_grpc.EscrowServic
     async def FundEscrow(
         self, request: escrow_pb2.FundEscrowRequest, context: Context
     ) -> escrow_pb2.Command:
-        return await _commanded(request, context, CommandKind.FUND, self._escrows.fund)
+        return await self._commanded(request, context, CommandKind.FUND, self._escrows.fund)
 
     async def CompleteMilestone(
         self, request: escrow_pb2.CompleteMilestoneRequest, context: Context
     ) -> escrow_pb2.Command:
         complete = partial(self._escrows.complete_milestone, index=request.milestone)
-        return await _commanded(request, context, CommandKind.COMPLETE_MILESTONE, complete)
+        return await self._commanded(request, context, CommandKind.COMPLETE_MILESTONE, complete)
 
     async def ReleaseEscrow(
         self, request: escrow_pb2.ReleaseEscrowRequest, context: Context
     ) -> escrow_pb2.Command:
-        return await _commanded(request, context, CommandKind.RELEASE, self._escrows.release)
+        return await self._commanded(request, context, CommandKind.RELEASE, self._escrows.release)
 
     async def RefundEscrow(
         self, request: escrow_pb2.RefundEscrowRequest, context: Context
     ) -> escrow_pb2.Command:
-        return await _commanded(request, context, CommandKind.REFUND, self._escrows.refund)
+        return await self._commanded(request, context, CommandKind.REFUND, self._escrows.refund)
 
     async def FreezeEscrow(
         self, request: escrow_pb2.FreezeEscrowRequest, context: Context
     ) -> escrow_pb2.Command:
-        return await _commanded(request, context, CommandKind.FREEZE, self._escrows.freeze)
+        return await self._commanded(request, context, CommandKind.FREEZE, self._escrows.freeze)
 
     async def ResolveEscrow(
         self, request: escrow_pb2.ResolveEscrowRequest, context: Context
@@ -191,7 +190,7 @@ class EscrowServicer(CheckMethods, RedirectMethods, escrow_pb2_grpc.EscrowServic
             seller=money_from_proto(request.seller_share),
             buyer=money_from_proto(request.buyer_share),
         )
-        return await _commanded(request, context, CommandKind.RESOLVE, resolve)
+        return await self._commanded(request, context, CommandKind.RESOLVE, resolve)
 
     async def CreditWallet(
         self, request: escrow_pb2.CreditWalletRequest, context: Context
@@ -208,7 +207,7 @@ class EscrowServicer(CheckMethods, RedirectMethods, escrow_pb2_grpc.EscrowServic
     ) -> escrow_pb2.CheckDestinationResponse:
         flaw = await self._queries.flaw(
             marketplace_id=_marketplace(),
-            user_id=_payer(request),
+            user_id=wire.payer(request),
             address=request.destination.address,
             memo=wire.memo(request.destination),
             amount=request.amount.minor_units,
@@ -222,20 +221,35 @@ class EscrowServicer(CheckMethods, RedirectMethods, escrow_pb2_grpc.EscrowServic
     ) -> escrow_pb2.Command:
         answer = await self._wallets.withdraw(
             _asked(request, CommandKind.WITHDRAW),
-            user_id=_payer(request),
+            user_id=wire.payer(request),
             amount=money_from_proto(request.amount),
             address=request.destination.address,
             memo=wire.memo(request.destination),
         )
         return _command(answer, context)
 
+    async def _commanded(
+        self,
+        request: Any,
+        context: Context,
+        kind: CommandKind,
+        do: Callable[..., Awaitable[Answer]],
+    ) -> escrow_pb2.Command:
+        """Ask for a command on the escrow of an order; wait for its end, where that is asked."""
+        answer = await do(_asked(request, kind), order_id=uuid.UUID(request.order_id))
+        command = _command(answer, context)
+        if not request.wait_seconds:
+            return command
+        return await self._ended(command.id, seconds=request.wait_seconds)
+
     async def GetCommand(
         self, request: escrow_pb2.GetCommandRequest, context: Context
     ) -> escrow_pb2.Command:
+        return await self._ended(request.command_id, seconds=request.wait_seconds)
+
+    async def _ended(self, command_id: str, *, seconds: int) -> escrow_pb2.Command:
         found = await self._queries.command(
-            marketplace_id=_marketplace(),
-            command_id=uuid.UUID(request.command_id),
-            wait_seconds=request.wait_seconds,
+            marketplace_id=_marketplace(), command_id=uuid.UUID(command_id), wait_seconds=seconds
         )
         return wire.command(found)
 
@@ -361,32 +375,12 @@ def _ruling(request: Any) -> Ruling:
     return Ruling(by=identity.current().principal, why=request.why)
 
 
-def _payer(
-    request: escrow_pb2.CheckDestinationRequest | escrow_pb2.WithdrawRequest,
-) -> uuid.UUID | None:
-    """Return the user whose wallet pays; None: the platform's wallet. Raises: InvalidArgument."""
-    if request.by_platform == bool(request.user_id):
-        raise InvalidArgument(
-            "Invalid field: user_id",
-            fields=[("user_id", "must be given unless the platform pays, and not then")],
-        )
-    return None if request.by_platform else uuid.UUID(request.user_id)
-
-
 def _marketplace() -> uuid.UUID:
     return identity.current().marketplace_id
 
 
 def _asked(request: Any, kind: CommandKind) -> Request:
     return Request(key=request_key(request), command_id=uuid.UUID(request.request_id), kind=kind)
-
-
-async def _commanded(
-    request: Any, context: Context, kind: CommandKind, use_case: Callable[..., Awaitable[Answer]]
-) -> escrow_pb2.Command:
-    """Accept a command on the escrow of an order."""
-    answer = await use_case(_asked(request, kind), order_id=uuid.UUID(request.order_id))
-    return _command(answer, context)
 
 
 def _mark(answer: Answer, context: Context) -> None:

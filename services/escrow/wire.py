@@ -7,6 +7,7 @@ from orchestrator.common.v1 import common_pb2
 from orchestrator.escrow.v1 import escrow_pb2
 
 from chassis.wire import instant_to_proto, money_from_proto, money_to_proto, page_token
+from kernel.errors import InvalidArgument
 from kernel.money import USDC, Money
 from services.escrow.commands.rows import ChainTransactionRow
 from services.escrow.contracts.contract import payouts
@@ -36,6 +37,18 @@ def new_escrow(request: escrow_pb2.CreateEscrowRequest) -> NewEscrow:
         milestones=tuple(request.milestones),
         platform_fee_bps=request.platform_fee_bps,
     )
+
+
+def payer(
+    request: escrow_pb2.CheckDestinationRequest | escrow_pb2.WithdrawRequest,
+) -> uuid.UUID | None:
+    """Return the user whose wallet pays; None: the platform's does. Raises: InvalidArgument."""
+    if request.by_platform == bool(request.user_id):
+        raise InvalidArgument(
+            "Invalid field: user_id",
+            fields=[("user_id", "must be given unless the platform pays, and not then")],
+        )
+    return None if request.by_platform else uuid.UUID(request.user_id)
 
 
 def memo(destination: escrow_pb2.Destination) -> Memo | None:

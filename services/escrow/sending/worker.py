@@ -8,6 +8,7 @@ import asyncio
 import uuid
 from collections import Counter
 from collections.abc import Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass
 
 from chassis.database import Database, Transaction
@@ -94,7 +95,10 @@ class Worker:
     def begin(self, lease: Lease, *, asked_at: float) -> None:
         """Carry out a command that was written with its lease, if this still runs."""
         if self._leases.is_open:
-            self._leases.begin(lease, asked_at=asked_at)
+            here = ExitStack()
+            here.enter_context(self._ends.carried_out((lease.marketplace_id, lease.id)))
+            task = self._leases.begin(lease, asked_at=asked_at)
+            task.add_done_callback(lambda _: here.close())
 
     async def _claim(self, tx: Transaction, free: int) -> list[Lease]:
         """Claim due commands: of each marketplace its share."""

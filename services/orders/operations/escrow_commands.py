@@ -52,12 +52,11 @@ class EscrowCommands:
 
     async def wait(self, command: Command) -> Command:
         """Poll until the command no longer runs: it has ended, or it is quarantined."""
-        while True:
-            current = await self._escrow.command(
+        while command.state == "RUNNING":
+            command = await self._escrow.command(
                 command_id=command.id, wait_seconds=COMMAND_WAIT_SECONDS
             )
-            if current.state != "RUNNING":
-                return current
+        return command
 
 
 def command_id(operation: Operation, purpose: str = "") -> uuid.UUID:

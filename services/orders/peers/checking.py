@@ -96,9 +96,11 @@ class CheckingEscrow(EscrowClient):
         del wait_seconds
         return self._ended[command_id]
 
-    async def _start(self, method: "Starting[RequestT]", request: RequestT) -> Command:
+    async def _start(
+        self, method: "Starting[RequestT]", request: RequestT, *, waits: bool = False
+    ) -> Command:
         """Ask what a command would do. Raises: the refusal that the peer would return."""
-        del method
+        del method, waits
         asked = escrow_pb2.CheckCommandRequest(after=self._created)
         _field_for(asked, request).CopyFrom(request)
         answer = await self._caller.call(self._stub.CheckCommand, asked)

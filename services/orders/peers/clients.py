@@ -12,7 +12,7 @@ from orchestrator.disputes.v1 import disputes_pb2, disputes_pb2_grpc
 from orchestrator.escrow.v1 import escrow_pb2, escrow_pb2_grpc
 from orchestrator.ledger.v1 import ledger_pb2, ledger_pb2_grpc
 
-from chassis.channel import Caller
+from chassis.channel import TIMEOUT_SECONDS, Caller
 from chassis.idempotency import fingerprint
 from chassis.wire import milliseconds_text
 from kernel.ids import derived_id
@@ -34,8 +34,8 @@ from services.orders.peers.ports import (
 RequestT = TypeVar("RequestT", bound=Message)
 # The methods that start a command.
 Starting: TypeAlias = "grpc.aio.UnaryUnaryMultiCallable[RequestT, escrow_pb2.Command]"
-# Added to the timeout of a call that waits for a command's end.
-SLACK_SECONDS = 5.0
+# The second is added to the timeout of a call that waits for a command's end.
+COMMAND_WAIT_SECONDS, SLACK_SECONDS = 20, 5.0
 
 
 class LedgerClient:
@@ -127,7 +127,7 @@ class EscrowClient:
     async def fund(self, *, command_id: uuid.UUID, order_id: uuid.UUID) -> Command:
         """Start moving the buyer's money into the contract."""
         request = escrow_pb2.FundEscrowRequest(request_id=str(command_id), order_id=str(order_id))
-        return await self._start(self._stub.FundEscrow, request)
+        return await self._start(self._stub.FundEscrow, request, waits=True)
 
     async def complete_milestone(
         self, *, command_id: uuid.UUID, order_id: uuid.UUID, place: int
@@ -136,24 +136,24 @@ class EscrowClient:
         request = escrow_pb2.CompleteMilestoneRequest(
             request_id=str(command_id), order_id=str(order_id), milestone=place
         )
-        return await self._start(self._stub.CompleteMilestone, request)
+        return await self._start(self._stub.CompleteMilestone, request, waits=True)
 
     async def release(self, *, command_id: uuid.UUID, order_id: uuid.UUID) -> Command:
         """Start paying the seller."""
         request = escrow_pb2.ReleaseEscrowRequest(
             request_id=str(command_id), order_id=str(order_id)
         )
-        return await self._start(self._stub.ReleaseEscrow, request)
+        return await self._start(self._stub.ReleaseEscrow, request, waits=True)
 
     async def refund(self, *, command_id: uuid.UUID, order_id: uuid.UUID) -> Command:
         """Start paying the buyer back."""
         request = escrow_pb2.RefundEscrowRequest(request_id=str(command_id), order_id=str(order_id))
-        return await self._start(self._stub.RefundEscrow, request)
+        return await self._start(self._stub.RefundEscrow, request, waits=True)
 
     async def freeze(self, *, command_id: uuid.UUID, order_id: uuid.UUID) -> Command:
         """Start freezing the contract."""
         request = escrow_pb2.FreezeEscrowRequest(request_id=str(command_id), order_id=str(order_id))
-        return await self._start(self._stub.FreezeEscrow, request)
+        return await self._start(self._stub.FreezeEscrow, request, waits=True)
 
     async def resolve(
         self, *, command_id: uuid.UUID, order: Order, to_seller: int, to_buyer: int
@@ -165,7 +165,7 @@ class EscrowClient:
             seller_share=_money(order.asset, to_seller),
             buyer_share=_money(order.asset, to_buyer),
         )
-        return await self._start(self._stub.ResolveEscrow, request)
+        return await self._start(self._stub.ResolveEscrow, request, waits=True)
 
     async def credit(self, *, command_id: uuid.UUID, user_id: uuid.UUID, amount: int) -> Command:
         """Start paying a user's wallet from the platform wallet. amount: minor units."""
@@ -252,9 +252,14 @@ class EscrowClient:
             for transaction in response.transactions
         ]
 
-    async def _start(self, method: "Starting[RequestT]", request: RequestT) -> Command:
-        """Start a command. Raises: the peer's refusal."""
-        return command_of(await self._caller.call(method, request))
+    async def _start(
+        self, method: "Starting[RequestT]", request: RequestT, *, waits: bool = False
+    ) -> Command:
+        """Start a command. waits: for its end, for a while. Raises: the peer's refusal."""
+        seconds = COMMAND_WAIT_SECONDS + SLACK_SECONDS if waits else TIMEOUT_SECONDS
+        if waits:
+            cast("Any", request).wait_seconds = COMMAND_WAIT_SECONDS
+        return command_of(await self._caller.call(method, request, timeout_seconds=seconds))
 
 
 class DisputesClient:

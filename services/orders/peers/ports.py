@@ -144,7 +144,10 @@ class LedgerPort(Protocol):
 
 
 class EscrowPort(Protocol):
-    """The escrow service: wallets and contracts. A command that exists is not started again."""
+    """The escrow service: wallets and contracts. A command that exists is not started again.
+
+    What starts a command on an escrow that is there waits for its end, for a while.
+    """
 
     async def create_wallet(self, *, user: UserName, wait_seconds: int) -> str:
         """Make a user's wallet and return its address."""

@@ -97,10 +97,11 @@ async def test_a_purchase_from_wallet_to_release(service: Service) -> None:
     created = await service.ended(await service.call("CreateEscrow", request))
     for kind in ("Fund", "Release"):
         asked = getattr(escrow_pb2, f"{kind}EscrowRequest")(
-            request_id=str(uuid.uuid4()), order_id=request.order_id
+            request_id=str(uuid.uuid4()), order_id=request.order_id, wait_seconds=WAIT_SECONDS
         )
-        command = await service.ended(await service.call(f"{kind}Escrow", asked))
+        command = await service.call(f"{kind}Escrow", asked)
         assert command.state == escrow_pb2.COMMAND_STATE_SUCCEEDED
+        assert command == await service.ended(command)
 
     assert buyer.state == escrow_pb2.WALLET_STATE_ACTIVE
     assert created.escrow.contract_id.startswith("C")
@@ -130,7 +131,7 @@ async def test_checked_command_ends_as_the_command_does_and_begins_nothing(
     create.platform_fee_bps = 1000
     fund, release = (
         getattr(escrow_pb2, f"{kind}EscrowRequest")(
-            request_id=str(uuid.uuid4()), order_id=create.order_id
+            request_id=str(uuid.uuid4()), order_id=create.order_id, wait_seconds=WAIT_SECONDS
         )
         for kind in ("Fund", "Release")
     )

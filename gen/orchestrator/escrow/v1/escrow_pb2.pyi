@@ -297,58 +297,70 @@ class CreateEscrowRequest(_message.Message):
     def __init__(self, request_id: _Optional[str] = ..., escrow_id: _Optional[str] = ..., order_id: _Optional[str] = ..., buyer_user_id: _Optional[str] = ..., seller_user_id: _Optional[str] = ..., amount: _Optional[_Union[_common_pb2.Money, _Mapping]] = ..., title: _Optional[str] = ..., description: _Optional[str] = ..., milestones: _Optional[_Iterable[str]] = ..., platform_fee_bps: _Optional[int] = ...) -> None: ...
 
 class FundEscrowRequest(_message.Message):
-    __slots__ = ("request_id", "order_id")
+    __slots__ = ("request_id", "order_id", "wait_seconds")
     REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
     ORDER_ID_FIELD_NUMBER: _ClassVar[int]
+    WAIT_SECONDS_FIELD_NUMBER: _ClassVar[int]
     request_id: str
     order_id: str
-    def __init__(self, request_id: _Optional[str] = ..., order_id: _Optional[str] = ...) -> None: ...
+    wait_seconds: int
+    def __init__(self, request_id: _Optional[str] = ..., order_id: _Optional[str] = ..., wait_seconds: _Optional[int] = ...) -> None: ...
 
 class CompleteMilestoneRequest(_message.Message):
-    __slots__ = ("request_id", "order_id", "milestone")
+    __slots__ = ("request_id", "order_id", "milestone", "wait_seconds")
     REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
     ORDER_ID_FIELD_NUMBER: _ClassVar[int]
     MILESTONE_FIELD_NUMBER: _ClassVar[int]
+    WAIT_SECONDS_FIELD_NUMBER: _ClassVar[int]
     request_id: str
     order_id: str
     milestone: int
-    def __init__(self, request_id: _Optional[str] = ..., order_id: _Optional[str] = ..., milestone: _Optional[int] = ...) -> None: ...
+    wait_seconds: int
+    def __init__(self, request_id: _Optional[str] = ..., order_id: _Optional[str] = ..., milestone: _Optional[int] = ..., wait_seconds: _Optional[int] = ...) -> None: ...
 
 class ReleaseEscrowRequest(_message.Message):
-    __slots__ = ("request_id", "order_id")
+    __slots__ = ("request_id", "order_id", "wait_seconds")
     REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
     ORDER_ID_FIELD_NUMBER: _ClassVar[int]
+    WAIT_SECONDS_FIELD_NUMBER: _ClassVar[int]
     request_id: str
     order_id: str
-    def __init__(self, request_id: _Optional[str] = ..., order_id: _Optional[str] = ...) -> None: ...
+    wait_seconds: int
+    def __init__(self, request_id: _Optional[str] = ..., order_id: _Optional[str] = ..., wait_seconds: _Optional[int] = ...) -> None: ...
 
 class RefundEscrowRequest(_message.Message):
-    __slots__ = ("request_id", "order_id")
+    __slots__ = ("request_id", "order_id", "wait_seconds")
     REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
     ORDER_ID_FIELD_NUMBER: _ClassVar[int]
+    WAIT_SECONDS_FIELD_NUMBER: _ClassVar[int]
     request_id: str
     order_id: str
-    def __init__(self, request_id: _Optional[str] = ..., order_id: _Optional[str] = ...) -> None: ...
+    wait_seconds: int
+    def __init__(self, request_id: _Optional[str] = ..., order_id: _Optional[str] = ..., wait_seconds: _Optional[int] = ...) -> None: ...
 
 class FreezeEscrowRequest(_message.Message):
-    __slots__ = ("request_id", "order_id")
+    __slots__ = ("request_id", "order_id", "wait_seconds")
     REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
     ORDER_ID_FIELD_NUMBER: _ClassVar[int]
+    WAIT_SECONDS_FIELD_NUMBER: _ClassVar[int]
     request_id: str
     order_id: str
-    def __init__(self, request_id: _Optional[str] = ..., order_id: _Optional[str] = ...) -> None: ...
+    wait_seconds: int
+    def __init__(self, request_id: _Optional[str] = ..., order_id: _Optional[str] = ..., wait_seconds: _Optional[int] = ...) -> None: ...
 
 class ResolveEscrowRequest(_message.Message):
-    __slots__ = ("request_id", "order_id", "seller_share", "buyer_share")
+    __slots__ = ("request_id", "order_id", "seller_share", "buyer_share", "wait_seconds")
     REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
     ORDER_ID_FIELD_NUMBER: _ClassVar[int]
     SELLER_SHARE_FIELD_NUMBER: _ClassVar[int]
     BUYER_SHARE_FIELD_NUMBER: _ClassVar[int]
+    WAIT_SECONDS_FIELD_NUMBER: _ClassVar[int]
     request_id: str
     order_id: str
     seller_share: _common_pb2.Money
     buyer_share: _common_pb2.Money
-    def __init__(self, request_id: _Optional[str] = ..., order_id: _Optional[str] = ..., seller_share: _Optional[_Union[_common_pb2.Money, _Mapping]] = ..., buyer_share: _Optional[_Union[_common_pb2.Money, _Mapping]] = ...) -> None: ...
+    wait_seconds: int
+    def __init__(self, request_id: _Optional[str] = ..., order_id: _Optional[str] = ..., seller_share: _Optional[_Union[_common_pb2.Money, _Mapping]] = ..., buyer_share: _Optional[_Union[_common_pb2.Money, _Mapping]] = ..., wait_seconds: _Optional[int] = ...) -> None: ...
 
 class CreditWalletRequest(_message.Message):
     __slots__ = ("request_id", "user_id", "amount")
