@@ -102,9 +102,11 @@ def texts(values: Sequence[str]) -> Array:
     return TextArray.of([_LENGTH(len(one)) + one for one in [value.encode() for value in values]])
 
 
-def contents(values: Iterable[bytes]) -> Array:
+def contents(values: Iterable[bytes | None]) -> Array:
     """Encode an array of byte strings."""
-    return ByteaArray.of([_LENGTH(len(value)) + value for value in values])
+    return ByteaArray.of(
+        [_NULL if value is None else _LENGTH(len(value)) + value for value in values]
+    )
 
 
 def instants(values: Iterable[dt.datetime]) -> Array:

@@ -16,6 +16,7 @@ from services.webhooks.domain import (
     EventsWanted,
     ListedEvent,
 )
+from services.webhooks.packing import Said, unpacked
 
 
 class EventStore:
@@ -56,12 +57,12 @@ class EventStore:
         """Delete a batch of events recorded more than KEPT ago; return their number."""
         return await tx.run(_PURGE, {"kept": KEPT, "limit": PURGED_AT_ONCE})
 
-    async def place(self, tx: Transaction) -> Place:
-        """Read the place in the stream up to which events are recorded."""
-        row = await tx.fetchrow("select made, sequence from recording", {})
+    async def place(self, tx: Transaction) -> tuple[Place, dt.datetime]:
+        """Read the place in the stream up to which events are recorded, and when packing begins."""
+        row = await tx.fetchrow("select made, sequence, packs_from from recording", {})
         if row is None:
             raise InvalidArgument("the table recording has no row")
-        return Place(made=row.made, sequence=row.sequence)
+        return Place(made=row.made, sequence=row.sequence), row.packs_from
 
     async def advance(self, tx: Transaction, before: Place, after: Place) -> bool:
         """Replace the place `before` by `after`; False: another process has changed it."""
@@ -71,8 +72,10 @@ class EventStore:
 
 
 def _event(row: Any) -> ListedEvent:
-    at: dt.datetime = row.occurred_at
-    return ListedEvent(id=row.id, sequence=row.sequence, occurred_at=at, body=row.body)
+    body: str = row.body
+    if row.packed is not None:
+        body = unpacked(row.packed, Said(*row[:_SAID]))
+    return ListedEvent(id=row.id, sequence=row.sequence, occurred_at=row.occurred_at, body=body)
 
 
 NEW = Columns(
@@ -80,27 +83,30 @@ NEW = Columns(
     marketplace_id="uuid",
     id="text",
     type="text",
+    occurred_at="timestamptz",
     aggregate_type="text",
     aggregate_id="text",
-    occurred_at="timestamptz",
     body="text",
+    packed="bytea",
 )
+_SAID = len(Said._fields)
+_SHOWN = f"{NEW.names}, sequence"
+_FOUND = ", ".join(f"found.{name}" for name in _SHOWN.split(", "))
 # Rows are inserted in the order of the arrays, so the sequence follows that order.
 _ADD = f"""
 insert into events ({NEW.names}, recorded_at)
 select {NEW.names}, clock_timestamp() from {NEW.unnested}
 on conflict do nothing
 """  # noqa: S608 - joined from constants of this file
-_FIND = """
-select id, sequence, occurred_at, body from events
-where marketplace_id = %(marketplace_id)s and id = %(id)s
-"""
+_FIND = f"""
+select {_SHOWN} from events where marketplace_id = %(marketplace_id)s and id = %(id)s
+"""  # noqa: S608 - joined from constants of this file
 _NEWEST = "order by occurred_at desc, sequence desc limit %(limit)s"
 
 
 def _listing(condition: str) -> str:
     return f"""
-select id, sequence, occurred_at, body from events
+select {_SHOWN} from events
 where marketplace_id = %(marketplace_id)s and {condition}
   and occurred_at >= %(from)s and (occurred_at, sequence) < (%(before)s, %(sequence)s)
 {_NEWEST}
@@ -113,8 +119,7 @@ def _of_each(names: str, condition: str) -> str:
     Each type is read along its index, so no event of another type is read.
     """
     return f"""
-select found.id, found.sequence, found.occurred_at, found.body
-from {names}
+select {_FOUND} from {names}
 cross join lateral ({_listing(f"{condition}type = wanted.name")}) found
 {_NEWEST}
 """  # noqa: S608 - joined from constants of this file

@@ -5,6 +5,8 @@ together.
 """
 
 import asyncio
+import datetime as dt
+import uuid
 from collections.abc import Sequence
 
 from chassis.database import Database
@@ -12,9 +14,9 @@ from chassis.following import Place
 from chassis.waiting import Bell
 from kernel.clock import Clock
 from kernel.errors import Unavailable
-from kernel.ids import parse_uuid
 from services.webhooks import domain
 from services.webhooks.event_store import EventStore
+from services.webhooks.packing import Said, packed
 from services.webhooks.reading import Heard
 
 # The pause between two writes.
@@ -34,6 +36,7 @@ class Recording:
         self._clock = clock
         # The saved place, and the place up to which events were taken.
         self._place = self._taken_to = Place(made="", sequence=0)
+        self._packs_from = dt.datetime.max.replace(tzinfo=dt.UTC)
         self._taken: list[Heard] = []
         self._bell = Bell()
         self._writing = asyncio.Lock()
@@ -42,7 +45,8 @@ class Recording:
         """Read the place from which to follow; drop events that were taken but not written."""
         async with self._writing, self._database.statement() as connection:
             self._taken = []
-            self._place = self._taken_to = await self._events.place(connection)
+            self._place, self._packs_from = await self._events.place(connection)
+            self._taken_to = self._place
         return self._place
 
     async def take(self, heard: Sequence[Heard], place: Place) -> None:
@@ -67,24 +71,31 @@ class Recording:
             if place == self._place:
                 return
             self._taken = []
-            young = [one for one in taken if domain.is_listed(occurred_at=one.occurred_at, now=now)]
+            is_packed = now >= self._packs_from
+            rows = [
+                _row(one, is_packed=is_packed)
+                for one in taken
+                if domain.is_listed(occurred_at=one.occurred_at, now=now)
+            ]
             async with self._database.transaction() as tx:
-                if young:
-                    await self._events.add(tx, map(_row, young))
+                if rows:
+                    await self._events.add(tx, rows)
                 if not await self._events.advance(tx, self._place, place):
                     raise Unavailable("Another process follows the stream")
             self._place = place
 
 
-def _row(one: Heard) -> tuple[object, ...]:
+def _row(one: Heard, *, is_packed: bool) -> tuple[object, ...]:
     """Return the values of an event, in the order of `event_store.NEW`."""
     event = one.event
-    return (
-        parse_uuid(event.marketplace_id),
-        event.event_id,
-        event.type,
-        event.body["aggregateType"],
-        event.body["aggregateId"],
-        one.occurred_at,
-        event.data.decode(),
+    said = Said(
+        marketplace_id=uuid.UUID(event.marketplace_id),
+        event_id=event.event_id,
+        event_type=event.type,
+        occurred_at=one.occurred_at,
+        aggregate_type=event.body["aggregateType"],
+        aggregate_id=event.body["aggregateId"],
     )
+    if is_packed:
+        return (*said, "", packed(event.data, said))
+    return (*said, event.data.decode(), None)

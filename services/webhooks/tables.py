@@ -50,7 +50,8 @@ deliveries = sa.Table(
     sa.Column("last_trouble", sa.Text),
 )
 
-# The list of events. sequence: follows the order of the stream.
+# The list of events. sequence: follows the order of the stream. packed: the body in few bytes, and
+# the column `body` is empty then.
 events = sa.Table(
     "events",
     metadata,
@@ -63,15 +64,18 @@ events = sa.Table(
     sa.Column("occurred_at", sa.DateTime(timezone=True), nullable=False),
     sa.Column("body", sa.Text, nullable=False),
     sa.Column("recorded_at", sa.DateTime(timezone=True), nullable=False),
+    sa.Column("packed", sa.LargeBinary),
 )
 
-# One row: the place in the stream up to which events are in the list.
+# One row: the place in the stream up to which events are in the list. packs_from: before this
+# instant, processes of the version before may read the list.
 recording = sa.Table(
     "recording",
     metadata,
     sa.Column("is_only", sa.Boolean, primary_key=True),
     sa.Column("made", sa.Text, nullable=False),
     sa.Column("sequence", sa.BigInteger, nullable=False),
+    sa.Column("packs_from", sa.DateTime(timezone=True), nullable=False),
 )
 
 # One row: the place in the stream up to which deliveries are written.

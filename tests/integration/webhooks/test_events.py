@@ -22,6 +22,7 @@ from tests.serving import Client
 from .conftest import House
 
 ROWS = 20_000
+_WITH_MANY_DIGITS, _WITH_NO_DIGITS = "2096-02-18T10:00:00.123456789Z", "2096-02-18T10:00:00Z"
 # A page's rows are in some pages of the table, and an index has a few levels.
 PAGES_MOST = 120
 
@@ -169,6 +170,45 @@ async def test_a_stream_that_is_made_anew_lists_nothing_twice(house: House) -> N
     await recorded(house, old, *events, last)
 
     assert await listed(house) == [last["eventId"], *ids(events)]
+
+
+async def test_events_are_packed_and_read_as_they_were_published(house: House) -> None:
+    events = [
+        house.event(payload={"orderId": "ord_a", "title": 'Gr\u00fc\u00dfe \u2713"\\'}),
+        house.event(aggregateId="a'\"{}b", aggregateType="", occurredAt=_WITH_MANY_DIGITS),
+        house.event(occurredAt=_WITH_NO_DIGITS, payload={"text": "x" * 70_000}),
+    ]
+    await recorded(house, *events)
+
+    assert await stored(house, *events) == [("", True)] * 3
+    for event in events:
+        request = webhooks_pb2.GetEventRequest(event_id=event["eventId"])
+        found = await house.client.call("GetEvent", request)
+        assert found.event_json == json.dumps(event)
+
+
+async def test_nothing_is_packed_while_processes_of_the_version_before_may_run(
+    house: House,
+) -> None:
+    event = house.event()
+    with psycopg.connect(house.database.url(), autocommit=True) as connection:
+        connection.execute("update webhooks.recording set packs_from = now() + interval '1 minute'")
+    # The stream is read from a new beginning, and with that what is noted.
+    await (await house.bus.stream()).delete_stream(STREAM)
+    await recorded(house, event)
+
+    assert await stored(house, event) == [(json.dumps(event), False)]
+    assert await listed(house) == [event["eventId"]]
+
+
+async def stored(house: House, *events: dict[str, Any]) -> list[Any]:
+    """Read the rows of events: the body, and whether there is a packed one."""
+    found = house.rows(
+        "select id, body, packed is not null from webhooks.events"  # noqa: S608 - of this test
+        f" where marketplace_id = '{house.client.marketplace_id}'"
+    )
+    known = {row[0]: tuple(row[1:]) for row in found}
+    return [known[event["eventId"]] for event in events]
 
 
 async def test_what_is_no_event_is_left_out_and_blocks_nothing(house: House) -> None:
