@@ -148,7 +148,6 @@ def values(events: Iterable[Event], *, on: Connection) -> dict[str, object]:
             event.aggregate_id,
             event.version,
             event.occurred_at,
-            event.correlation_id,
             event.body(event_id),
             trace,
         )
@@ -167,11 +166,12 @@ _COLUMNS = Columns(
     aggregate_id="text",
     version="bigint",
     occurred_at="timestamptz",
-    correlation_id="text",
     body="text",
     trace="text",
 )
-# For use inside larger statements: append a condition. Its parameters are `values`.
+# For use inside larger statements: append a condition. Its parameters are `values`. The correlation
+# id is in the body; nothing reads its column.
 INSERT = f"""
-insert into outbox ({_COLUMNS.names}) select {_COLUMNS.names} from {_COLUMNS.unnested}
+insert into outbox ({_COLUMNS.names}, correlation_id)
+select {_COLUMNS.names}, '' from {_COLUMNS.unnested}
 """  # noqa: S608 - joined from constants of this file
