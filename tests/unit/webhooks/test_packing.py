@@ -1,6 +1,7 @@
 """Packed events: few bytes, and read as they were."""
 
 import datetime as dt
+import hashlib
 import json
 import uuid
 from typing import Any
@@ -52,9 +53,12 @@ def test_an_event_is_read_as_it_was(body: bytes) -> None:
 
 def test_an_event_that_was_packed_long_ago_is_read() -> None:
     assert unpacked(bytes.fromhex(PACKED), SAID).encode() == BODY
+    # Each part of the dictionary may be what some event refers to.
+    assert hashlib.sha256(SAID.dictionary()).hexdigest() == DICTIONARY
 
 
 # If this is not read any more, nor is what is in the tables.
+DICTIONARY = "372bd469600437e42957fd02dafd87ebbdcd94c224c94bfe893b87cbecb6a183"
 PACKED = (
     "ddd34b0a83301485e1150534f1dea4434bd42056eb13e32c6a82c35ae8a0bb6f876d45281d7603070e7cffdf"
     "9cfd70b9bbfb6ed0630062ad6f53775d17ebee3a31395cf651cb24eb87a28fc3521569db0f2a2de84901ea4c"
