@@ -18,13 +18,13 @@ async def waiter(owner: uuid.UUID) -> Waiter:
     return Waiter(lease=lease, step=step, since=SINCE)
 
 
-async def test_the_first_in_order_are_served_first() -> None:
+async def test_waiters_are_served_in_their_order() -> None:
     waiting = [await waiter(MINE) for _ in range(9)]
 
     assert served(waiting, {}, free=8) == waiting[:6]
 
 
-async def test_a_marketplace_with_its_share_waits_and_others_are_served() -> None:
+async def test_marketplace_that_holds_its_share_waits_and_others_are_served() -> None:
     waiting = [await waiter(MINE), await waiter(OTHERS), await waiter(OTHERS)]
 
     chosen = served(waiting, {MINE: 6}, free=2)
@@ -32,11 +32,11 @@ async def test_a_marketplace_with_its_share_waits_and_others_are_served() -> Non
     assert chosen == [waiting[1]]
 
 
-async def test_nobody_is_served_where_nothing_is_free() -> None:
+async def test_nobody_is_served_if_no_channel_is_free() -> None:
     assert served([await waiter(MINE)], Counter(), free=0) == []
 
 
-async def test_what_is_counted_stays_as_it_was() -> None:
+async def test_serving_does_not_change_the_given_counts() -> None:
     held = Counter({MINE: 1})
 
     served([await waiter(MINE)], held, free=8)

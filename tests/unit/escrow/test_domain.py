@@ -1,4 +1,4 @@
-"""What may follow what, and what is told of it."""
+"""The escrow's transitions, and the event of each."""
 
 import datetime as dt
 import uuid
@@ -72,14 +72,14 @@ def test_every_state_is_reached_from_a_new_escrow() -> None:
     assert seen == set(EscrowState)
 
 
-def test_what_is_in_motion_can_end_both_ways_and_take_no_command() -> None:
+def test_escrow_in_motion_can_succeed_or_be_refused_and_takes_no_command() -> None:
     for state in domain.IN_MOTION:
         assert (state, Outcome.DONE) in domain.TRANSITIONS
         assert (state, Outcome.REFUSED) in domain.TRANSITIONS
         assert not any((state, kind) in domain.TRANSITIONS for kind in CommandKind)
 
 
-def test_what_is_closed_stays_closed() -> None:
+def test_closed_escrow_stays_closed() -> None:
     assert not any(state in domain.CLOSED for state, _ in domain.TRANSITIONS)
 
 
@@ -111,7 +111,7 @@ def test_events_count_versions_without_a_gap() -> None:
     assert funded.funded_at == AT
 
 
-def test_a_release_tells_what_the_seller_got_with_what_was_made_good() -> None:
+def test_release_event_states_the_sellers_amount_with_the_reimbursement() -> None:
     paid = [
         payment(PayeeRole.PROVIDER, 2_400_000),
         payment(PayeeRole.SELLER, 797_600_000),
@@ -135,7 +135,7 @@ def test_a_release_tells_what_the_seller_got_with_what_was_made_good() -> None:
 @pytest.mark.parametrize(
     ("was_frozen", "expected"), [(False, EscrowState.FUNDED), (True, EscrowState.DISPUTED)]
 )
-def test_a_refused_refund_leaves_the_escrow_where_it_was(
+def test_refused_refund_restores_the_previous_state(
     *, was_frozen: bool, expected: EscrowState
 ) -> None:
     moved, [fact] = domain.refuse(

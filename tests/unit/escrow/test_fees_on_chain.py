@@ -1,4 +1,4 @@
-"""The platform's fee between what was agreed and what a contract is deployed with and told."""
+"""The platform fee: agreed rate, the contract's rate, and the distributions of a dispute."""
 
 import datetime as dt
 import uuid
@@ -89,14 +89,14 @@ def distributed(planned: PlannedStep, *, of: Escrow, **changed: object) -> dict[
     return dict(intent.distributions)
 
 
-def test_the_resolver_divides_and_in_contracts_of_before_the_platform() -> None:
+def test_dispute_resolver_role_is_the_resolver_or_else_the_platform() -> None:
     assert contract.roles(PARTIES).dispute_resolver == PARTIES.platform
     named = replace(PARTIES, resolver="GRESOLVER")
     assert contract.roles(named).dispute_resolver == "GRESOLVER"
     assert contract.roles(named).platform == PARTIES.platform
 
 
-def test_a_contract_is_deployed_with_the_rate_that_the_rounded_fee_needs() -> None:
+def test_contract_is_deployed_with_the_rate_of_the_rounded_fee() -> None:
     meant = contract.deployment(escrow(), parties=PARTIES, factory="CFACTORY")
     exact = contract.deployment(escrow(amount=8000 * CENT), parties=PARTIES, factory="CFACTORY")
 
@@ -104,7 +104,7 @@ def test_a_contract_is_deployed_with_the_rate_that_the_rounded_fee_needs() -> No
     assert exact.platform_fee_bps == AGREED
 
 
-def test_the_fee_that_the_contract_would_not_take_of_a_part_is_given_to_the_platform() -> None:
+def test_fee_that_the_contract_does_not_take_is_distributed_to_the_platform() -> None:
     planned = plan_resolve(is_frozen=True, seller=5 * CENT, buyer=195 * CENT, fees=FEES)
 
     found = distributed(planned[0], of=escrow(amount=200 * CENT))
@@ -117,7 +117,7 @@ def test_the_fee_that_the_contract_would_not_take_of_a_part_is_given_to_the_plat
     }
 
 
-def test_a_part_is_found_by_the_rate_that_the_contract_has() -> None:
+def test_distribution_uses_the_rate_stored_in_the_contract() -> None:
     planned = plan_resolve(is_frozen=True, seller=AMOUNT, buyer=0, fees=FEES)
 
     assert distributed(planned[0], of=escrow()) == {PARTIES.seller: AMOUNT}
@@ -126,7 +126,7 @@ def test_a_part_is_found_by_the_rate_that_the_contract_has() -> None:
     assert sum(older.values()) == AMOUNT
 
 
-def test_a_division_that_was_planned_without_a_limit_gives_whole_shares() -> None:
+def test_distribution_planned_without_a_due_amount_gives_whole_shares() -> None:
     terms = {"seller_share": 5 * CENT, "buyer_share": 160 * CENT}
     planned = PlannedStep(name=StepName.RESOLVE_DISPUTE, terms=terms)
 
@@ -152,7 +152,7 @@ def test_a_division_that_was_planned_without_a_limit_gives_whole_shares() -> Non
         ),
     ],
 )
-def test_what_fees_took_is_made_good_and_more_is_a_contradiction(
+def test_reimbursement_covers_the_fees_and_a_larger_gap_is_a_contradiction(
     planned: list[PlannedStep], payee: PayeeRole, kept: int
 ) -> None:
     steps = [step(one) for one in planned]
@@ -169,7 +169,7 @@ def test_what_fees_took_is_made_good_and_more_is_a_contradiction(
         decider.missing(work(steps, paid - GRAIN - 1, payee), last)
 
 
-# Nothing of the outside is looked at for this.
+# These tests use neither the chain nor the other ports.
 _NONE = cast("Any", None)
 
 

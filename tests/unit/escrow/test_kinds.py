@@ -1,4 +1,4 @@
-"""What the chain must show before a step counts as done that no transaction of ours did."""
+"""When a step may be skipped because the chain already shows its effect."""
 
 from dataclasses import replace
 
@@ -11,7 +11,7 @@ from services.escrow.contracts.steps import StepName
 from tests.unit.escrow.test_fees_on_chain import escrow, step, view
 
 
-def test_a_freeze_is_skipped_where_it_is_ours_and_contradicts_where_it_is_not() -> None:
+def test_freeze_is_skipped_if_we_froze_the_contract_and_contradicts_otherwise() -> None:
     freeze, shown = step(PlannedStep(name=StepName.DISPUTE)), view(escrow())
 
     assert kinds.may_be_skipped(freeze, view=shown, was_frozen_by_us=True)
@@ -22,7 +22,7 @@ def test_a_freeze_is_skipped_where_it_is_ours_and_contradicts_where_it_is_not() 
 
 
 @pytest.mark.parametrize("name", [StepName.FUND, StepName.RELEASE_FUNDS, StepName.RESOLVE_DISPUTE])
-def test_money_that_moved_without_us_skips_nothing(name: StepName) -> None:
+def test_money_step_is_never_skipped_even_if_the_money_has_moved(name: StepName) -> None:
     shown = replace(view(escrow()), released=True, resolved=True)
 
     planned = PlannedStep(name=name)

@@ -1,4 +1,4 @@
-"""A withdrawal on chain: what it means, whose doing it is, and what it must have paid."""
+"""A withdrawal on chain: its envelope, its plan, and the payment that it must have made."""
 
 from dataclasses import replace
 from typing import Any, cast
@@ -57,7 +57,7 @@ def test_plan_keeps_what_a_withdrawal_pays(memo: Memo | None) -> None:
     assert kinds.withdrawal(step(planned), wallet=SELLER) == payout(MUXED, memo)
 
 
-def test_payment_with_another_memo_is_another_withdrawals() -> None:
+def test_payment_with_another_memo_belongs_to_another_withdrawal() -> None:
     history = History(rpc=cast("Any", None), blueprints=blueprints(), passphrase=PASSPHRASE)
     memos = [memo for memo, _ in MEMOS]
 

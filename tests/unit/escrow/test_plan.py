@@ -1,4 +1,4 @@
-"""The steps of each command, and the sums in them."""
+"""The planned steps of each command, and the amounts in their terms."""
 
 from typing import Any
 
@@ -30,7 +30,7 @@ amounts = (st.integers(1, 200) | st.integers(1, 10**10)).map(lambda n: n * CENT)
 rates = st.integers(0, 9900) | st.integers(0, 1500)
 
 
-def test_a_release_completes_then_approves_then_pays_then_makes_good() -> None:
+def test_release_completes_milestones_then_approves_then_pays_then_reimburses() -> None:
     planned = plan_release(milestones=2, amount=8000 * CENT, fees=ABSORBED)
 
     assert [(step.name, dict(step.terms)) for step in planned] == [
@@ -43,20 +43,20 @@ def test_a_release_completes_then_approves_then_pays_then_makes_good() -> None:
     ]
 
 
-def test_nothing_is_made_good_where_the_receiver_bears_the_fee() -> None:
+def test_nothing_is_reimbursed_if_the_receiver_bears_the_provider_fee() -> None:
     planned = plan_release(milestones=1, amount=8000 * CENT, fees=NET)
 
     assert planned[-1].name is StepName.RELEASE_FUNDS
 
 
-def test_the_platforms_fee_is_not_due_to_the_seller() -> None:
+def test_seller_is_due_the_amount_less_the_platform_fee() -> None:
     fees = FeePolicy(is_absorbed=True, platform_fee_bps=1000)
 
     assert plan_release(milestones=1, amount=8000 * CENT, fees=fees)[-1].terms["due"] == 7200 * CENT
 
 
 @pytest.mark.parametrize("is_absorbed", [True, False])
-def test_the_platforms_fee_is_given_back_to_the_buyer(*, is_absorbed: bool) -> None:
+def test_refunded_buyer_is_reimbursed_for_the_platform_fee(*, is_absorbed: bool) -> None:
     fees = FeePolicy(is_absorbed=is_absorbed, platform_fee_bps=1000)
 
     planned = plan_resolve(is_frozen=True, seller=0, buyer=8000 * CENT, fees=fees)
@@ -73,7 +73,7 @@ def test_a_frozen_contract_is_not_frozen_again() -> None:
     assert [step.name for step in planned] == [StepName.DISPUTE, StepName.RESOLVE_DISPUTE]
 
 
-def test_the_fee_that_is_not_borne_is_due_in_both_modes_where_the_platform_takes_one() -> None:
+def test_unabsorbed_provider_fee_reduces_what_seller_and_buyer_are_due() -> None:
     fees = FeePolicy(is_absorbed=False, platform_fee_bps=1000)
 
     planned = plan_resolve(is_frozen=True, seller=165 * CENT, buyer=35 * CENT, fees=fees)
@@ -102,19 +102,19 @@ def test_the_fee_that_is_not_borne_is_due_in_both_modes_where_the_platform_takes
         (164, 1000, 1000),
         (5, 1000, 2000),
         (4, 1000, 1000),
-        # A whole cent of a cent: more than the contract takes.
+        # The rounded fee is the whole amount: more than the contract's highest rate.
         (1, 5000, 9900),
         (8000, 9900, 9900),
     ],
 )
-def test_the_contracts_rate_is_the_agreed_one_or_what_the_rounded_fee_needs(
+def test_contract_fee_rate_is_the_agreed_rate_or_the_rate_of_the_rounded_fee(
     amount: int, agreed: int, contract: int
 ) -> None:
     assert contract_fee_bps(amount=amount * CENT, agreed_bps=agreed) == contract
 
 
 @given(amount=amounts, agreed=rates)
-def test_the_contracts_rate_is_the_least_that_takes_the_agreed_fee(
+def test_contract_fee_rate_is_the_lowest_that_takes_the_agreed_fee(
     amount: int, agreed: int
 ) -> None:
     fee = fee_half_up(amount, basis_points=agreed)
@@ -134,7 +134,7 @@ def test_the_contracts_rate_is_the_least_that_takes_the_agreed_fee(
     dust=st.integers(min_value=0, max_value=10**10),
     fee_bps=st.integers(0, 9900),
 )
-def test_the_whole_balance_is_divided_and_the_buyer_gets_what_is_too_much(
+def test_whole_balance_is_distributed_and_the_surplus_goes_to_the_buyer(
     seller: int, buyer: int, dust: int, fee_bps: int
 ) -> None:
     assume(seller or buyer)
@@ -152,7 +152,7 @@ def test_the_whole_balance_is_divided_and_the_buyer_gets_what_is_too_much(
 
 
 @given(data=st.data(), amount=amounts, agreed=rates, is_absorbed=st.booleans())
-def test_the_contract_pays_nobody_more_than_is_due(
+def test_contract_pays_no_party_more_than_it_is_due(
     *, data: Any, amount: int, agreed: int, is_absorbed: bool
 ) -> None:
     seller = data.draw(st.integers(0, amount // CENT), label="seller") * CENT
@@ -172,17 +172,17 @@ def test_the_contract_pays_nobody_more_than_is_due(
     for party, share in ((SELLER, seller), (BUYER, buyer)):
         left = due[party] - paid.get(party, 0)
         assert left >= 0
-        # What may be made good is what is missing, within a tenth of a cent.
+        # The limit of the reimbursement is the missing amount, plus a tenth of a cent at most.
         most = largest_make_good(due=due[party], share=share, amount=amount, fee_bps=fee_bps)
         assert left <= most <= left + GRAIN
     if PLATFORM in parts:
-        # No more than needed is taken of the seller's part.
+        # The platform's part is as small as possible: a larger seller's part would pay too much.
         more = parts.get(SELLER, 0) + GRAIN
         assert more - sum(_kept(more, bps) for bps in (30, fee_bps)) > due[SELLER]
 
 
 @given(data=st.data(), amount=amounts, agreed=rates, dust=st.integers(1, GRAIN - 1))
-def test_dust_in_the_contract_leaves_the_seller_exactly_what_is_due(
+def test_contract_with_dust_pays_the_seller_exactly_what_is_due(
     data: Any, amount: int, agreed: int, dust: int
 ) -> None:
     seller = data.draw(st.integers(1, amount // CENT), label="seller") * CENT
@@ -204,12 +204,12 @@ def test_dust_in_the_contract_leaves_the_seller_exactly_what_is_due(
     assert paid.get(SELLER, 0) <= due
 
 
-def test_a_contract_with_too_little_cannot_be_divided() -> None:
+def test_balance_below_the_shares_cannot_be_distributed() -> None:
     with pytest.raises(ValueError, match="holds"):
         distributions(balance=CENT - 1, seller=0, buyer=CENT, seller_due=0, fee_bps=0)
 
 
-def test_what_is_missing_beyond_the_fees_is_too_much() -> None:
+def test_reimbursement_is_limited_to_the_fees_of_the_contract() -> None:
     release = largest_make_good(
         due=7200 * CENT, share=8000 * CENT, amount=8000 * CENT, fee_bps=1000
     )
@@ -219,7 +219,7 @@ def test_what_is_missing_beyond_the_fees_is_too_much() -> None:
     assert refund == 824 * CENT + GRAIN
 
 
-def test_nothing_is_missing_where_more_was_paid() -> None:
+def test_overpaid_party_is_not_reimbursed() -> None:
     assert missing(due=5, paid=[3, 4]) == 0
 
 

@@ -1,4 +1,4 @@
-"""What the platform account has sent since the books saw it, read from pages of ledgers."""
+"""The platform account's transactions since its recorded sequence number, read in pages."""
 
 from collections.abc import Sequence
 from typing import Any, cast
@@ -18,7 +18,10 @@ BOOKS = PlatformNumber(address=PLATFORM, last_sequence=10, seen_ledger=100)
 
 
 class Node:
-    """A node with some pages, of which the last is repeated. An envelope names what it made."""
+    """A node with pages of transactions; the last page repeats.
+
+    An envelope here is a text with the addresses of the accounts that it creates.
+    """
 
     def __init__(self, *pages: Sequence[Finding], latest_ledger: int = 200) -> None:
         self.pages = list(pages)
@@ -56,7 +59,7 @@ def reading(node: Any) -> PlatformLedgers:
     return PlatformLedgers(chain=cast("Chain", node))
 
 
-async def test_accounts_of_every_transaction_since_the_books_are_returned() -> None:
+async def test_accounts_created_since_the_recorded_number_are_returned() -> None:
     node = Node([sent(10, "GOLD"), sent(11, "GA"), sent(12, "GX", source=STRANGER)], [sent(12)])
 
     made = await reading(node).made_since(BOOKS, used=12, at_ledger=200)
@@ -65,26 +68,26 @@ async def test_accounts_of_every_transaction_since_the_books_are_returned() -> N
     assert node.asked == [(100, None), (None, "1")]
 
 
-async def test_a_transaction_that_failed_has_made_nothing() -> None:
+async def test_failed_transaction_has_created_no_account() -> None:
     node = Node([sent(11, "GA", succeeded=False)])
 
     assert await reading(node).made_since(BOOKS, used=11, at_ledger=200) == frozenset()
 
 
-async def test_a_number_whose_transaction_the_node_does_not_keep_is_not_explained() -> None:
+async def test_sequence_number_without_its_transaction_is_not_explained() -> None:
     node = Node([sent(12, "GA")])
 
     assert await reading(node).made_since(BOOKS, used=12, at_ledger=200) is None
 
 
-async def test_a_node_that_is_behind_proves_nothing() -> None:
+async def test_lagging_node_is_not_evidence() -> None:
     node = Node([], latest_ledger=199)
 
     with pytest.raises(ChainUnavailable, match="lags"):
         await reading(node).made_since(BOOKS, used=11, at_ledger=200)
 
 
-async def test_a_number_that_was_read_too_early_is_remembered() -> None:
+async def test_transaction_read_before_it_was_needed_is_remembered() -> None:
     ledgers = reading(Node([sent(11, "GA"), sent(12, "GB")]))
 
     first = await ledgers.made_since(BOOKS, used=11, at_ledger=200)
@@ -94,7 +97,7 @@ async def test_a_number_that_was_read_too_early_is_remembered() -> None:
     assert second == frozenset({"GA", "GB"})
 
 
-async def test_the_next_look_reads_on_where_one_look_is_too_short() -> None:
+async def test_next_call_continues_where_the_last_call_stopped() -> None:
     node = Node(*[[] for _ in range(PAGES_AT_ONCE)], [sent(11, "GA")])
     ledgers = reading(node)
 
@@ -105,7 +108,7 @@ async def test_the_next_look_reads_on_where_one_look_is_too_short() -> None:
     assert len(node.asked) == PAGES_AT_ONCE + 1
 
 
-async def test_a_refusal_to_list_ledgers_is_no_refusal_of_a_step() -> None:
+async def test_refusal_to_list_ledgers_is_not_a_refusal_of_the_step() -> None:
     class Behind(Node):
         async def transactions(self, **_: Any) -> FindingsPage:
             raise ChainRefused("startLedger must be between 1 and 99")

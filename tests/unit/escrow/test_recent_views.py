@@ -1,4 +1,4 @@
-"""What is decided from must show all of ours that has landed."""
+"""Decisions need a view of the contract that shows all our landed transactions."""
 
 from dataclasses import replace
 
@@ -26,7 +26,10 @@ LANDED = Attempt(
 
 
 def frozen(*, known: int, own: Attempt | None = None) -> Work:
-    """Return a command that freezes and resolves; known: what had landed before it."""
+    """Return a command that freezes and resolves.
+
+    known: the last ledger with a transaction of ours before the command. own: the freeze's attempt.
+    """
     freeze = step(plan_freeze()[0])
     if own is not None:
         freeze = replace(freeze, state=StepState.SUCCEEDED, attempts=(own,))
@@ -37,7 +40,7 @@ def frozen(*, known: int, own: Attempt | None = None) -> Work:
 @pytest.mark.parametrize(
     ("known", "own", "newest"), [(5, None, 5), (5, LANDED, 7), (9, LANDED, 9), (0, None, 0)]
 )
-def test_a_view_from_before_what_has_landed_is_refused(
+def test_view_older_than_our_last_landed_transaction_is_refused(
     known: int, own: Attempt | None, newest: int
 ) -> None:
     decider = Decider(chain=_NONE, destinations=_NONE, places=_NONE, waking=_NONE)
@@ -50,13 +53,13 @@ def test_a_view_from_before_what_has_landed_is_refused(
         decider.require_recent(doing, None)
 
 
-def test_a_dispute_is_ours_by_a_step_of_this_command_or_of_one_before() -> None:
+def test_freeze_is_ours_if_this_or_an_earlier_command_made_it() -> None:
     assert frozen(known=0, own=LANDED).was_frozen_by_us
     assert replace(frozen(known=0), was_frozen_before=True).was_frozen_by_us
     assert not frozen(known=0).was_frozen_by_us
 
 
-def test_a_used_number_is_explained_by_an_envelope_of_the_step_that_has_the_account() -> None:
+def test_used_sequence_number_is_explained_by_a_signed_envelope_of_the_leaseholder() -> None:
     books = ChannelNumber(address="G", next_sequence=8, is_leased=True, is_signed=True)
 
     assert books.is_explained(8)

@@ -1,4 +1,4 @@
-"""Escrow's own settings: builds, factories and nodes are read, or refused at the start."""
+"""The escrow service's settings: builds, factories and nodes are checked at the start."""
 
 import pytest
 
@@ -31,7 +31,7 @@ def good_environment(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv(name, value)
 
 
-def test_what_is_not_set_has_its_default() -> None:
+def test_unset_settings_have_their_defaults() -> None:
     settings = load(EscrowSettings, program="escrow")
 
     assert settings.factories == (FACTORY,)
@@ -40,7 +40,7 @@ def test_what_is_not_set_has_its_default() -> None:
     assert not settings.is_bumping
 
 
-def test_the_platform_pays_fees_where_the_setting_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_platform_pays_network_fees_if_configured(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("FEES_PAID_BY", "platform")
 
     assert load(EscrowSettings, program="escrow").is_bumping
@@ -74,7 +74,7 @@ def test_builds_factories_and_nodes_are_read(monkeypatch: pytest.MonkeyPatch) ->
         ("WALLET_IDLE_DAYS", "-1"),
     ],
 )
-def test_a_wrong_setting_ends_the_start_with_its_name(
+def test_wrong_setting_stops_the_start_and_is_named(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], name: str, value: str
 ) -> None:
     monkeypatch.setenv(name, value)
@@ -85,7 +85,7 @@ def test_a_wrong_setting_ends_the_start_with_its_name(
     assert name in capsys.readouterr().err
 
 
-def test_an_unknown_build_is_told_from_a_known_one() -> None:
+def test_unknown_build_is_distinguished_from_a_known_build() -> None:
     settings = load(EscrowSettings, program="escrow")
     [known] = KNOWN_BUILDS
 

@@ -1,4 +1,4 @@
-"""What a node answers to other questions is believed only where it fits what was asked."""
+"""A node's answers are accepted only if they fit the question."""
 
 from typing import Any
 
@@ -59,21 +59,21 @@ FOUND = {"status": "SUCCESS", "txHash": HASH, "ledger": 40, "createdAt": "1", **
     [{"txHash": "ab" * 32}, {"envelopeXdr": OTHER}, {"envelopeXdr": "AAAA"}],
     ids=["another's hash", "another's envelope", "no envelope"],
 )
-async def test_an_answer_about_another_transaction_is_none(changed: dict[str, Any]) -> None:
+async def test_answer_about_another_transaction_is_not_accepted(changed: dict[str, Any]) -> None:
     http = AnsweringHttp(getTransaction={**FOUND, "envelopeXdr": ENVELOPE, **changed})
 
     with pytest.raises(ChainUnavailable):
         await rpc_of(http).transaction(HASH)
 
 
-async def test_an_answer_about_the_transaction_is_taken() -> None:
+async def test_answer_about_the_transaction_is_accepted() -> None:
     http = AnsweringHttp(getTransaction={**FOUND, "envelopeXdr": ENVELOPE})
 
     assert (await rpc_of(http).transaction(HASH)).ledger == 40
 
 
 @pytest.mark.parametrize("signatures", [0, 1, 2, 20])
-async def test_a_signed_transaction_is_known_by_its_hash(signatures: int) -> None:
+async def test_signed_transaction_is_matched_by_its_hash(signatures: int) -> None:
     body = TRANSACTION.to_xdr_bytes()
     signed = enclose(body, [decorated(b"\7" * 64, hint=b"hint")] * signatures)
     http = AnsweringHttp(getTransaction={**FOUND, "envelopeXdr": signed})
@@ -81,7 +81,7 @@ async def test_a_signed_transaction_is_known_by_its_hash(signatures: int) -> Non
     assert (await rpc_of(http).transaction(HASH)).envelope_xdr == signed
 
 
-async def test_a_transaction_with_a_signature_of_another_length_is_known_by_its_hash() -> None:
+async def test_transaction_with_a_short_signature_is_matched_by_its_hash() -> None:
     signed = enclose(TRANSACTION.to_xdr_bytes(), [decorated(b"\7" * 32, hint=b"hint")])
     http = AnsweringHttp(getTransaction={**FOUND, "envelopeXdr": signed})
 
@@ -93,7 +93,7 @@ def history_of(http: AnsweringHttp) -> History:
     return History(rpc=rpc_of(http), blueprints=blueprints, passphrase=PASSPHRASE)
 
 
-async def test_of_a_page_of_transactions_what_contradicts_itself_is_left_out() -> None:
+async def test_contradictory_transactions_of_a_page_are_left_out() -> None:
     landed = {"status": "SUCCESS", "txHash": HASH, "envelopeXdr": ENVELOPE, "ledger": 40}
     listed = [
         landed,
@@ -162,12 +162,14 @@ BUYERS = entry(account_key(BUYER), account(BUYER, sequence=7))
     ],
     ids=["another's", "twice", "no entry", "no key"],
 )
-async def test_an_entry_that_is_not_its_keys_is_no_answer(entries: list[dict[str, Any]]) -> None:
+async def test_ledger_entry_that_does_not_match_its_key_is_not_accepted(
+    entries: list[dict[str, Any]],
+) -> None:
     with pytest.raises(ChainUnavailable):
         await views_of(*entries).sequences([BUYER])
 
 
-async def test_an_entry_that_was_not_asked_for_is_not_looked_at() -> None:
+async def test_ledger_entry_that_was_not_requested_is_ignored() -> None:
     sellers = entry(account_key(SELLER), account(SELLER, sequence=9))
 
     seen = await views_of(BUYERS, sellers).sequences([BUYER])
@@ -203,7 +205,7 @@ def shown(of: str, key: xdr.SCVal, value: xdr.SCVal) -> dict[str, Any]:
     ],
     ids=["escrow", "no value", "a word", "another struct", "archived"],
 )
-async def test_whose_escrow_a_contract_is_is_told_of_a_ledger_that_has_it(
+async def test_platform_of_a_contract_is_read_at_the_required_ledger(
     entries: list[tuple[xdr.SCVal, xdr.SCVal]], platform: str | None
 ) -> None:
     views = views_of(*(shown(ESCROW, key, value) for key, value in entries))
@@ -234,11 +236,11 @@ async def test_an_archived_contract_is_read_as_archived(until: int, *, is_archiv
 
     assert view is not None
     assert view.is_archived is is_archived
-    # It is as it was: nothing changes what is archived.
+    # The archived values still hold, because an archived entry cannot change.
     assert (view.balance, view.released) == (5, False)
 
 
-async def test_a_balance_that_cannot_be_read_is_no_balance() -> None:
+async def test_unreadable_balance_is_not_accepted() -> None:
     key = entry_key(ASSET_CONTRACT, BALANCE_KEY)
     told = entry(key, contract_data(ASSET_CONTRACT, BALANCE_KEY, scval.to_struct({})))
 
@@ -291,18 +293,18 @@ def resources(*, fee: int) -> str:
     ],
     ids=["nothing", "no XDR", "a gift", "a fortune", "events", "a refusal", "to be restored"],
 )
-async def test_a_simulation_is_read_or_said_to_be_none(
+async def test_invalid_simulation_raises_the_matching_error(
     simulated: dict[str, Any], kind: type[Exception]
 ) -> None:
     with pytest.raises(kind):
         await built(**simulated)
 
 
-async def test_a_simulation_that_can_be_read_is_an_envelope() -> None:
+async def test_valid_simulation_gives_an_envelope() -> None:
     await built(transactionData=resources(fee=1))
 
 
-async def test_an_approval_has_room_for_the_other_mark_that_lands_before_it() -> None:
+async def test_approval_reserves_resources_for_a_status_change_that_lands_first() -> None:
     simulated = valid_transaction(INTENTS["approve_milestone"]).ext.soroban_data
     assert simulated is not None
 
@@ -319,7 +321,7 @@ async def test_an_approval_has_room_for_the_other_mark_that_lands_before_it() ->
 
 
 @pytest.mark.parametrize("given", ["AAAA", "!"])
-async def test_a_refusal_that_cannot_be_read_leaves_the_outcome_unknown(given: str) -> None:
+async def test_unreadable_refusal_leaves_the_outcome_unknown(given: str) -> None:
     http = AnsweringHttp(
         sendTransaction={
             "status": "ERROR",
@@ -337,7 +339,7 @@ async def test_a_refusal_that_cannot_be_read_leaves_the_outcome_unknown(given: s
         await chain.submit(ENVELOPE)
 
 
-async def test_a_transaction_that_somebody_paid_more_for_is_found_under_its_own_hash() -> None:
+async def test_transaction_in_a_strangers_fee_bump_is_found_by_its_own_hash() -> None:
     bump = paid_for(ENVELOPE)
     http = AnsweringHttp(getTransaction={**FOUND, "envelopeXdr": bump.to_xdr()})
 
@@ -347,7 +349,7 @@ async def test_a_transaction_that_somebody_paid_more_for_is_found_under_its_own_
     assert (found.hash, found.source) == (HASH, FRAME["source"])
 
 
-async def test_of_a_page_what_somebody_paid_more_for_has_the_hash_that_we_signed() -> None:
+async def test_transaction_in_a_fee_bump_is_listed_under_the_hash_we_signed() -> None:
     bump = paid_for(ENVELOPE)
     landed = {
         "status": "SUCCESS",

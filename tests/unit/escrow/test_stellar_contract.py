@@ -1,4 +1,4 @@
-"""The contract's ABI: what each build of it is called with, and what it stores."""
+"""The contract's ABI: each build's arguments, and the escrow that it stores."""
 
 from dataclasses import replace
 
@@ -52,7 +52,7 @@ def stored(profile: str) -> xdr.SCVal:
     return scval.from_vec(contract(profile).call(deployment()).args[4])[0]
 
 
-def test_a_deployment_is_spelled_as_the_current_build_wants_it() -> None:
+def test_deployment_has_the_arguments_of_the_current_build() -> None:
     call = contract("B").call(deployment())
 
     assert (call.contract_id, call.function, call.authorizer) == (
@@ -85,7 +85,7 @@ def test_a_deployment_is_spelled_as_the_current_build_wants_it() -> None:
 
 
 @pytest.mark.parametrize("profile", PROFILES)
-def test_what_is_stored_reads_back_as_it_was_meant(profile: str) -> None:
+def test_stored_escrow_is_decoded_to_the_deployed_values(profile: str) -> None:
     read = decode_escrow(stored(profile))
 
     assert (read.amount, read.platform_fee_bps, read.engagement_id) == (80 * UNIT, 150, "ord_1")
@@ -107,7 +107,9 @@ def test_what_is_stored_reads_back_as_it_was_meant(profile: str) -> None:
         ("A-dev", "platform_address", "SCV_I128", "SCV_I128"),
     ],
 )
-def test_builds_differ_in_names_and_widths(profile: str, field: str, memo: str, index: str) -> None:
+def test_builds_differ_in_field_names_and_integer_types(
+    profile: str, field: str, memo: str, index: str
+) -> None:
     approval = ApproveMilestone(contract_id=ESCROW, wasm_hash=WASM_HASH, approver=BUYER, index=1)
     fields = scval.from_struct(stored(profile))
 
@@ -119,7 +121,7 @@ def test_builds_differ_in_names_and_widths(profile: str, field: str, memo: str, 
 
 
 @pytest.mark.parametrize(("profile", "told"), [("B", 0), ("B-dev", 1), ("A-main", 0), ("A-dev", 1)])
-def test_some_builds_are_told_the_providers_fee_address(profile: str, told: int) -> None:
+def test_some_builds_take_the_providers_fee_address_as_an_argument(profile: str, told: int) -> None:
     release, resolve = INTENTS["release_funds"], INTENTS["resolve_dispute"]
     assert isinstance(release, ReleaseFunds)
     assert isinstance(resolve, ResolveDispute)
@@ -133,7 +135,7 @@ def test_some_builds_are_told_the_providers_fee_address(profile: str, told: int)
         assert scval.from_address(resolved[1]).address == FEES
 
 
-def test_shares_are_a_map_in_the_order_the_host_demands() -> None:
+def test_distributions_are_a_map_sorted_by_key() -> None:
     resolve = INTENTS["resolve_dispute"]
     assert isinstance(resolve, ResolveDispute)
     backwards = replace(resolve, distributions=dict(reversed(list(resolve.distributions.items()))))
@@ -147,7 +149,7 @@ def test_shares_are_a_map_in_the_order_the_host_demands() -> None:
     assert one.args[1] == other.args[1]
 
 
-def test_older_builds_are_deployed_in_the_signers_name() -> None:
+def test_contract_id_of_older_builds_depends_on_the_signer() -> None:
     options = replace(OPTIONS, profiles={WASM_HASH: "A-main"})
     intent = deployment()
 
@@ -169,7 +171,7 @@ def test_a_build_that_is_not_listed_is_unknown() -> None:
         known.of("00" * 32)
 
 
-def test_a_factory_that_is_not_one_of_the_networks_is_refused() -> None:
+def test_unknown_factory_is_refused() -> None:
     with pytest.raises(UnknownBuild, match="not a factory"):
         Blueprints(options=OPTIONS).of(replace(deployment(), factory=ESCROW))
 

@@ -1,4 +1,4 @@
-"""What a node says of the asset's events is believed with its evidence, event by event."""
+"""An event of the asset counts only with consistent evidence; each event is judged alone."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -34,7 +34,7 @@ TOPICS = (scval.to_symbol("transfer"), scval.to_address(BUYER), scval.to_address
 def event(
     *, place: int = 1, ledger: int = LEDGER, topics: Any = TOPICS, value: Any = None, **changed: Any
 ) -> dict[str, Any]:
-    """Return a transfer of 5 from the buyer to the seller as getEvents tells it."""
+    """Return a transfer of 5 from the buyer to the seller, as getEvents prints it."""
     told = {
         "type": "contract",
         "ledger": ledger,
@@ -84,7 +84,7 @@ def changed_topic(place: int, value: Any) -> tuple[Any, ...]:
 
 MUXED_ADDRESS = scval.to_address(MuxedAccount(SELLER, 7).account_muxed or "")
 WITH_MEMO: dict[str, Any] = {"amount": scval.to_int128(5), "to_muxed_id": scval.to_uint64(9)}
-# Each says itself that it is no movement of the asset.
+# Each event shows by its own fields that it moved none of the asset.
 FOREIGN: Mapping[str, dict[str, Any]] = {
     "its call failed": event(inSuccessfulContractCall=False),
     "another contract": event(contractId=contract_of("fake")),
@@ -93,7 +93,7 @@ FOREIGN: Mapping[str, dict[str, Any]] = {
     "before the cursor": event(ledger=LEDGER - 1),
     "the cursor's own": event(id=CURSOR),
 }
-# Each may have moved money, and contradicts itself.
+# Each event may have moved money, but its fields contradict each other or cannot be read.
 CONTRADICTING: Mapping[str, Any] = {
     "another asset's name": event(topics=changed_topic(3, scval.to_string(f"EURC:{ISSUER}"))),
     "the asset of another issuer": event(topics=changed_topic(3, scval.to_string(f"USDC:{BUYER}"))),
@@ -136,7 +136,7 @@ CONTRADICTING: Mapping[str, Any] = {
 
 
 @pytest.mark.parametrize("what", FOREIGN)
-async def test_what_says_that_it_moved_nothing_is_left_out(what: str) -> None:
+async def test_event_that_moved_no_asset_is_left_out(what: str) -> None:
     page = await read(FOREIGN[what], event(place=2))
 
     assert [found.transaction_hash for found in page.transfers] == [f"{2:064x}"]
@@ -144,7 +144,7 @@ async def test_what_says_that_it_moved_nothing_is_left_out(what: str) -> None:
 
 
 @pytest.mark.parametrize("what", CONTRADICTING)
-async def test_what_contradicts_itself_is_put_aside_and_others_are_read(what: str) -> None:
+async def test_contradictory_event_is_set_aside_and_other_events_are_read(what: str) -> None:
     page = await read(CONTRADICTING[what], event(place=2))
 
     assert [found.transaction_hash for found in page.transfers] == [f"{2:064x}"]
@@ -153,7 +153,7 @@ async def test_what_contradicts_itself_is_put_aside_and_others_are_read(what: st
     assert all(text.isprintable() for text in (aside.event_id, aside.transaction_hash, aside.event))
 
 
-async def test_a_muxed_address_is_no_holder() -> None:
+async def test_event_with_a_muxed_address_is_set_aside() -> None:
     page = await read(event(topics=changed_topic(2, MUXED_ADDRESS)))
 
     assert (page.transfers, len(page.unreadable)) == ((), 1)
@@ -170,7 +170,7 @@ async def test_a_muxed_address_is_no_holder() -> None:
     ],
     ids=["whole", "without the flag", "with null", "of another version", "with a memo"],
 )
-async def test_a_transfer_is_read_whatever_is_not_evidence(told: dict[str, Any]) -> None:
+async def test_transfer_is_read_without_the_optional_fields(told: dict[str, Any]) -> None:
     (found,) = (await read(told)).transfers
 
     assert (found.from_address, found.to_address, found.amount) == (BUYER, SELLER, 5)
@@ -187,7 +187,7 @@ async def test_a_payment_by_the_issuer_is_from_the_issuer(*, is_older: bool) -> 
     assert (found.from_address, found.to_address) == (ISSUER, SELLER)
 
 
-async def test_an_event_that_is_told_twice_is_one() -> None:
+async def test_repeated_event_counts_once() -> None:
     page = await read(event(), event(), event(place=2))
 
     assert [found.event_id for found in page.transfers] == [event()["id"], event(place=2)["id"]]
@@ -204,7 +204,7 @@ async def test_an_event_that_is_told_twice_is_one() -> None:
     ids=["another amount", "unreadable", "its call failed"],
 )
 @pytest.mark.parametrize("is_first", [False, True], ids=["after it", "before it"])
-async def test_of_events_that_share_an_id_none_is_believed(
+async def test_different_events_with_the_same_id_are_all_set_aside(
     *, other: dict[str, Any], is_first: bool
 ) -> None:
     both = [other, event()] if is_first else [event(), other]
@@ -215,7 +215,7 @@ async def test_of_events_that_share_an_id_none_is_believed(
     assert [aside.event_id for aside in page.unreadable] == [event()["id"]]
 
 
-async def test_transfers_come_oldest_first_however_they_are_told() -> None:
+async def test_transfers_are_sorted_oldest_first() -> None:
     page = await read(event(place=9), event(place=2), event(ledger=LEDGER + 1))
 
     ids = [found.event_id for found in page.transfers]
@@ -235,9 +235,7 @@ async def test_transfers_come_oldest_first_however_they_are_told() -> None:
         ({"events": {}}, "no answer"),
     ],
 )
-async def test_a_page_that_leads_nowhere_is_asked_for_again(
-    changed: dict[str, Any], why: str
-) -> None:
+async def test_page_with_an_invalid_cursor_is_retried(changed: dict[str, Any], why: str) -> None:
     with pytest.raises(ChainUnavailable, match=why):
         await read(event(), **changed)
 
@@ -245,7 +243,7 @@ async def test_a_page_that_leads_nowhere_is_asked_for_again(
 AHEAD = {"cursor_ledger": LATEST + 1000, "latest_ledger": LATEST}
 
 
-async def test_a_cursor_ahead_of_the_node_is_told_with_both_numbers() -> None:
+async def test_cursor_ahead_of_the_node_is_reported_with_both_ledgers() -> None:
     refusing = transfers_of(RuntimeError("startLedger must be within the ledger range: 2 - 50"))
     accepting = transfers_of(page_of(cursor=start_of(LATEST + 1000)))
 
@@ -255,12 +253,12 @@ async def test_a_cursor_ahead_of_the_node_is_told_with_both_numbers() -> None:
         assert behind.value.details == AHEAD
 
 
-async def test_a_cursor_behind_what_the_node_keeps_is_told_apart() -> None:
+async def test_cursor_older_than_the_nodes_history_has_its_own_error() -> None:
     with pytest.raises(HistoryUnavailable):
         await transfers_of(page_of(oldestLedger=45)).since(CURSOR, limit=100)
 
 
-async def test_a_node_that_has_caught_up_since_it_refused_is_asked_again() -> None:
+async def test_refusal_of_a_node_that_has_caught_up_is_retried() -> None:
     refusing = transfers_of(RuntimeError("startLedger must be within the ledger range: 2 - 39"))
 
     with pytest.raises(ChainUnavailable, match="ledger range") as caught:
@@ -277,7 +275,7 @@ async def test_a_node_of_another_network_is_not_read() -> None:
         await transfers.since(CURSOR, limit=100)
 
 
-async def test_the_network_is_not_asked_for_with_every_page() -> None:
+async def test_network_is_checked_once_and_not_for_every_page() -> None:
     http = AnsweringHttp(getEvents=page_of(event()))
     transfers = Transfers(rpc=rpc_of(http), asset_contract=ASSET_CONTRACT, issuer=ISSUER)
 
@@ -288,12 +286,12 @@ async def test_the_network_is_not_asked_for_with_every_page() -> None:
     assert (asked.count("getNetwork"), asked.count("getEvents")) == (1, 3)
 
 
-async def test_any_other_refusal_stays_one() -> None:
+async def test_any_other_refusal_is_raised_as_a_refusal() -> None:
     with pytest.raises(ChainRefused):
         await transfers_of(RuntimeError("no such filter")).since(CURSOR, limit=100)
 
 
-async def test_what_was_paid_counts_what_is_evident_alone() -> None:
+async def test_paid_amount_counts_only_proven_transfers_between_the_two() -> None:
     other = event(place=3, topics=changed_topic(1, scval.to_address(ISSUER)))
     told = [event(), event(), other, event(place=2, inSuccessfulContractCall=False)]
 
@@ -307,12 +305,12 @@ async def test_what_was_paid_counts_what_is_evident_alone() -> None:
     [page_of(event(value=scval.to_void())), page_of(cursor=start_of(LEDGER))],
     ids=["unreadable", "a cursor that stands still"],
 )
-async def test_what_was_paid_stays_unknown_where_it_cannot_be_read(answer: Any) -> None:
+async def test_paid_amount_is_unknown_if_a_page_cannot_be_read(answer: Any) -> None:
     with pytest.raises(ChainUnavailable):
         await transfers_of(answer).paid_between(BUYER, SELLER, since_ledger=LEDGER)
 
 
-async def test_ledgers_with_a_gap_are_not_read_for_events_that_are_forgotten() -> None:
+async def test_ledgers_with_a_gap_do_not_replace_forgotten_events() -> None:
     ledgers = [
         {"sequence": number, "ledgerCloseTime": "1700000000", "metadataXdr": "AAAA"}
         for number in (LEDGER, LEDGER + 2)
@@ -326,12 +324,12 @@ async def test_ledgers_with_a_gap_are_not_read_for_events_that_are_forgotten() -
 
 
 def change(name: str = "tw_dispute", **changed: Any) -> dict[str, Any]:
-    """Return an event of an escrow contract as getEvents tells it."""
+    """Return an event of an escrow contract, as getEvents prints it."""
     told = event(topics=(scval.to_symbol(name),), value=scval.to_void(), place=3)
     return told | {"contractId": contract_of("escrow")} | changed
 
 
-async def test_changes_of_escrow_contracts_come_with_the_transfers() -> None:
+async def test_changes_of_escrow_contracts_are_read_with_the_transfers() -> None:
     page = await read(event(), change(), change("tw_ttl_extend", id=event(place=4)["id"]))
 
     assert [(one.contract_id, one.name, one.ledger) for one in page.changes] == [
@@ -352,7 +350,7 @@ async def test_changes_of_escrow_contracts_come_with_the_transfers() -> None:
         {"id": CURSOR},
     ],
 )
-async def test_a_change_that_contradicts_itself_is_left_out_and_holds_nothing_up(
+async def test_contradictory_change_is_left_out_and_transfers_are_still_read(
     changed: dict[str, Any],
 ) -> None:
     page = await read(change(**changed), event())

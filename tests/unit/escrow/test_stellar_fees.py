@@ -1,4 +1,4 @@
-"""What a transaction may cost: too little is refused, too much is waited out, neither is signed."""
+"""Fee limits: an envelope with too low fees is refused; too high fees are retried later."""
 
 import pytest
 from stellar_sdk import xdr
@@ -49,7 +49,7 @@ def test_fees_below_their_limits_are_refused(name: str, fee: int, resource_fee: 
         (FEE + OPTIONS.inclusion_fee_max, FEE - 1_000),
     ],
 )
-def test_fees_above_their_limits_are_not_signed_and_no_fraud(
+def test_fees_above_their_limits_are_retried_later_and_not_signed(
     name: str, fee: int, resource_fee: int
 ) -> None:
     with pytest.raises(FeesTooHigh):
@@ -57,7 +57,7 @@ def test_fees_above_their_limits_are_not_signed_and_no_fraud(
 
 
 @pytest.mark.parametrize("name", CALLS)
-def test_who_pays_in_anothers_place_pays_no_more_than_the_limit(name: str) -> None:
+def test_payer_of_a_fee_bump_pays_no_more_than_the_limit(name: str) -> None:
     # The bid of 1,000 counts twice in a fee bump.
     envelope = call_at(name, fee=OPTIONS.max_fee - 999, resource_fee=OPTIONS.max_fee - 1_999)
     verifier().verify(envelope, INTENTS[name], **FRAME)
@@ -66,7 +66,7 @@ def test_who_pays_in_anothers_place_pays_no_more_than_the_limit(name: str) -> No
         verifier().verify(envelope, INTENTS[name], **FRAME, is_bumped=True)
 
 
-def test_an_envelope_that_is_another_is_refused_whatever_its_fee() -> None:
+def test_wrong_envelope_is_refused_whatever_its_fee() -> None:
     transaction = valid_transaction(INTENTS["create_wallet"])
     transaction.fee = xdr.Uint32(OPTIONS.max_fee + 1)
 
@@ -75,7 +75,7 @@ def test_an_envelope_that_is_another_is_refused_whatever_its_fee() -> None:
 
 
 @pytest.mark.parametrize("name", ["create_wallet", "create_channels", "trust_asset"])
-def test_a_bid_below_the_least_is_refused(name: str) -> None:
+def test_bid_below_the_minimum_is_refused(name: str) -> None:
     transaction = valid_transaction(INTENTS[name])
     transaction.fee = xdr.Uint32(99 * len(transaction.operations))
 

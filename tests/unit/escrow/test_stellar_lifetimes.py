@@ -1,4 +1,4 @@
-"""An extension of lives names the entries that were meant and no other, and writes none."""
+"""An extension of lifetimes names exactly the intended entries and writes no entry."""
 
 import pytest
 from stellar_sdk import xdr
@@ -30,7 +30,7 @@ FOREIGN = balance_key(ASSET_CONTRACT, ESCROW)
 
 
 def needed(read: list[xdr.LedgerKey], written: list[xdr.LedgerKey]) -> str:
-    """Return what a simulation answers."""
+    """Return a simulation's transaction data with this footprint, as base64 XDR."""
     resources = xdr.SorobanResources(
         footprint=xdr.LedgerFootprint(read, written),
         instructions=xdr.Uint32(0),
@@ -42,7 +42,7 @@ def needed(read: list[xdr.LedgerKey], written: list[xdr.LedgerKey]) -> str:
 
 
 async def checked(read: list[xdr.LedgerKey], written: list[xdr.LedgerKey]) -> Verified:
-    """Build with what a node answers, and verify."""
+    """Build the envelope from a node's simulation with this footprint, and verify it."""
     http = AnsweringHttp(
         getFeeStats={"sorobanInclusionFee": lane(1), "inclusionFee": lane(1), "latestLedger": 50},
         simulateTransaction={"latestLedger": 50, "transactionData": needed(read, written)},
@@ -52,7 +52,7 @@ async def checked(read: list[xdr.LedgerKey], written: list[xdr.LedgerKey]) -> Ve
     return verifier().verify(unsigned.envelope_xdr, MEANT, **FRAME)
 
 
-async def test_the_entries_that_were_meant_are_extended() -> None:
+async def test_extension_of_the_intended_entries_passes() -> None:
     verified = await checked(KEYS, [])
 
     assert verified.signers == {PLATFORM}
@@ -70,7 +70,7 @@ async def test_the_entries_that_were_meant_are_extended() -> None:
     ],
     ids=["more", "another", "fewer", "none", "a foreign one written", "its own written"],
 )
-async def test_other_entries_are_neither_extended_nor_written(
+async def test_extension_of_other_entries_or_a_write_is_refused(
     read: list[xdr.LedgerKey], written: list[xdr.LedgerKey]
 ) -> None:
     with pytest.raises(EnvelopeRefused, match="it would"):

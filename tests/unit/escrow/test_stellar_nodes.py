@@ -1,4 +1,4 @@
-"""Several nodes in order: the first that is well is asked, and none of another network."""
+"""Several nodes: the first healthy node is used; a node of another network never is."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -21,7 +21,7 @@ CLOSED = 1_700_000_000
 
 @dataclass
 class FakeNode:
-    """How a node answers. asked: the methods and headers it was asked with."""
+    """A node's state and its answers. asked, headers: the methods and headers of its requests."""
 
     passphrase: str = OPTIONS.network_passphrase
     protocol: int = 25
@@ -78,7 +78,7 @@ def rpc_of(first: FakeNode, second: FakeNode, **options: Any) -> Rpc:
     return Rpc(options=named, http=TwoNodes(first, second))
 
 
-async def test_the_first_node_is_asked_while_it_is_well() -> None:
+async def test_first_node_is_used_while_it_is_healthy() -> None:
     first, second = FakeNode(latest=101), FakeNode(latest=102)
 
     assert (await rpc_of(first, second).latest_ledger()).sequence == 101
@@ -86,7 +86,7 @@ async def test_the_first_node_is_asked_while_it_is_well() -> None:
     assert "getLatestLedger" not in second.asked
 
 
-async def test_the_next_node_is_asked_where_the_first_does_not_answer() -> None:
+async def test_next_node_is_used_if_the_first_does_not_answer() -> None:
     first, second = FakeNode(is_up=False), FakeNode(latest=102)
     rpc = rpc_of(first, second)
 
@@ -95,7 +95,7 @@ async def test_the_next_node_is_asked_where_the_first_does_not_answer() -> None:
     assert "getLatestLedger" not in first.asked
 
 
-async def test_a_node_that_fails_later_rests_and_the_call_is_answered_by_the_next() -> None:
+async def test_failing_node_is_avoided_and_the_next_node_answers_the_call() -> None:
     first, second = FakeNode(), FakeNode(latest=102)
     rpc = rpc_of(first, second)
     await rpc.latest_ledger()
@@ -108,15 +108,13 @@ async def test_a_node_that_fails_later_rests_and_the_call_is_answered_by_the_nex
     assert len(first.asked) == asked
 
 
-async def test_a_node_that_lags_by_five_ledgers_is_not_asked() -> None:
+async def test_node_that_lags_by_five_ledgers_is_not_used() -> None:
     first, second = FakeNode(latest=95), FakeNode(latest=100)
 
     assert (await rpc_of(first, second).latest_ledger()).sequence == 100
 
 
-async def test_a_node_of_another_network_is_never_asked_even_where_it_is_the_only_one_left() -> (
-    None
-):
+async def test_node_of_another_network_is_never_used_even_as_the_last_one() -> None:
     first, second = FakeNode(passphrase="Another network"), FakeNode()
     rpc = rpc_of(first, second)
     with capture_logs() as logs:
@@ -130,7 +128,7 @@ async def test_a_node_of_another_network_is_never_asked_even_where_it_is_the_onl
     assert "node.not_used" in [line["event"] for line in logs]
 
 
-async def test_what_only_one_node_still_keeps_is_asked_of_that_one() -> None:
+async def test_old_events_are_read_from_the_node_that_still_keeps_them() -> None:
     first, second = FakeNode(oldest=50), FakeNode(oldest=10)
     rpc = rpc_of(first, second)
     asked: dict[str, Any] = {"contract_id": "C", "topics": (("*",),), "cursor": None, "limit": 1}
@@ -141,7 +139,7 @@ async def test_what_only_one_node_still_keeps_is_asked_of_that_one() -> None:
     assert (first.asked.count("getEvents"), second.asked.count("getEvents")) == (1, 1)
 
 
-async def test_a_node_of_a_newer_protocol_is_asked_and_told_of() -> None:
+async def test_node_of_a_newer_protocol_is_used_and_logged() -> None:
     first, second = FakeNode(protocol=99), FakeNode(protocol=99)
 
     with capture_logs() as logs:
@@ -150,7 +148,7 @@ async def test_a_node_of_a_newer_protocol_is_asked_and_told_of() -> None:
     assert [line["event"] for line in logs].count("node.newer_protocol") == 1
 
 
-async def test_a_key_is_shown_to_its_own_node_and_to_no_other(tmp_path: Path) -> None:
+async def test_header_with_a_key_is_sent_to_its_own_node_only(tmp_path: Path) -> None:
     file = tmp_path / "headers"
     file.write_text(f"{FIRST} Authorization: Bearer s3cret\n\n")
     first, second = FakeNode(), FakeNode()
@@ -163,7 +161,7 @@ async def test_a_key_is_shown_to_its_own_node_and_to_no_other(tmp_path: Path) ->
 
 
 @pytest.mark.parametrize("line", ["s3cret", "http://first s3cret", "http://first Name: \x01"])
-def test_a_line_that_is_no_header_is_refused_without_being_shown(tmp_path: Path, line: str) -> None:
+def test_invalid_header_line_is_refused_without_printing_it(tmp_path: Path, line: str) -> None:
     file = tmp_path / "headers"
     file.write_text(line)
 

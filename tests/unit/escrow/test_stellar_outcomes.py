@@ -1,4 +1,4 @@
-"""Outcomes are read from result, meta and diagnostics, of this and the former kind."""
+"""Outcomes are read from result, meta (v3 and v4) and diagnostic events."""
 
 from typing import Any
 
@@ -113,7 +113,7 @@ def answer(status: str, **more: Any) -> GetTransactionResponse:
 
 
 @pytest.mark.parametrize("meta", [meta_v3(transfer()), meta_v4(transfer())], ids=["v3", "v4"])
-def test_a_success_tells_its_payments(meta: xdr.TransactionMeta) -> None:
+def test_success_lists_its_payments(meta: xdr.TransactionMeta) -> None:
     done = invoked(Invoked.INVOKE_HOST_FUNCTION_SUCCESS)
 
     outcome = outcome_of(
@@ -127,7 +127,7 @@ def test_a_success_tells_its_payments(meta: xdr.TransactionMeta) -> None:
     assert (outcome.latest_ledger, outcome.oldest_ledger) == (50, 3)
 
 
-def test_what_is_not_found_is_neither_success_nor_failure() -> None:
+def test_not_found_is_neither_success_nor_failure() -> None:
     outcome = outcome_of(answer("NOT_FOUND"), asset_contract=ASSET_CONTRACT)
 
     assert (outcome.status, outcome.ledger) == (OutcomeStatus.NOT_FOUND, 0)
@@ -160,13 +160,13 @@ def test_a_failure_names_the_innermost_contract(place: str) -> None:
     assert outcome.payments == ()
 
 
-def test_an_error_that_was_caught_before_is_not_the_final_one() -> None:
+def test_earlier_caught_error_is_not_the_final_error() -> None:
     events = [failure(contract_of("tried"), 9), failure(ASSET_CONTRACT, 10), failure(ESCROW, 10)]
 
     assert innermost_error(events) == ContractError(contract_id=ASSET_CONTRACT, code=10)
 
 
-def test_a_failure_of_no_contract_names_none() -> None:
+def test_failure_outside_any_contract_has_no_contract_error() -> None:
     host = xdr.SCError(xdr.SCErrorType.SCE_AUTH, code=xdr.SCErrorCode.SCEC_INVALID_ACTION)
     value = xdr.SCVal(xdr.SCValType.SCV_ERROR, error=host)
     auth = event(ESCROW, [scval.to_symbol("error"), value], scval.to_string("auth"))
@@ -177,7 +177,7 @@ def test_a_failure_of_no_contract_names_none() -> None:
     assert innermost_error([]) is None
 
 
-def test_only_our_assets_transfers_count() -> None:
+def test_only_transfers_of_our_asset_count() -> None:
     other = event(ASSET_CONTRACT, [scval.to_symbol("approve")] * 4, scval.to_int128(5))
     events = [transfer(contract=contract_of("fake")), other, transfer(amount=6, muxed=True)]
 
@@ -186,7 +186,7 @@ def test_only_our_assets_transfers_count() -> None:
     assert (payment.amount, payment.event_index) == (6, 2)
 
 
-def test_the_code_is_the_innermost_one() -> None:
+def test_result_code_is_the_innermost_code() -> None:
     codes = xdr.TransactionResultCode
     no_account = xdr.OperationResult(xdr.OperationResultCode.opNO_ACCOUNT)
 
@@ -197,7 +197,7 @@ def test_the_code_is_the_innermost_one() -> None:
     )
 
 
-def test_the_code_of_a_fee_bump_is_that_of_the_transaction_inside() -> None:
+def test_result_code_of_a_fee_bump_is_the_inner_transactions_code() -> None:
     failed = invoked(Invoked.INVOKE_HOST_FUNCTION_TRAPPED)
     inside = xdr.InnerTransactionResult(
         xdr.Int64(0),
@@ -215,7 +215,7 @@ def test_the_code_of_a_fee_bump_is_that_of_the_transaction_inside() -> None:
     assert result_code(paid) == "INVOKE_HOST_FUNCTION_TRAPPED"
 
 
-def test_a_clawback_or_burn_is_no_payment() -> None:
+def test_burn_is_not_a_payment() -> None:
     burn = event(
         ASSET_CONTRACT,
         [scval.to_symbol("burn"), scval.to_address(BUYER), scval.to_string("USDC:G")],
@@ -264,7 +264,7 @@ def test_an_answer_that_contradicts_itself_leaves_the_outcome_unknown(
         outcome_of(given, asset_contract=ASSET_CONTRACT)
 
 
-def test_what_the_network_itself_says_in_the_assets_name_is_no_payment() -> None:
+def test_diagnostic_event_in_the_assets_name_is_not_a_payment() -> None:
     told = transfer()
     told.type = xdr.ContractEventType.DIAGNOSTIC
 

@@ -1,4 +1,4 @@
-"""What the network has archived: restored by the call that reads it, and by no other."""
+"""Archived entries: only a call that reads an archived entry may restore it."""
 
 import pytest
 from stellar_sdk import xdr
@@ -42,7 +42,7 @@ RESTORED = {"the code": code_of(WASM_HASH), "the asset": entry_key(ASSET_CONTRAC
 
 @pytest.mark.parametrize("name", ON_CODE)
 @pytest.mark.parametrize("what", RESTORED)
-def test_what_a_call_reads_is_restored_by_it_where_it_is_archived(name: str, what: str) -> None:
+def test_call_restores_the_archived_entries_that_it_reads(name: str, what: str) -> None:
     transaction = restoring(name, RESTORED[what])
 
     verifier().verify(wrap(transaction), INTENTS[name], **FRAME)
@@ -56,7 +56,7 @@ def test_a_deployment_restores_the_factory() -> None:
 
 @pytest.mark.parametrize("name", ON_CODE)
 @pytest.mark.parametrize("what", RESTORED)
-def test_what_a_call_reads_is_not_written_where_it_is_not_archived(name: str, what: str) -> None:
+def test_call_may_not_write_live_entries_that_it_reads(name: str, what: str) -> None:
     transaction = restoring(name, RESTORED[what], is_archived=False)
 
     assert refusal_of(transaction, INTENTS[name]) == "it would write a foreign entry"
@@ -74,7 +74,7 @@ def test_what_a_call_reads_is_not_written_where_it_is_not_archived(name: str, wh
         "the code",
     ],
 )
-def test_what_is_foreign_is_not_restored_either(name: str, foreign: str) -> None:
+def test_call_may_not_restore_foreign_entries(name: str, foreign: str) -> None:
     transaction = restoring(name, FOREIGN[foreign])
 
     assert refusal_of(transaction, INTENTS[name]) == "it would write a foreign entry"

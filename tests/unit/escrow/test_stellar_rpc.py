@@ -1,4 +1,4 @@
-"""What asking a node costs before the node is asked."""
+"""An RPC call creates no new pydantic model classes, because that would cost much CPU."""
 
 import gc
 from collections.abc import Awaitable, Callable, Iterator
@@ -32,7 +32,7 @@ CALLS: dict[str, Callable[[Rpc], Awaitable[Any]]] = {
 
 
 class Refusing:
-    """A node that refuses whatever it is asked."""
+    """A node that refuses every request."""
 
     async def post(self, *_: Any, **__: Any) -> Any:
         refusal = {"jsonrpc": "2.0", "id": "1", "error": {"code": -32601, "message": "unknown"}}
@@ -41,7 +41,10 @@ class Refusing:
 
 @contextmanager
 def nothing_forgotten() -> Iterator[None]:
-    """Forget now what nobody holds, and nothing more for the block."""
+    """Collect garbage now, and turn the collection off for the block.
+
+    Otherwise a collected class could hide a new one in the comparison.
+    """
     gc.collect()
     gc.disable()
     try:
@@ -55,7 +58,7 @@ def models() -> set[type]:
 
 
 @pytest.mark.parametrize("name", CALLS)
-async def test_a_call_makes_no_model_anew(name: str) -> None:
+async def test_call_reuses_the_existing_model_classes(name: str) -> None:
     rpc = Rpc(options=OPTIONS, http=cast("Http", Refusing()))
     with nothing_forgotten():
         known = models()

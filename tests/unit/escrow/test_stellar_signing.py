@@ -1,4 +1,4 @@
-"""Signing: everybody who acts in an envelope signs all of it, and nobody else does."""
+"""Signing: exactly the accounts that act in an envelope sign its hash."""
 
 import pytest
 from stellar_sdk import FeeBumpTransactionEnvelope, Keypair, xdr
@@ -40,7 +40,7 @@ NAMES = ("buyer", "seller", "platform", "channel")
 
 
 class KeySigner:
-    """Signs with a key at hand; claims to be whom it is told to be."""
+    """Signs with the given key. address: the account that it claims to sign for."""
 
     def __init__(self, key: Keypair, *, address: str = "") -> None:
         self._key = key
@@ -59,12 +59,12 @@ async def signed(intent: Intent, signers: dict[str, Signer]) -> Prepared:
     return await sign(verified, source=CHANNEL, signers=signers, passphrase=PASSPHRASE)
 
 
-def test_every_intent_says_who_signs() -> None:
+def test_expected_signers_are_listed_for_every_intent() -> None:
     assert set(WHO_SIGNS) == set(INTENTS)
 
 
 @pytest.mark.parametrize("name", INTENTS)
-async def test_those_who_act_sign_the_hash_and_nobody_else(name: str) -> None:
+async def test_exactly_the_acting_accounts_sign_the_hash(name: str) -> None:
     prepared = await signed(INTENTS[name], everybody())
 
     envelope = xdr.TransactionEnvelope.from_xdr(prepared.envelope_xdr).v1
@@ -76,7 +76,7 @@ async def test_those_who_act_sign_the_hash_and_nobody_else(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", INTENTS)
-async def test_without_one_of_them_nothing_is_prepared(name: str) -> None:
+async def test_nothing_is_prepared_if_a_signer_is_missing(name: str) -> None:
     for missing in WHO_SIGNS[name]:
         rest = everybody()
         del rest[key_of(missing).public_key]
@@ -96,7 +96,7 @@ async def test_a_signature_of_another_key_is_refused(name: str) -> None:
             await signed(INTENTS[name], signers)
 
 
-async def test_what_is_prepared_is_said_in_numbers() -> None:
+async def test_prepared_envelope_states_its_source_sequence_time_limit_and_fee() -> None:
     prepared = await signed(INTENTS["fund_escrow"], everybody())
 
     assert (prepared.source, prepared.sequence) == (CHANNEL, FRAME["sequence"])
@@ -105,7 +105,7 @@ async def test_what_is_prepared_is_said_in_numbers() -> None:
 
 
 @pytest.mark.parametrize("name", INTENTS)
-async def test_who_pays_signs_a_fee_bump_around_what_the_others_signed(name: str) -> None:
+async def test_payer_signs_a_fee_bump_around_the_signed_transaction(name: str) -> None:
     inside = await signed(INTENTS[name], everybody())
     payer = key_of("payer")
 
@@ -128,7 +128,7 @@ async def test_who_pays_signs_a_fee_bump_around_what_the_others_signed(name: str
     assert not is_named(paid.envelope_xdr, "0" * 64, passphrase=PASSPHRASE)
 
 
-async def test_a_payer_who_signs_with_another_key_is_refused() -> None:
+async def test_payers_signature_of_another_key_is_refused() -> None:
     inside = await signed(INTENTS["fund_escrow"], everybody())
     liar = KeySigner(key_of("thief"), address=key_of("payer").public_key)
 
@@ -137,7 +137,7 @@ async def test_a_payer_who_signs_with_another_key_is_refused() -> None:
 
 
 @pytest.mark.parametrize("name", INTENTS)
-def test_a_fee_bump_bids_as_much_for_each_operation_as_what_is_inside(name: str) -> None:
+def test_fee_bump_bids_as_much_for_each_operation_as_the_inner_transaction(name: str) -> None:
     envelope = valid_envelope(INTENTS[name])
     transaction = parse(envelope).tx
     data, count = transaction.ext.soroban_data, len(transaction.operations)
@@ -150,7 +150,7 @@ def test_a_fee_bump_bids_as_much_for_each_operation_as_what_is_inside(name: str)
 
 
 def verified_by(signature: xdr.DecoratedSignature, digest: bytes) -> str:
-    """Return whose signature it is."""
+    """Return the name of the account whose key made the signature."""
     for name in NAMES:
         key = key_of(name)
         try:

@@ -1,4 +1,4 @@
-"""A contract is the one that was meant only where it stores what its deployment made."""
+"""A contract counts as the deployed one only if it stores what its deployment wrote."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -119,24 +119,24 @@ OURS = {
 
 
 @pytest.mark.parametrize("change", STRANGE.values(), ids=STRANGE)
-def test_a_contract_that_differs_in_anything_is_not_the_one_that_was_meant(
+def test_contract_that_differs_in_any_field_is_not_ours(
     change: Callable[[Fields], None],
 ) -> None:
     assert not is_meant(view(stored(change)))
 
 
 @pytest.mark.parametrize("change", OURS.values(), ids=OURS)
-def test_what_our_own_steps_change_makes_it_no_other_contract(
+def test_contract_changed_by_our_own_steps_is_still_ours(
     change: Callable[[Fields], None],
 ) -> None:
     assert is_meant(view(stored(change)))
 
 
-def test_a_contract_with_other_code_is_not_the_one_that_was_meant() -> None:
+def test_contract_with_other_code_is_not_ours() -> None:
     assert not is_meant(view(stored(), wasm_hash="00" * 32))
 
 
-def test_a_value_that_is_no_escrow_is_not_what_was_meant() -> None:
+def test_stored_value_that_is_no_escrow_is_not_ours() -> None:
     raw = scval.to_struct({"amount": scval.to_int128(1)}).to_xdr_bytes()
 
     assert not is_meant(replace(view(stored()), raw=raw))

@@ -1,4 +1,4 @@
-"""Requests to the provider, in its own words and units, and the quota that they keep to."""
+"""Requests to the provider, in its field names and units, and the quota of requests."""
 
 import asyncio
 import json
@@ -71,7 +71,7 @@ REQUESTS = {
 
 
 @pytest.mark.parametrize("name", REQUESTS)
-def test_a_request_is_spelled_as_the_provider_documents_it(name: str) -> None:
+def test_request_has_the_documented_path_and_body(name: str) -> None:
     assert request_of(INTENTS[name]) == REQUESTS[name]  # type: ignore[arg-type] # escrow calls
 
 
@@ -89,16 +89,16 @@ def test_amounts_are_numbers_of_tokens(amount: int, text: str) -> None:
     assert json.dumps(tokens(amount)) == text
 
 
-def test_an_amount_that_no_json_number_has_is_refused() -> None:
+def test_amount_without_an_exact_json_number_is_refused() -> None:
     with pytest.raises(ValueError, match="no exact JSON number"):
         tokens(999_999_999_999 * UNIT + 1_234_567)
 
 
-def test_the_key_is_not_shown() -> None:
+def test_api_key_is_not_in_the_repr() -> None:
     assert "hunter2" not in repr(TrustlessWorkOptions(url="http://x", api_key="hunter2"))
 
 
-async def test_a_quota_gives_no_more_than_its_limit_and_then_lets_wait() -> None:
+async def test_quota_admits_its_limit_and_then_lets_callers_wait() -> None:
     limited = Quota(limit=3, wait_seconds=0)
 
     taken = [limited.take_now() for _ in range(4)]
@@ -108,7 +108,7 @@ async def test_a_quota_gives_no_more_than_its_limit_and_then_lets_wait() -> None
         await limited.take()
 
 
-async def test_what_was_taken_is_free_again_after_the_window(
+async def test_taken_quota_is_free_again_after_the_window(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(quota, "WINDOW_SECONDS", 0.05)

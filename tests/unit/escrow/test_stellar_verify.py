@@ -44,7 +44,7 @@ from tests.unit.escrow.stellar_envelopes import (
 )
 
 CALLS = [name for name, intent in INTENTS.items() if blueprints().of(intent).is_contract_call]
-# What a builder may choose: what is paid and used, within limits, and to touch less.
+# A builder may choose fees and resources within limits, and a smaller footprint.
 FREE = re.compile(
     r"v1\.tx\.(fee\.uint32"
     r"|ext\.soroban_data\.(resources\.(instructions|disk_read_bytes|write_bytes)\.uint32"
@@ -53,7 +53,7 @@ FREE = re.compile(
 
 
 @pytest.mark.parametrize("name", INTENTS)
-def test_the_envelope_that_is_meant_passes_unchanged(name: str) -> None:
+def test_intended_envelope_passes_unchanged(name: str) -> None:
     intent = INTENTS[name]
 
     verified = verifier().verify(valid_envelope(intent), intent, **FRAME)
@@ -98,7 +98,7 @@ def test_an_envelope_of_another_intent_does_not_pass(name: str) -> None:
             continue
         passed.append(where)
 
-    # Who is paid on a release is the contract's to know; there it only widens the footprint.
+    # A release names no payees: the contract stores them. Here they only widen the footprint.
     footprint_only = {"receiver", "platform"} if name == "release_funds" else set()
     assert set(passed) <= footprint_only | ({"platform"} if name == "resolve_dispute" else set())
 
@@ -109,7 +109,9 @@ def test_an_envelope_of_another_intent_does_not_pass(name: str) -> None:
     [{"source": address_of("x")}, {"sequence": 4243}, {"max_time": FRAME["max_time"] + 1}],
     ids=["source", "sequence", "max_time"],
 )
-def test_an_envelope_in_another_frame_does_not_pass(name: str, frame: dict[str, Any]) -> None:
+def test_envelope_with_another_source_sequence_or_time_limit_does_not_pass(
+    name: str, frame: dict[str, Any]
+) -> None:
     with pytest.raises(EnvelopeRefused):
         verifier().verify(valid_envelope(INTENTS[name]), INTENTS[name], **{**FRAME, **frame})
 
@@ -162,7 +164,7 @@ def test_an_extra_operation_is_refused(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", INTENTS)
-def test_a_fee_bump_and_an_old_envelope_are_refused(name: str) -> None:
+def test_fee_bump_from_a_builder_is_refused(name: str) -> None:
     intent = INTENTS[name]
     inner = recoded(valid_envelope(intent)).v1
     assert inner is not None
@@ -181,7 +183,7 @@ def test_a_fee_bump_and_an_old_envelope_are_refused(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", INTENTS)
-def test_an_envelope_that_is_signed_already_is_refused(name: str) -> None:
+def test_already_signed_envelope_is_refused(name: str) -> None:
     signature = xdr.DecoratedSignature(xdr.SignatureHint(b"abcd"), xdr.Signature(b"\0" * 64))
     text = wrap(valid_transaction(INTENTS[name]), [signature])
 
@@ -241,7 +243,7 @@ def test_restoring_entries_it_does_not_write_is_refused(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", CALLS)
-def test_restoring_entries_it_writes_is_part_of_the_call(name: str) -> None:
+def test_call_may_restore_entries_that_it_writes(name: str) -> None:
     transaction = valid_transaction(INTENTS[name])
     assert transaction.ext.soroban_data is not None
     extension = xdr.SorobanResourcesExtV0([xdr.Uint32(0)])
@@ -274,9 +276,7 @@ def detached(kind: str, wallet: str) -> xdr.SorobanCredentials:
 
 @pytest.mark.parametrize("name", CALLS)
 @pytest.mark.parametrize("kind", ["address", "address_v2", "delegates"])
-def test_a_signature_that_could_be_taken_out_of_the_envelope_is_refused(
-    name: str, kind: str
-) -> None:
+def test_detachable_authorisation_is_refused(name: str, kind: str) -> None:
     def loosen(tx: xdr.Transaction) -> None:
         entry_of(tx).credentials = detached(kind, address_of(ACTORS[name]))
 
@@ -285,7 +285,7 @@ def test_a_signature_that_could_be_taken_out_of_the_envelope_is_refused(
 
 @pytest.mark.parametrize("name", CALLS)
 @pytest.mark.parametrize("source", [None, "thief", "channel"])
-def test_a_call_in_another_name_is_refused(name: str, source: str | None) -> None:
+def test_call_from_another_source_account_is_refused(name: str, source: str | None) -> None:
     def rename(tx: xdr.Transaction) -> None:
         account = None if source is None else key_of(source).xdr_muxed_account()
         tx.operations[0].source_account = account
@@ -294,7 +294,7 @@ def test_a_call_in_another_name_is_refused(name: str, source: str | None) -> Non
 
 
 @pytest.mark.parametrize("name", CALLS)
-def test_an_authorisation_that_reaches_further_is_refused(name: str) -> None:
+def test_authorisation_of_further_calls_is_refused(name: str) -> None:
     approve = xdr.InvokeContractArgs(
         sc_address(ASSET_CONTRACT), xdr.SCSymbol(b"approve"), [scval.to_address(SELLER)]
     )
@@ -331,7 +331,7 @@ def test_a_call_without_resources_is_refused(name: str) -> None:
     assert changed(name, strip) == "it declares no resources"
 
 
-def test_a_call_of_an_unknown_build_is_refused_before_anything_else() -> None:
+def test_call_of_an_unknown_build_is_refused_first() -> None:
     intent = INTENTS["fund_escrow"]
     unknown = next(i for where, i in other_intents(intent) if where == "wasm_hash")
 
@@ -350,7 +350,7 @@ def test_no_flipped_byte_passes_as_another_transaction(data: st.DataObject, name
         verified = verifier().verify(base64.b64encode(raw).decode(), INTENTS[name], **FRAME)
     except (EnvelopeRefused, FeesTooHigh):
         return
-    # It passed, so only what a builder may choose can have changed: the call has not.
+    # The envelope passed, so only what a builder may choose has changed, and not the call.
     meant = valid_transaction(INTENTS[name])
     passed = xdr.Transaction.from_xdr_bytes(verified.transaction)
     assert passed.operations == meant.operations

@@ -1,4 +1,4 @@
-"""The vault: sealed keys open for their own wallet only, and never show themselves."""
+"""The vault: a sealed key opens only for its own wallet, and no secret is ever printed."""
 
 import asyncio
 from concurrent.futures import ThreadPoolExecutor
@@ -74,7 +74,7 @@ async def test_a_text_that_is_no_secret_is_refused_without_being_shown(change: s
         await a_vault().import_secret(wrong, marketplace_id="", wallet_id="p")
 
 
-async def test_two_keys_with_swapped_ciphertexts_do_not_open() -> None:
+async def test_sealed_keys_with_swapped_ciphertexts_do_not_open() -> None:
     vault = a_vault()
     one, sealed_one = await a_key(vault, wallet_id="w1")
     two, sealed_two = await a_key(vault, wallet_id="w2")
@@ -88,7 +88,7 @@ async def test_two_keys_with_swapped_ciphertexts_do_not_open() -> None:
 
 
 @pytest.mark.parametrize("field", ["marketplace_id", "wallet_id", "address"])
-async def test_a_key_of_another_owner_does_not_open(field: str) -> None:
+async def test_sealed_key_of_another_owner_does_not_open(field: str) -> None:
     vault = a_vault()
     owner, sealed = await a_key(vault)
     other = replace(owner, **{field: Keypair.random().public_key})
@@ -97,7 +97,7 @@ async def test_a_key_of_another_owner_does_not_open(field: str) -> None:
         await vault.sign(sealed, owner=other, payload=PAYLOAD)
 
 
-async def test_fields_cannot_lend_each_other_their_ends() -> None:
+async def test_owner_fields_with_shifted_boundaries_do_not_open() -> None:
     vault = a_vault()
     owner, sealed = await vault.create(marketplace_id="m1", wallet_id="2w")
     shifted = replace(owner, marketplace_id="m12", wallet_id="w")
@@ -106,7 +106,7 @@ async def test_fields_cannot_lend_each_other_their_ends() -> None:
         await vault.sign(sealed, owner=shifted, payload=PAYLOAD)
 
 
-async def test_a_changed_version_or_wrapping_key_does_not_open() -> None:
+async def test_sealed_key_with_another_version_or_wrapping_key_does_not_open() -> None:
     vault = a_vault(k1=OLD, k2=OLD)
     owner, sealed = await a_key(vault)
 
@@ -119,7 +119,7 @@ async def test_a_changed_version_or_wrapping_key_does_not_open() -> None:
             await vault.sign(changed, owner=owner, payload=PAYLOAD)
 
 
-async def test_no_changed_byte_goes_unnoticed() -> None:
+async def test_sealed_key_with_any_changed_byte_does_not_open() -> None:
     vault = a_vault()
     owner, sealed = await a_key(vault)
     changed = [
@@ -137,7 +137,7 @@ async def test_no_changed_byte_goes_unnoticed() -> None:
     assert len(changed) == 120
 
 
-async def test_truncated_seals_do_not_open() -> None:
+async def test_sealed_key_with_an_empty_field_does_not_open() -> None:
     vault = a_vault()
     owner, sealed = await a_key(vault)
 
@@ -146,7 +146,7 @@ async def test_truncated_seals_do_not_open() -> None:
             await vault.sign(with_bytes(sealed, name, b""), owner=owner, payload=PAYLOAD)
 
 
-async def test_rotation_wraps_anew_and_leaves_the_ciphertext() -> None:
+async def test_rewrap_changes_the_wrapped_data_key_and_keeps_the_ciphertext() -> None:
     owner, sealed = await a_key(a_vault(k1=OLD))
     rotating = a_vault(k1=OLD, k2=NEW)
 
@@ -159,7 +159,7 @@ async def test_rotation_wraps_anew_and_leaves_the_ciphertext() -> None:
     Keypair.from_public_key(owner.address).verify(PAYLOAD, signature)
 
 
-async def test_a_signature_is_of_the_payload_only() -> None:
+async def test_signature_is_valid_for_its_payload_only() -> None:
     vault = a_vault()
     owner, sealed = await a_key(vault)
 
@@ -188,7 +188,7 @@ async def test_nothing_prints_a_seed(caplog: pytest.LogCaptureFixture) -> None:
         assert secret not in shown
 
 
-def test_the_key_file_is_made_once_for_its_owner_only(tmp_path: Path) -> None:
+def test_key_file_is_created_once_and_readable_by_its_owner_only(tmp_path: Path) -> None:
     path = tmp_path / "escrow.key"
 
     with ThreadPoolExecutor(max_workers=8) as pool:

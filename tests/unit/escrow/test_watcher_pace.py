@@ -1,4 +1,4 @@
-"""The watcher looks less often while nothing arrives, and often again when something has."""
+"""The deposit watcher polls less often while nothing arrives, and often after a transfer."""
 
 import contextlib
 from collections.abc import AsyncIterator
@@ -57,7 +57,7 @@ async def pauses(
     *,
     has_more: bool = False,
 ) -> list[float]:
-    """Return the pauses of a watcher after pages with something to tell, or nothing."""
+    """Return the watcher's pause after each page. arriving: each page's unreadable transfers."""
     pages, seen, books = iter(arriving), [], Books()
 
     class Chain:
@@ -107,7 +107,7 @@ async def test_a_transfer_makes_the_pause_short_again(monkeypatch: pytest.Monkey
     assert seen[-1] == POLL_SECONDS
 
 
-async def test_ledgers_of_an_outage_are_read_without_a_pause(
+async def test_ledgers_behind_the_newest_are_read_without_a_pause(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     seen = await pauses(monkeypatch, [()] * 5, has_more=True)

@@ -1,4 +1,4 @@
-"""What a contract says of an order: none of its words, and never more than a ledger holds."""
+"""The texts in a contract: none of the order's words, and within the network's limits."""
 
 from contextlib import nullcontext
 from dataclasses import replace
@@ -70,7 +70,7 @@ def bytes_of_escrow(terms: Terms) -> int:
 
 
 @given(TERMS)
-def test_no_text_of_a_contract_is_blank_and_all_together_fit_a_ledger(terms: Terms) -> None:
+def test_texts_of_a_contract_are_not_blank_and_fit_the_networks_limit(terms: Terms) -> None:
     said = on_chain(terms)
 
     assert all(text.strip() for text in (said.title, said.description, *said.milestones))
@@ -79,7 +79,7 @@ def test_no_text_of_a_contract_is_blank_and_all_together_fit_a_ledger(terms: Ter
 
 
 @given(TERMS)
-def test_the_formula_of_what_a_deployment_tells_is_exact(terms: Terms) -> None:
+def test_formula_for_the_size_of_deployment_events_is_exact(terms: Terms) -> None:
     reference = to_public("ord", escrow().order_id)
 
     told = told_bytes(on_chain(terms), reference=reference)
@@ -87,11 +87,11 @@ def test_the_formula_of_what_a_deployment_tells_is_exact(terms: Terms) -> None:
     assert told == 2 * bytes_of_escrow(terms) + AROUND_BYTES
 
 
-def test_the_longest_order_fits_a_ledger() -> None:
+def test_longest_order_fits_the_networks_limit() -> None:
     assert 2 * bytes_of_escrow(WIDEST) + AROUND_BYTES <= TOLD_BYTES_MAX
 
 
-def test_an_order_that_no_ledger_holds_is_refused_when_it_is_accepted() -> None:
+def test_too_large_order_is_refused_when_it_is_accepted() -> None:
     contract.require_fit(deployment(WIDEST))
     for milestones in range(51, 100):
         terms = replace(WIDEST, milestones=("m",) * milestones)
@@ -114,7 +114,7 @@ def test_no_word_of_an_order_is_on_the_chain() -> None:
     assert said.description.startswith("sha256:")
 
 
-def test_contracts_of_versions_before_are_known_by_their_words() -> None:
+def test_contracts_of_earlier_versions_are_recognised_by_their_texts() -> None:
     terms = Terms(amount=1, title="Logo", description="", milestones=(" \n",), platform_fee_bps=0)
     given_then = Wording(title="Logo", description="", milestones=(" \n",))
     filled = Wording(title="Logo", description="Logo", milestones=("Logo",))
@@ -126,7 +126,7 @@ def test_contracts_of_versions_before_are_known_by_their_words() -> None:
 
 
 @given(TERMS, TERMS)
-def test_orders_are_told_apart_by_their_digest(one: Terms, other: Terms) -> None:
+def test_orders_with_different_texts_have_different_digests(one: Terms, other: Terms) -> None:
     def words(terms: Terms) -> tuple[str, str, tuple[str, ...]]:
         return terms.title, terms.description, terms.milestones
 

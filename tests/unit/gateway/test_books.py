@@ -1,4 +1,4 @@
-"""What the books say: whether all is well, what waits, and what is left out."""
+"""The answer of `GET /books`: whether all is well, the waiting work, and omitted texts."""
 
 import uuid
 from typing import Any
@@ -48,7 +48,7 @@ def shown(
     found: orders_pb2.Reconciliation | None = None,
     **concerns: Any,
 ) -> Books:
-    """Print, and check that it is what the document says."""
+    """Return the printed books, checked against the documented shape."""
     printed = books(
         known or ledger(), found or compared(), escrow_pb2.ListConcernsResponse(**concerns)
     )
@@ -56,7 +56,7 @@ def shown(
     return printed
 
 
-def test_sound_books_are_well_and_their_money_is_added_up() -> None:
+def test_correct_books_are_well_and_their_money_is_summed() -> None:
     printed = shown()
 
     assert printed["isWell"] is True
@@ -74,7 +74,7 @@ def test_sound_books_are_well_and_their_money_is_added_up() -> None:
     assert printed["oldestEventAt"] is None
 
 
-def test_books_that_nobody_has_checked_are_neither_well_nor_wrong() -> None:
+def test_unchecked_books_are_neither_well_nor_wrong() -> None:
     assert shown(ledger_pb2.Books(is_checking=True))["isWell"] is None
     assert shown(found=orders_pb2.Reconciliation())["isWell"] is None
 
@@ -106,7 +106,7 @@ def test_each_fault_alone_makes_the_books_wrong() -> None:
     ]
 
 
-def test_work_is_counted_whole_and_the_oldest_is_shown_once() -> None:
+def test_waiting_work_is_counted_in_full_and_the_oldest_twenty_are_listed() -> None:
     slow = orders_pb2.SlowOperation(order_id=str(ORDER), kind="RELEASE", since=AT)
     other = orders_pb2.SlowOperation(order_id=str(uuid.uuid4()), kind="REFUND", since=AT)
     user = f"user:{uuid.uuid4()}"
@@ -125,7 +125,7 @@ def test_work_is_counted_whole_and_the_oldest_is_shown_once() -> None:
     assert "node.internal" not in str(printed)
 
 
-def test_the_oldest_event_is_that_of_any_service() -> None:
+def test_oldest_event_is_the_oldest_of_all_services() -> None:
     printed = shown(
         ledger(oldest_event_at=LATER), compared(oldest_event_at=AT), oldest_event_at=LATER
     )

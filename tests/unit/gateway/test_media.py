@@ -1,4 +1,4 @@
-"""A path that has a stream and a list answers with what the client names."""
+"""The Accept header chooses between a path's event stream and its JSON list."""
 
 import pytest
 
@@ -17,7 +17,7 @@ from gateway.media import prefers_json
         "text/html, application/json;Q=0.9",
     ],
 )
-def test_a_client_that_names_json_gets_the_list(accept: str) -> None:
+def test_client_that_prefers_json_gets_the_list(accept: str) -> None:
     assert prefers_json(accept)
 
 
@@ -36,5 +36,5 @@ def test_a_client_that_names_json_gets_the_list(accept: str) -> None:
         ";;,,q=1",
     ],
 )
-def test_any_other_client_gets_the_stream(accept: str) -> None:
+def test_any_other_accept_header_gets_the_stream(accept: str) -> None:
     assert not prefers_json(accept)

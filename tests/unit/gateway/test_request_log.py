@@ -1,4 +1,4 @@
-"""How requests wait for the log: how many, for how long, and what of them is kept."""
+"""How notes of requests wait to be written: how many, for how long, with which texts."""
 
 import asyncio
 import uuid
@@ -18,7 +18,7 @@ A, B = uuid.uuid4(), uuid.uuid4()
 
 
 class Table:
-    """Takes rows as the store does. trouble: what happens instead."""
+    """Stores rows like the real store. trouble: the error that `add` raises instead."""
 
     def __init__(self) -> None:
         self.batches: list[list[LoggedRequest]] = []
@@ -73,7 +73,7 @@ def missing() -> float:
     return float(NOT_LOGGED._value.get())
 
 
-async def test_notes_are_written_together_and_nothing_without_them(
+async def test_notes_are_written_in_one_batch_and_no_batch_is_empty(
     log: RequestLog, table: Table, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(request_log, "LINGER_SECONDS", 0.05)
@@ -90,7 +90,7 @@ async def test_notes_are_written_together_and_nothing_without_them(
     assert (table.tried, table.batches[0][0].milliseconds) == (1, 12)
 
 
-async def test_many_notes_do_not_wait(
+async def test_full_batch_is_written_at_once(
     log: RequestLog, table: Table, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(request_log, "LINGER_SECONDS", 600.0)
@@ -107,7 +107,7 @@ async def found(table: Table, count: int) -> bool:
     return len(table.paths) == count
 
 
-async def test_more_than_can_wait_are_counted_and_dropped(
+async def test_notes_beyond_the_limits_are_dropped_and_counted(
     log: RequestLog, table: Table, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(request_log, "WAITING_MAX", 5)
@@ -126,7 +126,7 @@ async def test_more_than_can_wait_are_counted_and_dropped(
     assert table.paths[-1] == "/a-again"
 
 
-async def test_notes_wait_while_the_database_is_away(log: RequestLog, table: Table) -> None:
+async def test_notes_wait_while_the_database_is_unavailable(log: RequestLog, table: Table) -> None:
     table.trouble = Unavailable("The database is unavailable")
     before = missing()
     note(log, "/1")
@@ -140,7 +140,7 @@ async def test_notes_wait_while_the_database_is_away(log: RequestLog, table: Tab
     assert (table.paths, missing()) == (["/1", "/2"], before)
 
 
-async def test_what_cannot_be_written_does_not_stop_the_others(
+async def test_batch_that_cannot_be_written_is_counted_and_does_not_block_later_ones(
     log: RequestLog, table: Table
 ) -> None:
     table.trouble = ValueError("no row")
@@ -155,7 +155,7 @@ async def test_what_cannot_be_written_does_not_stop_the_others(
     assert (table.paths, missing()) == (["/2"], before + 1)
 
 
-async def test_a_busy_marketplace_is_trimmed(
+async def test_rows_of_a_busy_marketplace_are_trimmed(
     log: RequestLog, table: Table, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(request_log, "TRIMMED_EVERY", 4)
@@ -172,7 +172,7 @@ async def test_a_busy_marketplace_is_trimmed(
     assert table.trimmed == [(A, 100)]
 
 
-async def test_nothing_is_logged_for_no_days(table: Table) -> None:
+async def test_nothing_is_logged_if_requests_are_kept_for_zero_days(table: Table) -> None:
     log = a_log(table, days=0)
     note(log, "/1")
 
@@ -195,7 +195,7 @@ async def test_nothing_is_logged_for_no_days(table: Table) -> None:
         ("/" + "x" * 250 + "/ohk_live_" + "y" * 40, "/" + "x" * 250 + f"/{MASK}"),
     ],
 )
-async def test_what_looks_secret_is_masked_and_texts_are_short(
+async def test_secrets_are_masked_and_texts_are_cut(
     log: RequestLog, table: Table, text: str, kept: str
 ) -> None:
     refusal = {"success": False, "error": {"code": "C", "message": text}}

@@ -1,4 +1,4 @@
-"""What the platform may take of its fees."""
+"""How much of its fees the platform may withdraw."""
 
 import pytest
 
@@ -17,7 +17,7 @@ def ledger() -> Ledger:
     return made
 
 
-def test_fees_are_taken_up_to_what_was_earned_and_not_borne(ledger: Ledger) -> None:
+def test_fees_can_be_withdrawn_up_to_fees_earned_less_fees_borne(ledger: Ledger) -> None:
     ledger.ask(single(1, ANN, FEES, 10), single(2, BORNE, ANN, 3))
 
     short = ledger.ask_one(pending(3, FEES, WORLD, 8))
@@ -30,7 +30,7 @@ def test_fees_are_taken_up_to_what_was_earned_and_not_borne(ledger: Ledger) -> N
     assert (more.reason, more.available) == ("INSUFFICIENT_FUNDS", 0)
 
 
-def test_what_was_not_borne_adds_nothing_to_the_fees(ledger: Ledger) -> None:
+def test_positive_fees_borne_account_adds_nothing_to_the_available_fees(ledger: Ledger) -> None:
     ledger.ask(single(1, ANN, FEES, 10), single(2, ANN, BORNE, 5))
 
     [once, again] = ledger.ask(single(3, ANN, BORNE, 5), single(4, FEES, WORLD, 11))

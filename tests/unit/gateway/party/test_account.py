@@ -22,7 +22,7 @@ ABOUT_IT = {"aggregateType": "Order", "aggregateId": to_public("ord", ORDER)}
 
 
 class Orders:
-    """Answers every order to everybody, as orders does to an admin, or is unavailable."""
+    """Returns every order to every caller, as orders does for an admin. is_away: unavailable."""
 
     def __init__(self) -> None:
         self.orders = self
@@ -69,7 +69,7 @@ async def test_an_order_is_asked_about_once_for_all_streams(
     assert orders.asked == 3
 
 
-async def test_an_event_decides_nothing_about_who_reads_the_orders_events() -> None:
+async def test_event_payload_does_not_decide_who_sees_the_orders_events() -> None:
     orders = Orders()
     forged = ABOUT_IT | {
         "eventType": "order.created",
@@ -83,7 +83,7 @@ async def test_an_event_decides_nothing_about_who_reads_the_orders_events() -> N
 
 
 @pytest.mark.parametrize("value", [None, 7, True, [], {}, ["usr_personal"], {"usr_personal": 1}])
-async def test_no_event_value_ends_a_stream(value: Any) -> None:
+async def test_stream_survives_any_value_in_an_event(value: Any) -> None:
     own = concern(Orders(), "usr_personal")
     for kind in ("Balance", "Wallet", "Order", "Escrow"):
         payload = {"userId": value, "buyerId": value, "sellerId": value, "orderId": value}
@@ -93,7 +93,7 @@ async def test_no_event_value_ends_a_stream(value: Any) -> None:
         assert own.shown(event)["payload"] == payload
 
 
-async def test_an_event_cannot_be_judged_while_orders_is_unavailable() -> None:
+async def test_visibility_of_an_event_is_unknown_while_orders_is_unavailable() -> None:
     orders = Orders()
     orders.is_away = True
 
@@ -102,7 +102,7 @@ async def test_an_event_cannot_be_judged_while_orders_is_unavailable() -> None:
 
 
 @pytest.mark.parametrize("order_id", ["", "None", "ord_", "somebody's"])
-async def test_an_event_without_an_order_is_sent_to_nobody(order_id: str) -> None:
+async def test_event_without_a_valid_order_id_is_sent_to_no_stream(order_id: str) -> None:
     orders = Orders()
 
     event = {"aggregateType": "Escrow", "aggregateId": "esc_1", "payload": {"orderId": order_id}}
@@ -133,7 +133,7 @@ def test_only_the_buyer_sees_the_reserved_balance() -> None:
     assert seller.shown(HELD) == HELD | {"payload": payload}
 
 
-def test_an_own_balance_is_shown_whole() -> None:
+def test_users_own_balance_event_is_sent_unchanged() -> None:
     payload = {"userId": "usr_business", "amount": "1.00", "reservedBalance": "9.00"}
     event = told("balance.reserved", payload)
 
@@ -148,7 +148,7 @@ def test_an_own_balance_is_shown_whole() -> None:
         ("dispute.under_review", {"disputeId": "dsp_1", "reviewedBy": "agent_7"}),
     ],
 )
-def test_deciders_of_the_marketplace_are_shown_as_support(
+def test_people_of_the_marketplace_are_named_support_in_events(
     who: str, event_type: str, payload: dict[str, str]
 ) -> None:
     event = told(event_type, payload, userId="key:key_abc")
