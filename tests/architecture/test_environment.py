@@ -1,4 +1,4 @@
-"""Every setting that a program reads is handed to it by the stack, and nothing else is."""
+"""The stack passes each program exactly the settings that the program reads."""
 
 import ast
 import importlib
@@ -24,7 +24,7 @@ CLASSES = {
 
 
 @pytest.mark.parametrize("program", CLASSES)
-def test_what_a_program_reads_is_what_it_is_handed(program: str) -> None:
+def test_stack_passes_each_program_exactly_the_settings_it_reads(program: str) -> None:
     module, name = CLASSES[program]
     fields = getattr(importlib.import_module(module), name).model_fields
 
@@ -33,7 +33,7 @@ def test_what_a_program_reads_is_what_it_is_handed(program: str) -> None:
     )
 
 
-def test_no_program_takes_anothers_setting_for_a_slip() -> None:
+def test_setting_of_another_program_is_not_taken_for_a_misspelling() -> None:
     everything = dict.fromkeys(OWN.union(*READS.values()), "x")
     everything |= {
         f"{program.upper()}_{what}": "x"
@@ -45,7 +45,7 @@ def test_no_program_takes_anothers_setting_for_a_slip() -> None:
         assert unknown(everything, programs=(program,), known=known) is None
 
 
-def test_the_devnet_is_handed_what_it_reads_except_the_providers_key() -> None:
+def test_stack_passes_the_devnet_its_settings_except_the_providers_key() -> None:
     tree = ast.parse((ROOT / "devnet/settings.py").read_text())
     read = {
         node.args[1].value
@@ -59,7 +59,7 @@ def test_the_devnet_is_handed_what_it_reads_except_the_providers_key() -> None:
     assert read - {"TRUSTLESS_WORK_API_KEY"} == READS["devnet"]
 
 
-def test_what_an_operators_command_reads_is_written_down() -> None:
+def test_settings_of_the_operators_command_are_listed() -> None:
     read = _read_by("deploy/operator/settings.py")
     options = {
         option.envvar
@@ -72,7 +72,7 @@ def test_what_an_operators_command_reads_is_written_down() -> None:
     assert read | options | of_streams == OPERATOR_READS
 
 
-def test_what_a_developers_command_reads_is_written_down() -> None:
+def test_settings_of_the_developers_command_are_listed_and_documented() -> None:
     assert _read_by("deploy/developer/settings.py") == DEVELOPER_READS
     page = (ROOT / "docs/cli.md").read_text()
     assert {name for name in DEVELOPER_READS if f"`{name}`" not in page} == set()

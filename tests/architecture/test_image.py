@@ -1,4 +1,4 @@
-"""The image has what its programs need, and nothing that they do not."""
+"""The image contains the code and libraries of its programs, and no others."""
 
 import re
 import subprocess
@@ -10,7 +10,7 @@ from deploy.operator.__main__ import DEVELOPERS, DEVELOPERS_ROOMS
 from tests.architecture.reach import missing, reached
 
 DOCKERFILE = ROOT / "deploy/image/Dockerfile"
-# What is run in the image.
+# The modules that are run in the image.
 PROGRAMS = (
     "services.orders.__main__",
     "services.ledger.__main__",
@@ -36,7 +36,7 @@ def _locked() -> set[str]:
     return {line.partition("==")[0] for line in lines if re.match(r"[a-z0-9]", line)}
 
 
-def test_what_the_programs_import_is_in_the_run_group() -> None:
+def test_libraries_of_the_programs_are_in_the_run_group() -> None:
     libraries, _ = reached(PROGRAMS)
 
     assert missing(libraries, distributions=_locked()) == set()
@@ -46,7 +46,7 @@ def test_the_run_group_has_no_servers_and_no_tools() -> None:
     assert not set(NOT_IN_IT) & _locked()
 
 
-def test_the_code_that_the_programs_need_is_copied() -> None:
+def test_code_of_the_programs_is_copied_into_the_image() -> None:
     copied = re.findall(r"^COPY (\S+) \./", DOCKERFILE.read_text(), re.MULTILINE)
     ignored = (ROOT / ".dockerignore").read_text().splitlines()
     _, files = reached(PROGRAMS)
@@ -58,7 +58,7 @@ def test_the_code_that_the_programs_need_is_copied() -> None:
     assert "deploy/k8s" not in copied
 
 
-def test_the_image_runs_as_a_number_and_gets_its_program_as_an_argument() -> None:
+def test_image_runs_as_a_numeric_user_and_takes_its_program_as_an_argument() -> None:
     text = DOCKERFILE.read_text()
 
     assert re.search(r"^USER 10001:10001$", text, re.MULTILINE)

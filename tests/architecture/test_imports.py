@@ -1,4 +1,4 @@
-"""Imports point where ARCHITECTURE.md says: the contracts hold, and cover every room."""
+"""Imports follow ARCHITECTURE.md: the import contracts hold and cover every room."""
 
 import ast
 import fnmatch
@@ -21,7 +21,7 @@ def test_every_import_keeps_the_contracts() -> None:
 @pytest.mark.parametrize(
     "room", ["kernel", "chassis", "gateway", *(f"services.{name}" for name in SERVICES)]
 )
-def test_every_file_of_a_room_must_have_its_layer(room: str) -> None:
+def test_every_room_has_an_exhaustive_layers_contract(room: str) -> None:
     covering = [
         contract
         for contract in contracts()
@@ -33,14 +33,14 @@ def test_every_file_of_a_room_must_have_its_layer(room: str) -> None:
     assert _names(covering[0].get("exhaustive_ignores", [])) <= {"migrations"}
 
 
-def test_no_contract_excuses_an_import_without_need() -> None:
+def test_no_contract_ignores_an_import() -> None:
     excused = [line for contract in contracts() for line in _names(contract.get("ignore_imports"))]
 
     assert excused == []
 
 
 @pytest.mark.parametrize("service", SERVICES)
-def test_a_module_that_says_pure_is_held_to_it(service: str) -> None:
+def test_module_declared_pure_is_covered_by_the_pure_domain_contract(service: str) -> None:
     (contract,) = (one for one in contracts() if one["id"] == "pure-domain")
     held = _names(contract["source_modules"])
     saying = [

@@ -33,13 +33,13 @@ def every_overlay() -> Mapping[str, list[dict[str, Any]]]:
 
 
 @pytest.mark.parametrize("overlay", ["dev", "prod", "staging"])
-def test_an_overlay_is_valid_and_holds_to_the_rules(
+def test_overlay_is_valid_and_keeps_the_rules(
     overlay: str, rendered: Mapping[str, list[dict[str, Any]]]
 ) -> None:
     assert faults_of(list(rendered[overlay]), overlay=overlay) == []
 
 
-def test_these_are_all_overlays() -> None:
+def test_every_overlay_is_tested() -> None:
     assert overlays() == ["dev", "prod", "staging"]
 
 
@@ -127,7 +127,7 @@ def test_a_secret_in_a_file_is_found(tmp_path: Path, text: str) -> None:
     assert "looks like" in found
 
 
-def test_a_secret_of_the_development_cluster_says_that_it_is_none() -> None:
+def test_secret_of_the_development_cluster_is_marked_as_not_secret() -> None:
     secret = {
         "kind": "Secret",
         "metadata": {"name": "nats-users"},

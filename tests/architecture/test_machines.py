@@ -1,4 +1,4 @@
-"""State machines are tables, and the tables are whole: no state out of reach, none unused."""
+"""State machines are tables: every state is reachable, and an end is reachable from it."""
 
 import enum
 import importlib
@@ -29,7 +29,7 @@ def states_of(table: Table) -> type[enum.Enum]:
 
 
 def reachable(table: Table, first: enum.Enum) -> set[enum.Enum]:
-    """The states that some path leads to."""
+    """Return the states that are reachable."""
     seen, waiting = {first}, [first]
     while waiting:
         here = waiting.pop()
@@ -57,7 +57,7 @@ def test_from_every_state_an_end_can_be_reached(service: str) -> None:
         assert reachable(table, state) & ends, f"no way out of {state.name}"
 
 
-def test_the_order_goes_exactly_where_the_documents_say() -> None:
+def test_transitions_of_the_order_match_the_documents() -> None:
     documented = {
         "ORDER_CREATED": {"FUNDS_RESERVED", "CLOSED"},
         "FUNDS_RESERVED": {"ESCROW_CREATING", "CLOSED"},
@@ -81,7 +81,7 @@ def test_the_order_goes_exactly_where_the_documents_say() -> None:
     assert documented == edges
 
 
-def test_a_state_out_of_reach_is_found() -> None:
+def test_planted_unreachable_state_is_found() -> None:
     class Lamp(enum.Enum):
         OFF = "off"
         ON = "on"

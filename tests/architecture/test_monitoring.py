@@ -1,4 +1,4 @@
-"""Alerts and dashboard: what they ask for is told by a program, and each alert says what to do."""
+"""Alerts and dashboard query exported metrics only; each alert names its runbook section."""
 
 import json
 import re
@@ -45,7 +45,7 @@ def selectors(expression: Any) -> Iterator[Any]:
 
 
 def told() -> dict[str, set[str]]:
-    """Return the labels of every metric that programs tell, by its name in a scrape."""
+    """Return the labels of every exported metric, by its name in a scrape."""
     found = {measure.name: set(measure.labels) for measure in MEASURES}
     for one in (metrics.RPC_SECONDS, metrics.HTTP_SECONDS, BATCH_TRANSFERS):
         for ending in ("_count", "_sum", "_bucket"):
@@ -65,7 +65,7 @@ def questions() -> list[str]:
 
 
 @pytest.mark.parametrize("expression", questions())
-def test_what_is_asked_for_is_told(expression: str) -> None:
+def test_queried_metrics_and_labels_are_exported(expression: str) -> None:
     asked = list(selectors(promql_parser.parse(expression)))
 
     assert asked
@@ -76,18 +76,18 @@ def test_what_is_asked_for_is_told(expression: str) -> None:
 
 
 @pytest.mark.parametrize("alert", ALERTS, ids=[rule["alert"] for rule in ALERTS])
-def test_an_alert_names_the_section_of_the_runbook_that_helps(alert: dict[str, Any]) -> None:
+def test_alert_names_an_existing_section_of_the_runbook(alert: dict[str, Any]) -> None:
     page, _, section = alert["annotations"]["runbook"].partition("#")
 
     assert page == "docs/runbook.md"
     assert section in sections()
 
 
-def test_every_measure_is_asked_for_by_an_alert_or_the_dashboard() -> None:
+def test_every_measure_is_used_by_an_alert_or_the_dashboard() -> None:
     asked = {s.name for one in questions() for s in selectors(promql_parser.parse(one))}
 
     assert {measure.name for measure in MEASURES} - asked == {
-        # They are for a closer look.
+        # For manual queries only.
         "orchestrator_orders_users_waiting",
         "orchestrator_outbox_waiting",
         "orchestrator_escrow_unreadable_transfers",

@@ -1,4 +1,4 @@
-"""The wheel has what the operator's command needs, says what it depends on, and nothing besides."""
+"""The wheel contains the operator's command, and declares exactly its dependencies."""
 
 import re
 import tomllib
@@ -9,7 +9,7 @@ from deploy.operator.__main__ import DEVELOPERS, DEVELOPERS_ROOMS, ROOMS
 from kernel.version import VERSION
 from tests.architecture.reach import missing, normal, reached
 
-# What `orchestrator` runs: itself, and the program of the gateway's that it starts.
+# The modules that `orchestrator` runs: its own, and the gateway program that it starts.
 PROGRAMS = (
     "deploy.operator.__main__",
     *(f"deploy.operator.{room}" for room, _ in ROOMS.values()),
@@ -32,19 +32,19 @@ def _is_in_it(path: str) -> bool:
     return any(path == one or path.startswith(f"{one}/") for one in WHEEL["only-include"])
 
 
-def test_what_the_command_needs_is_in_the_wheel() -> None:
+def test_code_of_the_command_is_in_the_wheel() -> None:
     _, files = reached(PROGRAMS)
     migrations = ROOT.glob("*/migrations/0*.py"), ROOT.glob("services/*/migrations/0*.py")
 
     paths = [path.relative_to(ROOT).as_posix() for path in (*files, *migrations[0], *migrations[1])]
 
-    # A package that only says what it is need not be there.
+    # A package with only an `__init__.py` may be missing.
     left = [path for path in paths if not _is_in_it(path)]
     assert [path for path in left if not path.startswith("services/")] == []
     assert [path for path in left if not path.endswith("__init__.py")] == []
 
 
-def test_what_the_command_imports_is_a_dependency_that_is_also_pinned() -> None:
+def test_libraries_of_the_command_are_declared_and_pinned() -> None:
     libraries, _ = reached(PROGRAMS)
     named = {_name(one) for one in PROJECT["project"]["dependencies"]}
     run = {
@@ -53,12 +53,12 @@ def test_what_the_command_imports_is_a_dependency_that_is_also_pinned() -> None:
         if line and not line.startswith("#")
     }
 
-    # Traces are loaded by a program that is told to trace; the command is never told.
+    # Only a program with tracing enabled loads opentelemetry; the command never enables tracing.
     assert missing(libraries, distributions=named) == {"opentelemetry"}
     assert named <= run
 
 
-def test_everything_in_the_wheel_has_the_one_name() -> None:
+def test_all_code_in_the_wheel_is_below_one_package() -> None:
     places = {*WHEEL["sources"].values(), *WHEEL["force-include"].values()}
 
     assert {place.partition("/")[0] for place in places} == {"orchestrator"}
@@ -66,7 +66,7 @@ def test_everything_in_the_wheel_has_the_one_name() -> None:
     assert {source.partition("/")[0] for source in WHEEL["sources"]} == tops
 
 
-def test_the_version_is_said_once() -> None:
+def test_version_is_defined_in_one_place() -> None:
     assert "version" in PROJECT["project"]["dynamic"]
     assert PROJECT["tool"]["hatch"]["version"]["path"] == "kernel/version.py"
     assert re.fullmatch(r"\d+\.\d+\.\d+", VERSION)

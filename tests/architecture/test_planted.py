@@ -200,7 +200,7 @@ def test_an_illegal_import_is_found_and_named(
     assert named in said
 
 
-def test_a_contract_covers_every_module_that_does_its_job(plant: Plant) -> None:
+def test_contract_covers_every_module_of_its_kind(plant: Plant) -> None:
     for path, line, _ in COVERED[1:]:
         plant.add(path, line)
 
@@ -292,7 +292,7 @@ def test_an_untidy_file_is_found(path: str, source: str, what: str) -> None:
 
 
 @pytest.mark.parametrize(("path", "source"), CLEAN)
-def test_what_the_rules_allow_is_not_found(path: str, source: str) -> None:
+def test_allowed_code_is_not_reported(path: str, source: str) -> None:
     assert python_findings(path, source) == []
 
 
@@ -313,5 +313,5 @@ def test_a_machine_or_a_registry_is_found_in_any_file(line: str) -> None:
 @pytest.mark.parametrize(
     "line", ["uv pip compile --no-emit-index" + "-url", "GET /api/v1/orders", "./tmp/x", "s/work/x"]
 )
-def test_what_only_looks_like_one_is_not_found(line: str) -> None:
+def test_lookalike_of_a_machine_or_registry_is_not_reported(line: str) -> None:
     assert text_findings("docs/x.md", line) == []

@@ -1,4 +1,4 @@
-"""Waiting: rings of this process at once, those of others by one look for everybody."""
+"""Waiting for work to end: ends in this process wake at once, others by one shared query."""
 
 import asyncio
 from collections.abc import Collection
@@ -8,7 +8,7 @@ from tests.patience import PATIENCE_SECONDS
 
 
 class Elsewhere:
-    """What other processes have ended, and how often it was asked."""
+    """The work that other processes have ended. looks: the names of each query."""
 
     def __init__(self) -> None:
         self.ended: set[int] = set()
@@ -19,7 +19,7 @@ class Elsewhere:
         return self.ended & set(names)
 
 
-async def test_an_end_in_this_process_rings_at_once() -> None:
+async def test_end_in_this_process_wakes_its_waiter_at_once() -> None:
     ends = Ends(Elsewhere().among)
     with ends.registered(1) as event, ends.registered(2) as other:
         ends.ended(1)
@@ -29,14 +29,14 @@ async def test_an_end_in_this_process_rings_at_once() -> None:
         assert not other.is_set()
 
 
-async def test_an_end_before_the_wait_is_seen_by_a_look() -> None:
+async def test_end_before_the_wait_is_found_by_a_query() -> None:
     elsewhere = Elsewhere()
     elsewhere.ended = {1}
 
     await asyncio.wait_for(Ends(elsewhere.among).for_end(1, seconds=60), PATIENCE_SECONDS)
 
 
-async def test_one_look_serves_everybody_who_waits() -> None:
+async def test_one_query_serves_all_waiters() -> None:
     elsewhere = Elsewhere()
     ends = Ends(elsewhere.among)
     watch = asyncio.create_task(ends.watch())
@@ -49,7 +49,7 @@ async def test_one_look_serves_everybody_who_waits() -> None:
     watch.cancel()
 
 
-async def test_nobody_looks_while_nobody_waits() -> None:
+async def test_no_query_runs_without_waiters() -> None:
     elsewhere = Elsewhere()
     ends = Ends(elsewhere.among)
     watch = asyncio.create_task(ends.watch())
@@ -60,7 +60,7 @@ async def test_nobody_looks_while_nobody_waits() -> None:
     watch.cancel()
 
 
-async def test_nobody_else_is_asked_for_the_end_of_what_is_carried_out_here() -> None:
+async def test_work_of_this_process_is_not_queried() -> None:
     elsewhere = Elsewhere()
     ends = Ends(elsewhere.among)
     with ends.registered(1) as event, ends.registered(2):
@@ -74,14 +74,14 @@ async def test_nobody_else_is_asked_for_the_end_of_what_is_carried_out_here() ->
     assert [sorted(names) for names in elsewhere.looks] == [[2], [1, 2]]
 
 
-async def test_a_wait_ends_in_its_time() -> None:
+async def test_wait_ends_after_its_time_limit() -> None:
     ends = Ends(Elsewhere().among)
 
     await asyncio.wait_for(ends.for_end(1, seconds=0.01), PATIENCE_SECONDS)
     await asyncio.wait_for(ends.for_end(1, seconds=0), PATIENCE_SECONDS)
 
 
-async def test_a_stop_ends_every_wait_and_those_that_follow() -> None:
+async def test_stop_ends_current_and_later_waits() -> None:
     ends = Ends(Elsewhere().among)
     waiting = asyncio.create_task(ends.for_end(1, seconds=60))
     await asyncio.sleep(0)

@@ -1,4 +1,4 @@
-"""Archival: data whose life is over, how a simulation restores it, and what a ledger accepts.
+"""Archival: entries whose lifetime has ended, and how simulations and ledgers restore them.
 
 Sources: CAP-62 and CAP-66; soroban-env-host, storage.rs; stellar-core, InvokeHostFunctionOpFrame,
 RestoreFootprintOpFrame and ExtendFootprintTTLOpFrame.
@@ -110,8 +110,8 @@ async def test_data_lives_as_long_as_on_the_test_network(devnet: Devnet) -> None
     assert left(devnet.ledger, TOKEN) == WEEK - 1
 
 
-async def test_a_simulation_restores_what_is_archived(devnet: Devnet) -> None:
-    """An entry lives in the ledger that ends its life, and is archived in the next one."""
+async def test_simulation_marks_archived_entries_to_be_restored(devnet: Devnet) -> None:
+    """An entry is live in its last ledger, and archived in the next one."""
     ledger = devnet.ledger
     ledger.skip(WEEK - 3)
     await ledger.close()
@@ -128,7 +128,7 @@ async def test_a_simulation_restores_what_is_archived(devnet: Devnet) -> None:
     assert asleep.resource_fee > alive.resource_fee
 
 
-async def test_what_is_marked_is_restored_when_the_transaction_is_applied(devnet: Devnet) -> None:
+async def test_marked_entry_is_restored_when_the_transaction_is_applied(devnet: Devnet) -> None:
     ledger = devnet.ledger
     assert ledger.archive([TOKEN]) == 1
     await ledger.close()
@@ -140,7 +140,7 @@ async def test_what_is_marked_is_restored_when_the_transaction_is_applied(devnet
     assert left(ledger, TOKEN) == WEEK - 1
 
 
-async def test_an_archived_entry_that_is_not_marked_fails_the_transaction(devnet: Devnet) -> None:
+async def test_unmarked_archived_entry_fails_the_transaction(devnet: Devnet) -> None:
     """INVOKE_HOST_FUNCTION_ENTRY_ARCHIVED: `handleArchivedEntry`."""
     ledger = devnet.ledger
     data = present(simulated(ledger, balance_call()).data)
@@ -168,7 +168,7 @@ async def test_a_live_entry_may_be_marked(devnet: Devnet) -> None:
 
 
 @pytest.mark.parametrize("places", [[1], [0, 0], [1, 0], [2]])
-def test_marks_name_persistent_entries_that_are_written_in_rising_order(
+def test_invalid_marks_of_archived_entries_are_refused(
     devnet: Devnet, places: Sequence[int]
 ) -> None:
     """Stellar-core, TransactionFrame.cpp, `checkSorobanResources`: txSOROBAN_INVALID."""
@@ -182,8 +182,8 @@ def test_marks_name_persistent_entries_that_are_written_in_rising_order(
     assert present(result).result.code == Code.txSOROBAN_INVALID
 
 
-async def test_restoring_is_also_an_operation_of_its_own(devnet: Devnet) -> None:
-    """Live and missing entries are passed over."""
+async def test_restore_footprint_operation_restores_archived_entries(devnet: Devnet) -> None:
+    """The operation skips live and missing entries."""
     ledger = devnet.ledger
     live = present(ledger.entries.get(FACTORY))
     ledger.archive([TOKEN])
@@ -199,7 +199,7 @@ async def test_restoring_is_also_an_operation_of_its_own(devnet: Devnet) -> None
     assert ledger.entries.get(FACTORY) == live
 
 
-async def test_an_extension_passes_over_archived_entries(devnet: Devnet) -> None:
+async def test_extension_skips_archived_entries(devnet: Devnet) -> None:
     ledger = devnet.ledger
     ledger.archive([TOKEN])
     await ledger.close()
@@ -213,7 +213,7 @@ async def test_an_extension_passes_over_archived_entries(devnet: Devnet) -> None
     assert left(ledger, FACTORY) >= 10**6
 
 
-async def test_an_archived_entry_is_shown_with_the_end_zero(devnet: Devnet) -> None:
+async def test_archived_entry_has_live_until_ledger_zero(devnet: Devnet) -> None:
     """stellar-rpc, ledgerentries/main.go: archived entries have liveUntilLedgerSeq 0."""
     ledger = devnet.ledger
     methods = NetworkMethods(
@@ -240,7 +240,7 @@ async def test_archiving_without_keys_archives_everything(devnet: Devnet) -> Non
     assert places(done.data) == [TOKEN]
 
 
-def test_temporary_data_is_gone_when_its_life_is_over() -> None:
+def test_expired_temporary_entry_is_deleted_and_not_archived() -> None:
     world = World()
     key = keys.nonce(Keypair.random().public_key, 1)
     instance = keys.instance(world.deploy(an_escrow()))
@@ -256,7 +256,7 @@ def test_temporary_data_is_gone_when_its_life_is_over() -> None:
     assert list(footprint.restored) == [instance]
 
 
-def test_an_escrow_that_is_archived_as_a_whole_is_used_as_before() -> None:
+def test_fully_archived_escrow_can_be_released() -> None:
     """The code, the instance, the escrow and its balance: all restored, all written."""
     world = World()
     contract = world.approved()

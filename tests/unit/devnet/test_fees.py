@@ -119,7 +119,7 @@ def is_invalid(world: World, envelope: TransactionEnvelope) -> bool:
         (replace(NOTHING, transaction_bytes=1_024), BASE + 16_235 + 1_624),
     ],
 )
-def test_what_is_declared_is_paid(resources: Resources, fee: int) -> None:
+def test_non_refundable_fee_follows_the_declared_resources(resources: Resources, fee: int) -> None:
     assert fees.non_refundable(resources) == fee
 
 
@@ -149,7 +149,7 @@ def test_rent_is_paid_for_more_ledgers_and_more_bytes(
 
 
 def test_a_deployment_on_the_main_network_costs_about_a_quarter_of_a_lumen(world: World) -> None:
-    """2,073,600 ledgers of two entries are most of it; at ten times the rent it is ten times."""
+    """Most of the fee is the rent of two entries for 2,073,600 ledgers."""
     fee = simulated(world, deployment()).resource_fee
     world.environment = replace(world.environment, rent_per_kilobyte=10_000)
 
@@ -159,7 +159,7 @@ def test_a_deployment_on_the_main_network_costs_about_a_quarter_of_a_lumen(world
     assert 20_000_000 < dear < 35_000_000
 
 
-def test_what_is_not_used_is_given_back(world: World) -> None:
+def test_unused_resource_fee_is_refunded(world: World) -> None:
     """CAP-67: the refund is an event of a negative fee, after all transactions."""
     envelope = finished(world, deployment())
     before = present(read_account(world.view, PLATFORM.public_key)).balance
@@ -181,7 +181,7 @@ def test_what_is_not_used_is_given_back(world: World) -> None:
     assert (fee, refund) == (envelope.transaction.fee, -bill.refund)
 
 
-def test_a_failed_call_gets_rent_and_events_back(world: World) -> None:
+def test_failed_call_is_refunded_rent_and_events(world: World) -> None:
     envelope = finished(world, deployment())
     world.deploy()
 
@@ -202,7 +202,7 @@ def test_a_fee_that_does_not_cover_the_rent_fails_the_call(world: World) -> None
 
 
 @pytest.mark.parametrize("name", ["write_bytes", "disk_read_bytes"])
-def test_more_than_was_declared_fails_the_call(world: World, name: str) -> None:
+def test_call_that_exceeds_its_declared_resources_fails(world: World, name: str) -> None:
     contract = world.deploy()
     builder = TransactionBuilder(Account(PLATFORM.public_key, 0), IDENTITY.passphrase, base_fee=100)
     args = world.fund_args(contract, 1, signer="platform")
@@ -220,16 +220,16 @@ def test_more_than_was_declared_fails_the_call(world: World, name: str) -> None:
 @pytest.mark.parametrize(
     ("length", "code"), [(7_164, "SUCCESS"), (7_165, "RESOURCE_LIMIT_EXCEEDED")]
 )
-def test_events_and_the_answer_are_16_kilobytes_at_most(
+def test_events_and_return_value_are_limited_to_16_kilobytes(
     world: World, length: int, code: str
 ) -> None:
-    """A deployment tells the escrow in its event, and answers it: every byte counts twice."""
+    """A deployment's event and return value both hold the escrow: every byte counts twice."""
     envelope = finished(world, deployment(an_escrow(description=b"x" * length)))
 
     assert code_of(applied(world, envelope)) == code
 
 
-def test_a_simulation_does_not_know_the_limits(world: World) -> None:
+def test_simulation_ignores_the_limits(world: World) -> None:
     done = simulated(world, deployment(an_escrow(description=b"x" * 40_000)))
 
     assert done.error is None
@@ -280,7 +280,7 @@ def test_a_transaction_is_129_kilobytes_at_most(world: World) -> None:
     assert is_invalid(world, finished(world, deployment(long), enough))
 
 
-def test_the_fee_of_what_is_declared_must_be_offered(world: World) -> None:
+def test_resource_fee_below_the_declared_resources_is_invalid(world: World) -> None:
     def offer(difference: int) -> Callable[[xdr.SorobanTransactionData], None]:
         def change(data: xdr.SorobanTransactionData) -> None:
             data.resource_fee = xdr.Int64(fixed + difference)

@@ -136,7 +136,7 @@ async def test_a_node_whose_last_ledger_is_old_is_not_healthy(chain: Chain) -> N
     assert (await chain.ask("getHealth"))["status"] == "healthy"
 
 
-async def test_a_lookup_and_the_range_are_read_one_after_the_other(chain: Chain) -> None:
+async def test_lookup_reads_the_transaction_before_the_range_of_ledgers(chain: Chain) -> None:
     """stellar-rpc, get_transaction.go: the transaction first, then the range of ledgers."""
     tx_hash = await chain.pay()
     await chain.close()

@@ -86,7 +86,7 @@ async def charged(queued: Queued) -> int:
     return xdr.TransactionResult.from_xdr(record.result).fee_charged.int64
 
 
-async def test_without_competition_everybody_pays_the_least(devnet: Devnet) -> None:
+async def test_without_competition_every_transaction_pays_the_minimum_fee(devnet: Devnet) -> None:
     queued = submit(devnet, payment(till(1), bid=5_000, count=2))
 
     await devnet.ledger.close()
@@ -94,7 +94,7 @@ async def test_without_competition_everybody_pays_the_least(devnet: Devnet) -> N
     assert await charged(queued) == 200
 
 
-async def test_the_highest_bids_are_in_and_pay_the_lowest_of_them(devnet: Devnet) -> None:
+async def test_highest_bids_are_included_and_pay_the_lowest_included_bid(devnet: Devnet) -> None:
     queued = [submit(devnet, payment(till(n), bid=bid)) for n, bid in enumerate((300, 200, 700))]
 
     await devnet.ledger.close()
@@ -105,7 +105,7 @@ async def test_the_highest_bids_are_in_and_pay_the_lowest_of_them(devnet: Devnet
     assert await charged(queued[1]) == 100
 
 
-async def test_the_lanes_do_not_compete(devnet: Devnet) -> None:
+async def test_lanes_do_not_compete_with_each_other(devnet: Devnet) -> None:
     classic = [submit(devnet, payment(till(n), bid=900)) for n in range(3)]
     contract = submit(devnet, balance_call(devnet, till(4), bid=150))
 
@@ -119,7 +119,9 @@ async def test_the_lanes_do_not_compete(devnet: Devnet) -> None:
     assert stats[True].shown()["transactionCount"] == "1"
 
 
-async def test_what_waits_for_four_ledgers_is_dropped_and_banned_for_ten(devnet: Devnet) -> None:
+async def test_transaction_waiting_for_four_ledgers_is_dropped_and_banned_for_ten(
+    devnet: Devnet,
+) -> None:
     poor = payment(till(0), bid=100)
     queued = submit(devnet, poor)
     for sequence in range(4):
@@ -135,7 +137,7 @@ async def test_what_waits_for_four_ledgers_is_dropped_and_banned_for_ten(devnet:
     assert devnet.ledger.submit(poor).status == "PENDING"
 
 
-async def test_what_was_applied_is_banned_for_ten_ledgers_too(devnet: Devnet) -> None:
+async def test_applied_transaction_is_banned_for_ten_ledgers(devnet: Devnet) -> None:
     envelope = payment(till(1))
     submit(devnet, envelope)
     await devnet.ledger.close()
@@ -157,7 +159,7 @@ async def test_an_account_has_one_transaction_in_the_queue(devnet: Devnet) -> No
     assert other.status == "TRY_AGAIN_LATER"
 
 
-def test_statistics_are_of_the_last_ledgers() -> None:
+def test_fee_statistics_cover_the_last_ledgers_only() -> None:
     stats = Statistics(2)
     for paid in ([900], [100, 100, 200], [300]):
         stats.add(paid)

@@ -1,4 +1,4 @@
-"""Envelopes and entries that are read and written part by part are what the SDK makes of them."""
+"""The devnet's own parsing and writing of envelopes and entries match the SDK's."""
 
 import pytest
 from stellar_sdk import Keypair, scval, xdr
@@ -52,7 +52,7 @@ def envelope(amount: int, *, fee: int = 100, number: int = 1) -> bytes:
     return xdr.TransactionEnvelope(xdr.EnvelopeType.ENVELOPE_TYPE_TX, v1=v1).to_xdr_bytes()
 
 
-def test_an_envelope_is_read_as_the_sdk_reads_it_the_second_time_too() -> None:
+def test_cached_and_new_envelopes_are_parsed_as_by_the_sdk() -> None:
     given, with_fee = envelope(5), envelope(5, fee=900)
 
     assert read_envelope(given) == xdr.TransactionEnvelope.from_xdr_bytes(given)
@@ -60,7 +60,7 @@ def test_an_envelope_is_read_as_the_sdk_reads_it_the_second_time_too() -> None:
     assert read_envelope(with_fee).to_xdr_bytes() == with_fee
 
 
-def test_other_operations_of_the_same_transaction_are_not_taken_for_those_before() -> None:
+def test_operations_are_not_taken_from_an_earlier_envelope() -> None:
     read_envelope(envelope(5, number=2))
     read = present(read_envelope(envelope(6, number=2)).v1).tx.operations[0]
 
@@ -68,7 +68,7 @@ def test_other_operations_of_the_same_transaction_are_not_taken_for_those_before
     assert scval.from_int128(invoked.args[1]) == 6
 
 
-def test_what_follows_an_envelope_makes_it_none() -> None:
+def test_envelope_with_extra_or_missing_bytes_is_refused() -> None:
     with pytest.raises(ValueError, match="something follows"):
         read_envelope(envelope(5) + b"\0\0\0\0")
     with pytest.raises((ValueError, EOFError)):

@@ -111,7 +111,7 @@ def test_a_deposit_waits_for_its_users_account_and_then_goes_to_suspense() -> No
     assert domain.account_for(deposit(), is_open=False, is_late=True) == "suspense"
 
 
-def test_a_deposit_is_booked_from_outside_under_its_own_id() -> None:
+def test_deposit_is_debited_from_the_external_account_under_its_own_id() -> None:
     transfer = domain.booking(deposit(), account=ANN)
 
     assert (transfer.id, transfer.code) == (ID, TransferCode.DEPOSIT)
@@ -130,6 +130,6 @@ def test_a_deposit_in_suspense_is_credited_to_its_user_under_one_id() -> None:
     assert first.reason == "asked the payer"
 
 
-def test_a_deposit_that_reached_no_users_wallet_is_credited_to_nobody() -> None:
+def test_deposit_outside_any_users_wallet_cannot_be_credited() -> None:
     with pytest.raises(UserNotFound):
         domain.credit_from_suspense(suspended(user_id=None), reason="mine")

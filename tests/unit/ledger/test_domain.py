@@ -1,4 +1,4 @@
-"""The rules of transfers, one by one."""
+"""The ledger's rules of transfers, one test each."""
 
 import pytest
 
@@ -117,13 +117,13 @@ def test_a_void_that_bars_refuses_a_different_hold(ledger: Ledger, meant: NewTra
     assert ledger.reserved(ANN) == 80
 
 
-def test_a_bar_is_undone_with_its_refused_group(ledger: Ledger) -> None:
+def test_bar_is_rolled_back_with_its_refused_group(ledger: Ledger) -> None:
     ledger.ask(bar(3, 2, ANN, escrow(1), 80)._replace(linked=True), single(4, ANN, BOB, 10**9))
 
     assert ledger.ask_one(pending(2, ANN, escrow(1), 80)).status is TransferStatus.CREATED
 
 
-def test_the_rest_of_a_posted_hold_is_given_back(ledger: Ledger) -> None:
+def test_remainder_of_a_partly_posted_hold_is_released(ledger: Ledger) -> None:
     ledger.ask(pending(1, ANN, ORDER, 80))
 
     ledger.ask(post(2, 1, 50))
@@ -131,7 +131,7 @@ def test_the_rest_of_a_posted_hold_is_given_back(ledger: Ledger) -> None:
     assert (ledger.available(ANN), ledger.reserved(ANN), ledger.available(ORDER)) == (50, 0, 50)
 
 
-def test_a_voided_hold_is_given_back_in_full(ledger: Ledger) -> None:
+def test_voided_hold_is_released_in_full(ledger: Ledger) -> None:
     ledger.ask(pending(1, ANN, ORDER, 80))
 
     ledger.ask(void(2, 1))
@@ -187,7 +187,7 @@ def test_a_hold_can_be_made_and_posted_in_one_batch(ledger: Ledger) -> None:
         (post(1, 0), "PENDING_NOT_FOUND"),
     ],
 )
-def test_refused(ledger: Ledger, asked: NewTransfer, reason: str) -> None:
+def test_invalid_transfer_is_refused(ledger: Ledger, asked: NewTransfer, reason: str) -> None:
     result = ledger.ask_one(asked)
 
     assert refusal(result) == reason
@@ -203,7 +203,7 @@ def test_refused(ledger: Ledger, asked: NewTransfer, reason: str) -> None:
         (post(2, 1, 80)._replace(asset="EURC"), "ASSET_MISMATCH"),
     ],
 )
-def test_refused_for_a_hold(ledger: Ledger, asked: NewTransfer, reason: str) -> None:
+def test_invalid_end_of_a_hold_is_refused(ledger: Ledger, asked: NewTransfer, reason: str) -> None:
     ledger.ask(pending(1, ANN, ORDER, 80))
     ledger.entries.clear()
 
@@ -322,7 +322,7 @@ def events(ledger: Ledger) -> list[tuple[str, dict[str, object]]]:
     return [event_of(entry) for entry in ledger.entries if entry.public_id]
 
 
-def test_every_line_of_a_user_has_its_event(ledger: Ledger) -> None:
+def test_every_entry_of_a_user_has_its_event(ledger: Ledger) -> None:
     unit = 10_000_000
     ledger.ask(single(9, WORLD, ANN, 100 * unit))
     ledger.entries.clear()

@@ -41,7 +41,7 @@ def versions(*lines: Line) -> list[list[int]]:
     return [[one.version for one in payment] for payment in payments(lines)]
 
 
-def test_a_payout_and_the_fee_made_good_are_one_payment() -> None:
+def test_payout_and_its_reimbursement_are_one_payment() -> None:
     release = TransferCode.RELEASE
 
     assert versions(line(3, release), line(2, release), line(1, TransferCode.DEPOSIT)) == [
@@ -51,7 +51,7 @@ def test_a_payout_and_the_fee_made_good_are_one_payment() -> None:
 
 
 @pytest.mark.parametrize("code", [TransferCode.DEPOSIT, TransferCode.MANUAL_CREDIT])
-def test_other_transfers_are_payments_of_their_own(code: TransferCode) -> None:
+def test_each_other_transfer_is_a_separate_payment(code: TransferCode) -> None:
     assert versions(line(2, code), line(1, code)) == [[2], [1]]
 
 

@@ -1,4 +1,4 @@
-"""The ledger on the wire."""
+"""The ledger's messages: decoding requests and encoding answers."""
 
 import datetime as dt
 import enum
@@ -32,7 +32,7 @@ ID = TransferId(uuid.UUID(int=5))
         (TransferStatus, ledger_pb2.TransferStatus.DESCRIPTOR, "TRANSFER_STATUS_"),
     ],
 )
-def test_the_ledgers_words_are_the_contracts(
+def test_enums_of_the_ledger_match_the_contract(
     members: type[enum.IntEnum], descriptor: Any, prefix: str
 ) -> None:
     ours = {prefix + name: int(member) for name, member in members.__members__.items()}
@@ -54,7 +54,7 @@ def test_an_upper_case_id_is_the_same_id() -> None:
     assert (decoded.amount, decoded.asset) == (None, "")
 
 
-def test_every_field_that_does_not_fit_is_named_at_once() -> None:
+def test_every_invalid_field_is_named_in_one_refusal() -> None:
     request = ledger_pb2.PostTransfersRequest()
     request.transfers.add(id=str(ID), type=3, code=4, debit_account="manual")
     request.transfers.add(id=str(ID), type=1, code=1, linked=True, pending_id=str(ID))
@@ -95,7 +95,7 @@ def test_unknown_types_and_codes_are_refused() -> None:
     assert {name for name, _ in caught.value.fields} == {"transfers[0].type", "transfers[0].code"}
 
 
-def test_answers_are_encoded_in_the_order_asked() -> None:
+def test_results_are_encoded_in_the_order_of_the_request() -> None:
     after = Balance(str(uuid.UUID(int=9)), "usr_ann", "USDC", 70, 30)
     short = Result(ID, TransferStatus.REFUSED, "INSUFFICIENT_FUNDS", "USDC", 0, 7)
     made = Result(ID, TransferStatus.CREATED, asset="USDC", debited=after)
@@ -166,13 +166,13 @@ def paged(found: list[Line], *, size: int) -> tuple[list[tuple[int, int]], bool]
     return numbers, bool(page.next_page_token)
 
 
-def test_a_payout_and_its_made_good_fee_are_listed_as_one_payment() -> None:
+def test_payout_and_its_reimbursement_are_listed_as_one_payment() -> None:
     found = lines((4, RELEASE, 1), (3, RELEASE, 1), (2, RELEASE, 2), (1, DEPOSIT, None))
 
     assert paged(found, size=20) == ([(4, 3), (3, 3), (2, 2), (1, 1)], False)
 
 
-def test_a_page_holds_all_of_a_payment() -> None:
+def test_page_never_divides_a_payment() -> None:
     found = lines((3, RELEASE, 1), (2, RELEASE, 1), (1, DEPOSIT, None))
 
     assert paged(found, size=1) == ([(3, 2), (2, 2)], True)

@@ -1,4 +1,4 @@
-"""The table of deadlines, state by state, and what is told about them; no database."""
+"""The table of deadlines, state by state, and their events; no database."""
 
 import datetime as dt
 import itertools
@@ -13,7 +13,7 @@ from services.orders.order.settlement import Settlement
 from services.orders.order.use_cases import Accepted
 from tests.unit.orders.test_use_cases import EIGHTY, NOW, an_order
 
-# Where no money rests, and where an operation runs until the order has moved on.
+# NO_MONEY: no money rests in these states. OPERATED: an operation runs until the state changes.
 NO_MONEY = {State.ORDER_CREATED, State.CLOSED, State.RELEASED, State.REFUNDED}
 OPERATED = {
     State.ESCROW_FUNDING,
@@ -30,14 +30,16 @@ def _released(order: Order) -> Accepted:
 
 
 @pytest.mark.parametrize(("state", "is_delivered"), list(itertools.product(State, (False, True))))
-def test_money_that_rests_has_one_deadline(state: State, *, is_delivered: bool) -> None:
+def test_state_with_resting_money_has_exactly_one_deadline(
+    state: State, *, is_delivered: bool
+) -> None:
     found = [rule for rule in RULES if rule.covers(state, is_delivered=is_delivered)]
 
     assert len(found) == (0 if state in NO_MONEY | OPERATED else 1)
 
 
 @pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.name)
-def test_the_default_is_days_and_the_warning_comes_before_it(rule: Rule) -> None:
+def test_default_deadline_is_in_days_and_its_warning_is_earlier(rule: Rule) -> None:
     rules = MarketplaceRules()
 
     assert rules.days[rule.setting] == rule.days
@@ -46,7 +48,7 @@ def test_the_default_is_days_and_the_warning_comes_before_it(rule: Rule) -> None
 
 @pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.name)
 @pytest.mark.parametrize("state", State)
-def test_each_action_moves_the_order_only_from_the_state_of_its_rule(
+def test_deadline_action_is_accepted_only_in_the_state_of_its_rule(
     rule: Rule, state: State
 ) -> None:
     order = an_order(state)
@@ -70,7 +72,7 @@ def test_each_action_moves_the_order_only_from_the_state_of_its_rule(
 
 
 @pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.name)
-def test_what_is_told_names_the_deadline_and_changes_no_state(rule: Rule) -> None:
+def test_deadline_events_name_the_deadline_and_change_no_state(rule: Rule) -> None:
     order, due_at = an_order(rule.state), NOW + dt.timedelta(days=1)
 
     near, [warning] = deadlines.warned(order, rule, due_at=due_at, at=NOW)
@@ -82,7 +84,7 @@ def test_what_is_told_names_the_deadline_and_changes_no_state(rule: Rule) -> Non
     assert near.state is over.state is rule.state
 
 
-def test_an_order_that_has_changed_is_left_alone() -> None:
+def test_order_that_changed_since_the_check_is_left_unchanged() -> None:
     order = an_order(State.FUNDS_RESERVED)
 
     assert use_cases.unchanged(order, version=order.version) is order

@@ -1,4 +1,4 @@
-"""The order's table of transitions, pair by pair, and what its endings tell."""
+"""The order's transition table, each pair of state and trigger, and the events of its ends."""
 
 import datetime as dt
 import itertools
@@ -31,7 +31,7 @@ from services.orders.peers.ports import Payment
 
 NOW = dt.datetime(2026, 2, 18, 10, tzinfo=dt.UTC)
 EIGHTY = 8000 * CENT
-# The guide's table, written again by hand: the code's must not drift from it.
+# The guide's table, copied by hand, so that the code's table cannot drift from it.
 DOCUMENTED = {
     "ORDER_CREATED": {"FUNDS_RESERVED", "CLOSED"},
     "FUNDS_RESERVED": {"ESCROW_CREATING", "CLOSED"},
@@ -69,7 +69,7 @@ def an_order(state: State = State.ORDER_CREATED, amount: int = EIGHTY) -> Order:
     )
 
 
-def test_the_table_is_the_documented_one_and_the_way_back_from_a_failed_escrow() -> None:
+def test_table_matches_the_guide_plus_the_return_from_a_failed_escrow() -> None:
     found: dict[str, set[str]] = {state.value: set() for state in State}
     for (before, trigger), after in TRANSITIONS.items():
         if trigger not in {
@@ -167,7 +167,7 @@ def test_the_canceled_event_has_party_and_reason() -> None:
         (Party.SUPPORT, False, "neutral"),
     ],
 )
-def test_only_the_buyers_confirmation_counts_as_satisfied(
+def test_receipt_signal_is_satisfied_only_if_the_buyer_confirmed(
     by: Party, *, is_confirmed: bool, signal: str
 ) -> None:
     asked, _ = endings.release_requested(an_order(State.IN_PROGRESS), by=by, at=NOW)
@@ -180,7 +180,7 @@ def test_only_the_buyers_confirmation_counts_as_satisfied(
 
 
 @given(cents=st.integers(1, 10**9), surplus=st.integers(0, 10**6), fee_bps=st.integers(0, 9900))
-def test_a_payout_books_all_that_left_the_contract_and_empties_the_escrow_account(
+def test_payout_transfers_take_exactly_the_order_amount_from_escrow(
     cents: int, surplus: int, fee_bps: int
 ) -> None:
     order = an_order(State.RELEASE_REQUESTED, amount=cents * CENT)

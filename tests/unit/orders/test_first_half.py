@@ -1,4 +1,4 @@
-"""From a new order to a funded contract: what each decision changes and tells; no database."""
+"""From a new order to a funded contract: the changes and events of each decision; no database."""
 
 import datetime as dt
 from dataclasses import replace
@@ -14,7 +14,7 @@ LATER = NOW + dt.timedelta(minutes=5)
 
 
 @pytest.mark.parametrize("amount", [None, EIGHTY])
-def test_the_orders_own_amount_or_none_is_accepted(amount: int | None) -> None:
+def test_orders_own_amount_or_no_amount_is_accepted(amount: int | None) -> None:
     domain.require_amount(an_order(), amount)
 
 
@@ -26,7 +26,7 @@ def test_any_other_amount_is_refused_with_both_figures(amount: int) -> None:
     assert refusal.value.details["orderAmount"] == "80.00"
 
 
-def test_a_reservation_tells_the_buyers_reserved_balance() -> None:
+def test_reservation_event_states_the_buyers_reserved_balance() -> None:
     order = an_order(State.ORDER_CREATED)
 
     after, (fact,) = domain.reserved(order, reserved_balance=2 * EIGHTY, at=LATER)
@@ -45,7 +45,7 @@ def test_a_reservation_tells_the_buyers_reserved_balance() -> None:
     }
 
 
-def test_a_contract_becomes_known_without_a_change_of_state_or_an_event() -> None:
+def test_recording_a_contract_changes_no_state_and_has_no_event() -> None:
     order = an_order(State.ESCROW_CREATING)
 
     after = domain.escrow_known(order, contract_id="C2", status="DEPLOYED", at=LATER)
@@ -56,7 +56,7 @@ def test_a_contract_becomes_known_without_a_change_of_state_or_an_event() -> Non
 
 
 @pytest.mark.parametrize("state", [State.ESCROW_CREATING, State.ESCROW_FUNDING])
-def test_an_escrow_that_failed_leaves_the_money_reserved_and_says_why(state: State) -> None:
+def test_failed_escrow_keeps_the_money_reserved_and_states_the_reason(state: State) -> None:
     after, (fact,) = domain.escrow_failed(an_order(state), reason="no trustline", at=LATER)
 
     assert after.state is State.FUNDS_RESERVED
@@ -65,7 +65,7 @@ def test_an_escrow_that_failed_leaves_the_money_reserved_and_says_why(state: Sta
     assert (fact.event_type, fact.payload["reason"]) == ("order.escrow_failed", "no trustline")
 
 
-def test_a_funded_contract_starts_the_work_in_the_same_moment() -> None:
+def test_funded_escrow_moves_the_order_to_in_progress_at_once() -> None:
     after, facts = domain.escrow_funded(an_order(State.ESCROW_FUNDING), at=LATER)
 
     assert (after.state, after.funded_at) == (State.IN_PROGRESS, LATER)
@@ -75,7 +75,7 @@ def test_a_funded_contract_starts_the_work_in_the_same_moment() -> None:
     assert facts[0].payload["fundedAt"] == "2026-02-18T10:05:00.000Z"
 
 
-def test_what_needs_a_contract_is_refused_without_one() -> None:
+def test_decisions_about_a_contract_are_refused_without_one() -> None:
     bare = replace(an_order(State.ESCROW_FUNDING), escrow=None)
 
     for decide in (

@@ -1,4 +1,4 @@
-"""When chain and ledger differ: as the comparison of orders says, and an operator's look."""
+"""Differences of chain and ledger: the orders service and the operator's command agree."""
 
 import itertools
 
@@ -31,7 +31,7 @@ def holding(
     )
 
 
-def test_orders_and_the_operators_command_find_the_same_differences() -> None:
+def test_orders_and_the_operators_command_agree_on_every_difference() -> None:
     for account, chain, ledger, is_busy, is_closed, is_overfunded in CASES:
         found = difference(
             holding(

@@ -1,4 +1,4 @@
-"""Milestones: where one may be completed, and what a release asks of them."""
+"""Milestones: the states in which they can be completed, and what a release requires."""
 
 import datetime as dt
 from dataclasses import replace
@@ -60,7 +60,7 @@ def test_milestone_is_completed_once() -> None:
         use_cases.complete_milestone(divided(done=("draft",)), ref="draft")
 
 
-def test_completion_is_written_to_its_milestone_alone_and_has_an_event() -> None:
+def test_completion_changes_only_its_milestone_and_has_an_event() -> None:
     after, [fact] = milestones.completed(divided(), ref="draft", at=LATER)
 
     assert [one.completed_at for one in after.milestones] == [LATER, None]
@@ -92,7 +92,7 @@ def test_release_with_all_milestones_completed_or_without_any_is_accepted() -> N
 
 
 @pytest.mark.parametrize("state", [state for state in State if state is not State.IN_PROGRESS])
-def test_wrong_state_is_named_before_open_milestones(state: State) -> None:
+def test_wrong_state_is_refused_before_open_milestones(state: State) -> None:
     with pytest.raises(OrderInWrongState):
         released(divided(state))
 

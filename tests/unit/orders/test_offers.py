@@ -1,4 +1,4 @@
-"""Offers: every state and command, who may answer, and what an agreement pays."""
+"""Offers: the states of each command, who may answer, and the payments of an agreement."""
 
 import datetime as dt
 import itertools
@@ -71,13 +71,13 @@ def an_offer(state: State = State.OPEN, *, by: Party = Party.BUYER) -> Offer:
     return replace(make(by=by)[0], state=state)
 
 
-def test_table_has_an_end_for_every_open_offer_and_none_is_opened_again() -> None:
+def test_open_offer_can_end_and_ended_offer_is_never_reopened() -> None:
     assert {state for state, _ in TRANSITIONS} == {State.OPEN}
     assert set(TRANSITIONS.values()) == set(State) - {State.OPEN}
 
 
 @pytest.mark.parametrize(("state", "trigger"), list(itertools.product(State, Trigger)))
-def test_command_on_an_offer_is_carried_out_exactly_where_the_table_says(
+def test_offer_command_is_accepted_only_in_the_states_of_the_table(
     state: State, trigger: Trigger
 ) -> None:
     offer = an_offer(state)
@@ -108,7 +108,7 @@ def test_offer_is_made_and_agreed_on_in_progress_and_disputed_only(state: OrderS
 
 
 @pytest.mark.parametrize("refund", [-CENT, 0, 1, CENT + 1, EIGHTY, EIGHTY + CENT])
-def test_refund_that_is_no_part_of_the_amount_is_refused(refund: int) -> None:
+def test_refund_that_is_not_a_proper_part_of_the_amount_is_refused(refund: int) -> None:
     with pytest.raises(OfferAmountNotValid) as refusal:
         make(refund=refund)
 
@@ -116,7 +116,7 @@ def test_refund_that_is_no_part_of_the_amount_is_refused(refund: int) -> None:
 
 
 @given(cents=st.integers(1, 7999))
-def test_both_parts_of_an_offer_are_the_order_amount(cents: int) -> None:
+def test_parts_of_an_offer_sum_to_the_order_amount(cents: int) -> None:
     offer, _ = make(refund=cents * CENT)
 
     assert (offer.refund, offer.refund + offer.release) == (cents * CENT, EIGHTY)
@@ -146,7 +146,7 @@ def test_only_the_other_side_answers_an_offer(by: Party) -> None:
             assert command(offer, by=asked, at=LATER, time=LATER)[0].decided_by is OTHER[by]
 
 
-def test_offer_is_answered_before_its_end_only() -> None:
+def test_expired_offer_cannot_be_answered() -> None:
     last = END - dt.timedelta(microseconds=1)
 
     for command in (offers.accepted, offers.declined):

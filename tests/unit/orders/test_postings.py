@@ -20,7 +20,7 @@ def test_a_hold_moves_the_amount_from_the_buyer_to_the_orders_escrow_account() -
     assert (hold.id, hold.order_id) == (postings.hold_id(order.id), order.id)
 
 
-def test_a_void_names_the_hold_so_that_a_late_one_is_barred() -> None:
+def test_void_names_the_whole_hold_so_that_a_late_hold_is_barred() -> None:
     order = an_order()
     (hold,) = postings.hold(order)
 
@@ -32,7 +32,7 @@ def test_a_void_names_the_hold_so_that_a_late_one_is_barred() -> None:
     assert void.reason == "canceled"
 
 
-def test_a_post_completes_the_hold_with_the_hash_that_the_chain_gave() -> None:
+def test_post_completes_the_hold_with_the_transaction_hash() -> None:
     order = an_order(State.ESCROW_FUNDING)
     payment = Payment(payee="CONTRACT", amount=EIGHTY, transaction_hash="ab" * 32)
 
@@ -45,7 +45,7 @@ def test_a_post_completes_the_hold_with_the_hash_that_the_chain_gave() -> None:
     assert post.id == silent.id
 
 
-def test_every_movement_of_an_order_has_an_id_of_its_own_that_repeats() -> None:
+def test_each_movement_of_an_order_has_its_own_repeatable_id() -> None:
     order = an_order()
     payment = Payment(payee="SELLER", amount=EIGHTY, transaction_hash="ab" * 32)
 
@@ -62,7 +62,7 @@ def test_every_movement_of_an_order_has_an_id_of_its_own_that_repeats() -> None:
     assert len(set(ids())) == len(ids())
 
 
-def test_what_is_paid_at_another_address_is_credited_and_leaves() -> None:
+def test_redirected_payment_is_credited_and_withdrawn_in_one_batch() -> None:
     order = an_order()
     paid = [
         Payment(payee="SELLER", amount=60 * CENT, transaction_hash="ab", is_redirected=True),
@@ -81,7 +81,7 @@ def test_what_is_paid_at_another_address_is_credited_and_leaves() -> None:
     assert found[1].transaction_hash == "ab"
 
 
-def test_a_refused_hold_says_what_is_available_and_what_was_asked_for() -> None:
+def test_refusal_of_a_hold_states_available_and_requested_amounts() -> None:
     found = Posted(is_refused=True, reason="INSUFFICIENT_FUNDS", available=12 * CENT)
 
     refusal = postings.insufficient(an_order(), found)
@@ -89,7 +89,7 @@ def test_a_refused_hold_says_what_is_available_and_what_was_asked_for() -> None:
     assert refusal.details == {"available": "0.12", "requested": "80.00", "currency": "USDC"}
 
 
-def test_an_abandoned_payout_leaves_the_order_as_before_it() -> None:
+def test_abandoned_payout_restores_the_state_before_it() -> None:
     order, _ = endings.release_requested(an_order(State.IN_PROGRESS), by=Party.BUYER, at=NOW)
 
     after, (fact,) = endings.payout_abandoned(order, status="FUNDED", reason="no line", at=NOW)

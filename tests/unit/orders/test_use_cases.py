@@ -1,4 +1,4 @@
-"""What each command needs, decides and leads to; no database, no server."""
+"""Each command: its required state and party, its decision and its work; no database."""
 
 import datetime as dt
 import uuid
@@ -36,7 +36,7 @@ HELD = EscrowInfo(id=uuid.UUID(int=5), contract_id="C1")
 
 
 def an_order(state: State) -> Order:
-    """Make an order in a state, with a contract where the state has one."""
+    """Make an order in a state, with a contract if the state requires one."""
     has_contract = state not in {State.ORDER_CREATED, State.FUNDS_RESERVED}
     return Order(
         id=uuid.UUID(int=1),
@@ -154,7 +154,7 @@ COMMANDS: dict[str, tuple[Callable[[Order], Accepted], Kind | None, dict[State, 
 
 @pytest.mark.parametrize("name", COMMANDS)
 @pytest.mark.parametrize("state", State)
-def test_a_command_is_accepted_in_its_states_alone(name: str, state: State) -> None:
+def test_command_is_accepted_only_in_its_states(name: str, state: State) -> None:
     command, kind, allowed = COMMANDS[name]
     order = an_order(state)
     if state not in allowed:
@@ -205,12 +205,12 @@ def test_a_reservation_is_recorded_in_the_states_of_the_table() -> None:
         (lambda o, who: a_dispute(o, user_id=who), State.IN_PROGRESS, NotParty),
     ],
 )
-def test_a_third_party_may_do_nothing(
+def test_third_party_is_refused_every_command(
     command: Callable[[Order, uuid.UUID], Accepted], state: State, refusal: type[Exception]
 ) -> None:
     with pytest.raises(refusal):
         command(an_order(state), STRANGER)
-    # Who asks is looked at before what the order's state allows.
+    # The caller is checked before the order's state.
     with pytest.raises(refusal):
         command(an_order(State.CLOSED), STRANGER)
 
@@ -268,7 +268,7 @@ def test_the_id_of_a_dispute_follows_from_its_operation() -> None:
         ),
     ],
 )
-def test_a_decision_says_what_each_side_gets(
+def test_decision_states_the_amount_of_each_side(
     decision: Decision, amounts: dict[str, int], release: int, refund: int
 ) -> None:
     accepted = a_decision(an_order(State.DISPUTED), decision, **amounts)
@@ -284,7 +284,7 @@ def test_a_decision_says_what_each_side_gets(
     }
 
 
-def test_amounts_are_refused_before_the_state_is_looked_at() -> None:
+def test_wrong_amounts_are_refused_before_a_wrong_state() -> None:
     with pytest.raises(SplitAmountsMismatch):
         a_decision(an_order(State.IN_PROGRESS), Decision.SPLIT, release=1, refund=1)
 
@@ -327,7 +327,7 @@ def create(new: NewOrder, *, seller: UserName = SELLER, rate: int = 1000) -> Ord
     return order
 
 
-def test_an_order_begins_with_the_platforms_fee_of_its_whole_amount() -> None:
+def test_new_order_has_the_platform_fee_of_its_whole_amount() -> None:
     order = create(a_new_order(), rate=1000)
 
     assert order.state is State.ORDER_CREATED

@@ -1,4 +1,4 @@
-"""The withdrawal: every state with everything that may happen to it, and the transfers of each."""
+"""The withdrawal: the triggers that each state accepts, and the transfers of each step."""
 
 import datetime as dt
 import uuid
@@ -29,7 +29,7 @@ NOON = dt.datetime(2026, 3, 1, 12, tzinfo=dt.UTC)
 HASH = "ab" * 32
 ENDED = (State.COMPLETED, State.FAILED, State.CANCELED)
 MAKER, COMMITTER, OTHER = "key:maker", "key:committer", "key:other"
-# What a caller, the ledger or the chain does to a withdrawal.
+# The triggers of a withdrawal: commands of callers, answers of the ledger, ends on chain.
 TRIGGERS: dict[Trigger, Callable[[Withdrawal], Withdrawal]] = {
     Trigger.COMMIT: lambda one: domain.held(domain.begin(one, by=MAKER, at=NOON))[0],
     Trigger.SUBMIT: lambda one: submitted(one)[0],
@@ -67,14 +67,16 @@ def begun() -> Withdrawal:
 
 
 def submitted(withdrawal: Withdrawal) -> domain.Decided:
-    """Let a withdrawal wait for a second key, until an hour later."""
+    """Submit a withdrawal, so that it waits for a second key's approval for an hour."""
     ends_at = NOON + dt.timedelta(hours=1)
     return domain.submitted(withdrawal, by=COMMITTER, at=NOON, ends_at=ends_at)
 
 
 @pytest.mark.parametrize("state", State)
 @pytest.mark.parametrize("trigger", Trigger)
-def test_only_what_the_table_lists_happens(state: State, trigger: Trigger) -> None:
+def test_trigger_is_accepted_only_in_the_states_of_the_table(
+    state: State, trigger: Trigger
+) -> None:
     before = a_withdrawal(state)
     after = TRANSITIONS.get((state, trigger))
 
@@ -87,7 +89,7 @@ def test_only_what_the_table_lists_happens(state: State, trigger: Trigger) -> No
 
 @pytest.mark.parametrize("by_platform", [False, True])
 @pytest.mark.parametrize("is_platforms", [False, True])
-def test_withdrawals_of_the_platform_and_of_users_are_hidden_from_each_other(
+def test_platform_and_user_withdrawals_are_not_found_by_the_others_routes(
     *, is_platforms: bool, by_platform: bool
 ) -> None:
     users = a_withdrawal()
@@ -101,7 +103,7 @@ def test_withdrawals_of_the_platform_and_of_users_are_hidden_from_each_other(
 
 
 @pytest.mark.parametrize("state", State)
-def test_only_a_withdrawal_that_nothing_was_done_to_is_committed(state: State) -> None:
+def test_only_a_created_withdrawal_can_be_committed(state: State) -> None:
     if state is State.CREATED:
         after = begun()
         assert (after.state, after.in_progress, after.commits) == (State.CREATED, True, 1)
@@ -112,7 +114,7 @@ def test_only_a_withdrawal_that_nothing_was_done_to_is_committed(state: State) -
     assert refused.value.details["currentState"] == state.value
 
 
-def test_while_the_hold_is_made_nothing_else_may_happen() -> None:
+def test_withdrawal_takes_no_other_command_while_its_hold_is_made() -> None:
     with pytest.raises(WithdrawalNotCommittable):
         domain.begin(begun(), by=MAKER, at=NOON)
     with pytest.raises(WithdrawalInWrongState):
@@ -125,7 +127,7 @@ def test_while_the_hold_is_made_nothing_else_may_happen() -> None:
     assert refused.value.details["allowedStates"] == ["CREATED", "AWAITING_APPROVAL"]
 
 
-def test_a_commit_that_was_turned_down_leaves_the_withdrawal_as_it_was() -> None:
+def test_refused_commit_leaves_the_withdrawal_created() -> None:
     after = domain.given_up(domain.turned_down(begun()))
 
     assert after == replace(a_withdrawal(), commits=1)
@@ -133,7 +135,7 @@ def test_a_commit_that_was_turned_down_leaves_the_withdrawal_as_it_was() -> None
     assert postings.hold_id(again) != postings.hold_id(begun())
 
 
-def test_an_approval_that_was_turned_down_leaves_the_withdrawal_waiting() -> None:
+def test_refused_approval_leaves_the_withdrawal_waiting() -> None:
     waiting, _ = submitted(a_withdrawal())
     approved = domain.approve(waiting, by=OTHER, above=0)
 
@@ -152,7 +154,7 @@ def test_the_key_that_made_or_committed_a_withdrawal_cannot_approve_it(key: str)
     assert (details["rule"], details["value"]) == ("approvalAbove", "100.00")
 
 
-def test_an_approval_after_its_time_is_refused() -> None:
+def test_approval_after_its_deadline_is_refused() -> None:
     waiting, _ = submitted(a_withdrawal())
     domain.require_in_time(waiting, at=NOON + dt.timedelta(minutes=59))
     domain.require_in_time(a_withdrawal(), at=NOON)
@@ -207,7 +209,7 @@ def test_each_step_has_its_event(
     assert after.in_progress is (event_type == "withdrawal.pending")
 
 
-def test_the_hold_is_posted_or_given_back_by_transfers_of_their_own() -> None:
+def test_hold_is_posted_or_voided_by_separate_transfers() -> None:
     hold, void = postings.hold(begun()), postings.void(begun())
     post = postings.post(begun(), transaction_hash=HASH)
 
@@ -230,7 +232,7 @@ def test_the_hold_is_posted_or_given_back_by_transfers_of_their_own() -> None:
         (MemoType.HASH, "ab" * 32),
     ],
 )
-def test_a_memo_that_a_transaction_can_have_is_taken(kind: MemoType, value: str) -> None:
+def test_valid_memo_is_accepted(kind: MemoType, value: str) -> None:
     domain.require_memo(Memo(type=kind, value=value))
 
 
@@ -249,7 +251,7 @@ def test_a_memo_that_a_transaction_can_have_is_taken(kind: MemoType, value: str)
         (MemoType.HASH, "zz" * 32),
     ],
 )
-def test_a_memo_that_no_transaction_can_have_is_refused(kind: MemoType, value: str) -> None:
+def test_memo_that_no_transaction_can_carry_is_refused(kind: MemoType, value: str) -> None:
     with pytest.raises(InvalidArgument) as refused:
         domain.require_memo(Memo(type=kind, value=value))
 
