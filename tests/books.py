@@ -1,4 +1,4 @@
-"""What a running stack has written down about an order, read in its database from outside."""
+"""What a running stack's database holds about an order, read directly with SQL."""
 
 import contextlib
 from collections.abc import AsyncIterator, Mapping
@@ -28,8 +28,8 @@ s as (select s.*, c.state = 'RUNNING' as is_in_motion from escrow.steps s join c
 """
 _IN_MOTION = "exists (select from c where c.escrow_id = e.id and c.state = 'RUNNING')"
 _TOLD = ("to_jsonb(x) - 'published_at'", "{} x where x.body like any(%(names)s)")
-# What a command on an order could change, by table: columns and rows. Of an operation in progress
-# only its existence counts: its attempts and its progress change without a command.
+# The rows that a command on an order could change, by table: columns and rows. Of an operation in
+# progress only its existence counts, because its attempts and progress change without a command.
 PARTS: Mapping[str, tuple[str, str]] = {
     "orders.orders": ("to_jsonb(o)", "o"),
     "orders.operations": (
@@ -90,7 +90,7 @@ _EVERYTHING = _RELATED + " union all ".join(
 )
 _KINDS = ("ord", "esc", "dsp")
 _NAMES = "select id, escrow_id, dispute_id from orders.orders where id = %s"
-# A table that names one of these is about orders; a kept answer is about its request.
+# A table with one of these columns is about orders. Stored answers are about their requests.
 _NAMED = ("order_id", "dispute_id", "escrow_id", "command_id", "step_id", "transfer_id", "body")
 # Not compared: idempotency records name no order, deposits in suspense precede any order, and
 # operators' proposals are not commands on an order. The words of an order are written later.
@@ -127,16 +127,16 @@ _POOR_MOMENTS = (
 
 
 class Books:
-    """Reads and, for states that last no moment, writes as the database's administrator."""
+    """Reads the database as its administrator; writes only order states that pass too quickly."""
 
     def __init__(self, stack: RunningStack) -> None:
         self._url = str(stack.document["databaseUrl"])
 
     async def until_in_motion(self, order_id: str) -> None:
-        """Wait until escrow has taken a command on an order: a 202 is answered before that."""
+        """Wait until escrow has a command for an order, because a 202 is answered before that."""
 
         async def is_so() -> bool:
-            # Of a command in progress the id and kind are shown, as a list.
+            # A running command appears here as a list with its id and kind.
             commands = self.all_about(order_id)["escrow.commands"] or []
             return any(isinstance(command, list) for command in commands)
 
@@ -158,7 +158,7 @@ class Books:
         return found
 
     def tables_about_orders(self) -> set[str]:
-        """Name the tables whose columns say that they could be about an order."""
+        """Return the tables with a column that can refer to an order."""
         with psycopg.connect(self._url, row_factory=scalar_row) as connection:
             return set(connection.execute(_TABLES_ABOUT_ORDERS, (list(_NAMED),)).fetchall())
 
@@ -177,7 +177,7 @@ class Books:
             return connection.execute(_TOLD_OF, (public_id,)).fetchall()
 
     def payments_out(self, withdrawal: str) -> tuple[int, str]:
-        """Count the commands that escrow has for a withdrawal; with the hash that paid it."""
+        """Return the number of escrow's commands for a withdrawal, and their payments' hashes."""
         found = from_public("wd", withdrawal)
         assert found is not None, withdrawal
         with psycopg.connect(self._url) as connection:
@@ -190,11 +190,11 @@ class Books:
         return self._count("select count(*) from orders.orders where title = %s", title)
 
     def below_zero(self) -> int:
-        """Count accounts, and moments of accounts, with less than nothing."""
+        """Count the accounts, and the entries, with a negative balance."""
         return self._count(_POOR_ACCOUNTS) + self._count(_POOR_MOMENTS)
 
     def put_into(self, order_id: str, state: str) -> None:
-        """Write a state into an order's row, which nothing else about it shows."""
+        """Write a state into an order's row only; the order's other data stays unchanged."""
         statement = "update orders.orders set state = %s where id = %s"
         with psycopg.connect(self._url) as connection:
             assert connection.execute(statement, (state, _uuid(order_id))).rowcount == 1
@@ -220,7 +220,7 @@ async def operator_of(stack: RunningStack) -> AsyncIterator[Operator]:
 
 
 async def assert_sound(operator: Operator) -> None:
-    """Check the ledger's invariants, and compare the marketplace's ledger with the chain."""
+    """Assert that the ledger's invariants hold and that ledger and chain agree."""
 
     async def settled() -> bool:
         holdings = await operator.holdings()

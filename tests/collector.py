@@ -1,4 +1,4 @@
-"""A collector of traces for tests: takes OTLP over HTTP, and keeps the spans that it was sent."""
+"""A trace collector for tests: receives OTLP over HTTP and keeps the received spans."""
 
 import threading
 from collections.abc import Iterator
@@ -12,7 +12,7 @@ from opentelemetry.proto.trace.v1.trace_pb2 import Span as SentSpan
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Span:
-    """A step of a trace, as a program has sent it. ids are in hexadecimal; parent: "" for none."""
+    """A received span. Ids are in hexadecimal. parent: "" if the span has no parent."""
 
     service: str
     name: str
@@ -25,7 +25,7 @@ class Span:
 
 
 class Collector:
-    """What was sent so far. url: its OTLP endpoint."""
+    """The spans received so far. url: the collector's OTLP endpoint."""
 
     def __init__(self, url: str) -> None:
         self.url = url
@@ -38,7 +38,7 @@ class Collector:
             return list(self._spans)
 
     def take(self, body: bytes) -> None:
-        """Keep what a request brings."""
+        """Keep the spans of a request."""
         with self._lock:
             self._spans += _spans(ExportTraceServiceRequest.FromString(body))
 
@@ -55,7 +55,7 @@ def collector() -> Iterator[Collector]:
             self.end_headers()
 
         def log_message(self, *_: object) -> None:
-            """Say nothing."""
+            """Log nothing."""
 
     with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
         found = Collector(f"http://127.0.0.1:{server.server_port}")

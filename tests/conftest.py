@@ -48,33 +48,33 @@ _lifetimes = pytest.StashKey[Lifetimes]()
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> TogetherScheduling | None:
-    """Give the workers of `--dist loadfile` files that belong together."""
+    """Let `--dist loadfile` give one worker the files that share servers."""
     return TogetherScheduling(config, log) if config.option.dist == "loadfile" else None
 
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Run the users of one server one after the other."""
+    """Order the tests so that users of one server run one after the other."""
     items[:] = ordered(items)
     config.stash[_lifetimes] = Lifetimes(items)
 
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_teardown(item: pytest.Item, nextitem: pytest.Item | None) -> Iterator[None]:
-    """Stop what no later test uses."""
+    """Stop the shared fixtures that no later test uses."""
     yield
     item.config.stash[_lifetimes].end(item, nextitem)
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Print what tests drew, whichever worker ran them."""
+    """Print the tables that tests recorded, from all workers."""
     reports = itertools.chain.from_iterable(terminalreporter.stats.values())
     for title, lines in tables.drawn(reports):
         terminalreporter.section(title)
         terminalreporter.write_line("\n".join(lines))
 
 
-# A server may be set up anywhere: how it writes instants and bytes must change no answer.
+# Unusual formats of instants and bytes: a server's locale must not change any answer.
 ELSEWHERE = (
     "timezone=Asia/Kathmandu",
     "datestyle=ISO, DMY",
@@ -82,7 +82,7 @@ ELSEWHERE = (
     "bytea_output=escape",
     "extra_float_digits=0",
 )
-# Tests count the rows of every table in one statement. It would start processes for empty tables.
+# Tests count the rows of every table in one statement. Parallel workers would only slow it down.
 ALONE = ("max_parallel_workers_per_gather=0", "jit=off")
 ROOM_BYTES = 8 * 1024**3
 
@@ -106,7 +106,7 @@ class TestDatabase:
 
 
 def place_of_servers() -> str | None:
-    """Return the folder that is in memory, if there is room; None: the machine's temporary one.
+    """Return the in-memory folder if it has enough space; None: use the temporary folder.
 
     A test's database is a thousand files. A file system in memory makes them three times as fast.
     """
@@ -117,7 +117,7 @@ def place_of_servers() -> str | None:
 
 @pytest.fixture(scope="session")
 def session_folder() -> Iterator[Path]:
-    """A folder that servers of this session live in; other users may enter it (PostgreSQL's)."""
+    """The folder of this session's servers. PostgreSQL's own user may enter the folder too."""
     folder = Path(tempfile.mkdtemp(prefix="orchestrator-tests-", dir=place_of_servers()))
     folder.chmod(0o755)
     yield folder
@@ -166,7 +166,7 @@ def make_database(
 
     def make() -> TestDatabase:
         name = f"test_{next(_names)}"
-        # Copied file by file: half the work of writing each page to the log, which is not kept.
+        # Copying files is half the work of writing each page to the WAL, which is not kept here.
         postgres_server.execute(
             "create database {} template {} strategy file_copy", name, migrated_template
         )
@@ -223,7 +223,7 @@ def nats_url(nats_server: NatsServer) -> str:
 
 @dataclass(slots=True, kw_only=True)
 class RunningDevnet(Devnet):
-    """A devnet and what it told about itself: issuer, factory, wasm hash, fee address."""
+    """A running devnet. info: its issuer, factory, wasm hash and fee address."""
 
     info: dict[str, Any]
 

@@ -1,7 +1,7 @@
-"""The peers of orders, in memory: for its own tests, where the network is not the point.
+"""In-memory fakes of the services that orders calls, for tests of orders without a network.
 
-They keep the promises of the real ones that orders relies on: a repeated id does nothing new, a
-hold is posted or voided once, a command ends once. Their absence can be switched on.
+The fakes keep the guarantees that orders relies on: a repeated id changes nothing, a hold is posted
+or voided once, a command ends once. `is_away` makes a fake unavailable.
 """
 
 import asyncio
@@ -33,9 +33,9 @@ class FakeLedger:
     holds: dict[uuid.UUID, tuple[str, int]] = field(default_factory=dict)
     ended_holds: set[uuid.UUID] = field(default_factory=set)
     barred: set[uuid.UUID] = field(default_factory=set)
-    # Users' accounts that are to be opened first.
+    # Users whose accounts do not exist until they are opened.
     unopened: set[str] = field(default_factory=set)
-    # Calls wait here before anything is done; `calls` counts them.
+    # Each call waits here before it changes anything. `calls` counts the calls.
     gate: asyncio.Event = field(default_factory=asyncio.Event)
     transfers: dict[uuid.UUID, Transfer] = field(default_factory=dict)
     is_away: bool = False
@@ -53,7 +53,7 @@ class FakeLedger:
         self.unopened.discard(f"user:{user.id}")
 
     async def post(self, transfers: Sequence[Transfer]) -> list[Posted]:
-        """Post each transfer; a known id answers as it did."""
+        """Post each transfer; a known id returns its earlier result."""
         self.calls += 1
         await self.gate.wait()
         self._require_present()
@@ -121,26 +121,26 @@ class FakeLedger:
 
 @dataclass(slots=True)
 class FakeEscrow:
-    """Commands by id, ended when the test says so (at once by default)."""
+    """Commands by id. Commands end when the test opens the gate (at once by default)."""
 
     commands: dict[uuid.UUID, Command] = field(default_factory=dict)
     orders: dict[uuid.UUID, Order] = field(default_factory=dict)
     kinds: dict[uuid.UUID, str] = field(default_factory=dict)
-    # Whose wallet pays a withdrawal; None: the platform's.
+    # The user whose wallet pays each withdrawal; None: the platform wallet pays.
     payers: dict[uuid.UUID, uuid.UUID | None] = field(default_factory=dict)
     fails: dict[str, str] = field(default_factory=dict)
-    # What is refused before there is a command, by kind.
+    # Refusals before a command is created, by kind.
     refuses: dict[str, DomainError] = field(default_factory=dict)
-    # Addresses that cannot be paid, and why.
+    # The flaws of addresses that cannot be paid.
     flaws: dict[str, Flaw] = field(default_factory=dict)
     # Kinds of commands whose outcome stays unknown while they are listed here.
     quarantined: set[str] = field(default_factory=set)
     gate: asyncio.Event = field(default_factory=asyncio.Event)
     is_away: bool = False
     frozen: int = 0
-    # The places of the milestones that were to be marked.
+    # The indexes of the milestones that orders asked to complete.
     marked: list[int] = field(default_factory=list)
-    # How many wait at the gate.
+    # The number of calls of `command` that wait at the gate.
     asked: int = 0
 
     def __post_init__(self) -> None:
@@ -167,7 +167,7 @@ class FakeEscrow:
     async def complete_milestone(
         self, *, command_id: uuid.UUID, order_id: uuid.UUID, place: int
     ) -> Command:
-        """Accept the marks of a milestone."""
+        """Accept the completion of a milestone."""
         self.marked.append(place)
         return self._start("complete_milestone", command_id, order_id, ())
 
@@ -202,7 +202,7 @@ class FakeEscrow:
     async def flaw_of(
         self, *, user_id: uuid.UUID | None, destination: str, memo: Memo | None, amount: int
     ) -> Flaw | None:
-        """Tell what is known of an address."""
+        """Return the flaw of an address, if it has one."""
         del user_id, memo, amount
         self._require_present()
         return self.flaws.get(destination)
@@ -223,7 +223,7 @@ class FakeEscrow:
         return self._start("withdraw", command_id, payer, (_pay("WALLET", amount),))
 
     async def command(self, *, command_id: uuid.UUID, wait_seconds: int) -> Command:
-        """Tell the end, when it is let."""
+        """Return the command; after the gate is open, the command has ended."""
         del wait_seconds
         self._require_present()
         self.asked += 1
@@ -237,7 +237,7 @@ class FakeEscrow:
         return replace(known, state="SUCCEEDED")
 
     async def existing(self, order_id: uuid.UUID) -> Command:
-        """Tell the contract of an order."""
+        """Return the contract of an order."""
         return Command(id=order_id, state="SUCCEEDED", contract_id=_contract(order_id))
 
     async def timeline(self, order_id: uuid.UUID) -> list[TimelineItem]:
@@ -275,7 +275,7 @@ class FakeEscrow:
 
 @dataclass(slots=True)
 class FakeDisputes:
-    """Cases by id with their decision. rules: those that each was opened under."""
+    """Cases by id with their decision. rules: the marketplace's rules when each was opened."""
 
     rules: dict[uuid.UUID, MarketplaceRules] = field(default_factory=dict)
     decisions: dict[uuid.UUID, str | None] = field(default_factory=dict)
@@ -290,7 +290,7 @@ class FakeDisputes:
         rules: MarketplaceRules,
         fields: Mapping[str, str],
     ) -> None:
-        """Open a case; again does nothing."""
+        """Open a case; a repetition changes nothing."""
         del request_id, order, fields
         self.decisions.setdefault(dispute_id, None)
         self.rules[dispute_id] = rules
@@ -298,7 +298,7 @@ class FakeDisputes:
     async def decide(
         self, *, request_id: str, dispute_id: uuid.UUID, order: Order, fields: Mapping[str, str]
     ) -> None:
-        """Record the first decision; refuse another."""
+        """Record the first decision; refuse a different one."""
         del request_id, order
         known = self.decisions[dispute_id]
         if known is not None and known != fields["decision"]:

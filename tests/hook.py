@@ -1,4 +1,4 @@
-"""A developer's own program: takes webhooks on a port of this machine, and keeps them."""
+"""A developer's own program: receives webhooks on a local port and keeps them."""
 
 import contextlib
 import json
@@ -15,14 +15,14 @@ from deploy.local.ports import HOST
 
 @dataclass(slots=True)
 class Hook:
-    """What came. url: without a path. status: what it answers."""
+    """The received webhooks. url: without a path. status: the status of every answer."""
 
     url: str = ""
     status: int = 200
     received: list[tuple[dict[str, str], bytes]] = field(default_factory=list)
 
     def verified(self, secret: str) -> list[dict[str, Any]]:
-        """Return the events. Raises: WebhookVerificationError: one is not signed with it."""
+        """Return the events. Raises: WebhookVerificationError: a signature has another secret."""
         for headers, body in self.received:
             Webhook(secret).verify(body, headers)
         return [json.loads(body) for _, body in self.received]
@@ -30,7 +30,7 @@ class Hook:
 
 @contextlib.contextmanager
 def hook() -> Iterator[Hook]:
-    """Take requests for the block."""
+    """Receive webhooks during the block."""
     found = Hook()
 
     class Handler(BaseHTTPRequestHandler):
@@ -43,7 +43,7 @@ def hook() -> Iterator[Hook]:
             self.end_headers()
 
         def log_message(self, *_: Any) -> None:
-            """Say nothing."""
+            """Log nothing."""
 
     server = ThreadingHTTPServer((HOST, 0), Handler)
     found.url = f"http://{HOST}:{server.server_address[1]}"

@@ -1,4 +1,4 @@
-"""Who the programs of these tests are: a key for each caller, and files that say so."""
+"""The callers of the tests: a key for each caller, and the trust file that lists them."""
 
 import atexit
 import shutil
@@ -11,12 +11,12 @@ from chassis.identity import OPERATOR, Signer, Verifier
 from chassis.trust import Grant, Party, Trust, of_house, private_text, public_text
 from deploy.local import authority
 
-# A stranger is known, and on no allow-list.
+# The caller "stranger" is in the trust file, but on no allow-list.
 BILLING = "billing"
 CALLERS = ("gateway", "orders", "ledger", "escrow", "disputes", OPERATOR, "stranger")
 KEYS = {caller: Ed25519PrivateKey.generate() for caller in CALLERS}
 KEYS |= {BILLING: Ed25519PrivateKey.generate()}
-# A program of others, with one RPC for every marketplace.
+# BILLING is an external program that was granted one RPC for every marketplace.
 GRANT = Grant(
     rpcs=frozenset({"ledger.GetBalance"}),
     scopes=frozenset({"read"}),
@@ -57,11 +57,11 @@ def tls_settings(program: str) -> dict[str, str]:
 
 
 def signer(caller: str, *, key: Ed25519PrivateKey | None = None) -> Signer:
-    """Return what signs as a caller, with its own key where no other is given."""
+    """Return a signer for a caller. key: by default the caller's own."""
     signing = key or KEYS[caller]
     return Signer(key=lambda: signing, caller=caller)
 
 
 def verifier() -> Verifier:
-    """Return what knows every caller."""
+    """Return a verifier that knows every caller."""
     return Verifier(trust=lambda: TRUST)

@@ -1,7 +1,7 @@
-"""In which order tests run, and how long what they share lives: until its last user has ended.
+"""The order of tests, and the lifetimes of shared fixtures: each ends after its last user.
 
-Files that need the same servers run one after the other, those with the most to start first. So
-a worker stops its stack when the last test that uses it is over, and not at the end of the run.
+Files that need the same servers run one after the other, files with the most servers first. So a
+worker stops its stack after the last test that uses the stack, not at the end of the run.
 """
 
 from collections.abc import Iterable
@@ -11,7 +11,7 @@ import pytest
 from xdist.remote import Producer
 from xdist.scheduler import LoadFileScheduling
 
-# What a file is sorted by: the first of these fixtures that one of its tests uses.
+# A file is sorted by the first of these fixtures that any of its tests uses.
 _SERVERS = (
     "own_stack",
     "stack",
@@ -24,12 +24,12 @@ _SERVERS = (
     "own_nats_server",
     "postgres_server",
 )
-# What a fixture asks for while it runs, so that pytest does not see it before.
+# Fixtures that another fixture requests only while it runs, so pytest does not know them before.
 _HIDDEN = {"city": ("devnet",)}
-# Tests that start whole stacks or wait for long run first, so that no worker ends with one of them.
+# Tests that start whole stacks or wait long run first, so that they do not prolong the run's end.
 _STACKS = ("tests/e2e/", "tests/prove/")
 _LONG = ("tests/integration/chassis/test_silence.py",)
-# Files that share more than a file does run on one worker, as if they were one file.
+# Files that share a stack run on one worker, as if they were one file.
 _TOGETHER = {
     "tests/e2e/test_money_document.py": "net_stack",
     "tests/e2e/test_party_money.py": "net_stack",
@@ -42,7 +42,7 @@ class TogetherScheduling(LoadFileScheduling):  # type: ignore[misc] # xdist ship
     """Gives whole files to workers, in the order of the collection."""
 
     def __init__(self, config: pytest.Config, log: Producer | None = None) -> None:
-        # The most tests first would be the slowest files last.
+        # xdist would run files with the most tests first, and so the slowest files last.
         config.option.loadscopereorder = False
         super().__init__(config, log)
 
@@ -52,7 +52,7 @@ class TogetherScheduling(LoadFileScheduling):  # type: ignore[misc] # xdist ship
 
 
 def ordered(items: Iterable[pytest.Item]) -> list[pytest.Item]:
-    """Sort tests by the servers that their files need; those of a file stay together."""
+    """Sort tests by the servers that their files need; tests of one file stay together."""
     items = list(items)
     ranks: dict[str, int] = {}
     for item in items:
@@ -63,7 +63,7 @@ def ordered(items: Iterable[pytest.Item]) -> list[pytest.Item]:
 
 
 class Lifetimes:
-    """Which test is the last one to use a fixture of the session."""
+    """Knows the last test that uses each session fixture."""
 
     def __init__(self, items: Iterable[pytest.Item]) -> None:
         self._places: dict[pytest.Item, int] = {}
@@ -105,7 +105,7 @@ def _rank(item: pytest.Item) -> int:
 
 
 def _session_fixtures(item: pytest.Item, known: dict[Any, list[Any]]) -> Iterable[Any]:
-    """Yield the fixtures of the session that a test uses. known: those of each name and place."""
+    """Yield the session fixtures that a test uses. known: the fixtures by name and place."""
     manager: Any = item.session._fixturemanager
     for name in _names(item):
         place = (item.parent, name)

@@ -8,7 +8,7 @@ from chassis.database import Database
 
 
 async def lines(database: Database, marketplace_id: uuid.UUID, **chosen: str) -> list[Line]:
-    """Read lines of a marketplace, oldest first. chosen: filters, by name."""
+    """Return a marketplace's audit lines, oldest first. chosen: filters by name."""
     async with database.statement() as connection:
         wanted = Filter(marketplace_id=marketplace_id, **chosen)  # type: ignore[arg-type] # texts
         found = await audit.page(connection, wanted, limit=100)
@@ -16,5 +16,5 @@ async def lines(database: Database, marketplace_id: uuid.UUID, **chosen: str) ->
 
 
 async def actions(database: Database, marketplace_id: uuid.UUID, **chosen: str) -> list[str]:
-    """Read what was done in a marketplace, oldest first; chosen as in `lines`."""
+    """Return the actions of a marketplace's lines, oldest first; chosen as in `lines`."""
     return [line.action for line in await lines(database, marketplace_id, **chosen)]

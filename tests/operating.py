@@ -1,7 +1,7 @@
 """The operator's commands, run as an operator runs them: each in its own process.
 
-The processes are forked off one that has read the code before. A program that reads it first costs
-the machine most of a second; tests/runbook.py types commands into a shell and starts whole ones.
+The processes are forked from a process that has already imported the code, because the imports take
+most of a second. tests/runbook.py instead types commands into a shell and starts whole programs.
 """
 
 import contextlib
@@ -35,7 +35,7 @@ def operate(
 ) -> subprocess.CompletedProcess[str]:
     """Run `python -m deploy.operator` to its end, on the stack of a RUN_DIR by default.
 
-    stdin: what is typed into it.
+    stdin: the text on its standard input.
     """
     named = child_environment(RUN_DIR=str(run_dir), **environment)
     with tempfile.TemporaryDirectory() as folder:
@@ -54,7 +54,7 @@ def operate(
 def _run(
     arguments: Sequence[str], environment: Mapping[str, str], said: Sequence[Path], stdin: str
 ) -> None:
-    """Be the program: its environment, its folder, its output, its exit code."""
+    """Run the program in a forked process: its environment, folder, output and exit code."""
     from deploy.operator.__main__ import main
 
     replace_environment(environment)

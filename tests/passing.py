@@ -1,4 +1,4 @@
-"""Lets time pass for stored rows: the database's clock decides, so their times are moved back."""
+"""Lets time pass for stored rows by moving their times back: the database's clock counts."""
 
 import datetime as dt
 
@@ -11,23 +11,23 @@ MOMENT = dt.timedelta(minutes=1)
 
 
 def for_answers(url: str, time: dt.timedelta, *, schema: str) -> None:
-    """Let kept answers get older."""
+    """Make stored answers older."""
     _move(url, schema, "idempotency", "created_at", time)
 
 
 def for_orders(url: str, time: dt.timedelta) -> None:
-    """Let orders rest longer in their states."""
+    """Make orders rest longer in their states."""
     _move(url, "orders", "orders", "rests_since", time)
 
 
 def for_offers(url: str, time: dt.timedelta) -> None:
-    """Let offers get older."""
+    """Make offers older."""
     for column in ("created_at", "expires_at"):
         _move(url, "orders", "offers", column, time)
 
 
 def _move(url: str, schema: str, table: str, column: str, time: dt.timedelta) -> None:
-    """url: of a role that may change the table."""
+    """Move a column's times back. url: of a role that may change the table."""
     statement = sql.SQL("update {}.{} set {column} = {column} - %s").format(
         sql.Identifier(schema), sql.Identifier(table), column=sql.Identifier(column)
     )

@@ -1,8 +1,8 @@
-"""How long a test waits for what it expects, and how often it looks.
+"""How long a test waits for a condition, and how often the test checks it.
 
-Long: a machine that is busy with other things is slow, and a wait ends with its condition. Where a
-time is what a test is about, the test says so itself. A look costs the machine work that the tests
-beside this one wait for, so looks get rarer the longer a wait lasts.
+The limit is long, because a busy machine is slow and a wait ends as soon as its condition holds. A
+test of a duration has its own limits. Checks get rarer the longer a wait lasts, because each check
+takes CPU time from the tests that run beside it.
 """
 
 import asyncio
@@ -16,14 +16,14 @@ _LAST_PAUSE_SECONDS = 0.25
 
 
 def pauses() -> Iterator[float]:
-    """Yield the seconds between two looks: a moment at first, then about a quarter of the wait."""
+    """Yield the seconds between two checks: short at first, growing to a quarter of a second."""
     grown = (_FIRST_PAUSE_SECONDS * _GROWTH**number for number in itertools.count())
     yield from itertools.takewhile(lambda pause: pause < _LAST_PAUSE_SECONDS, grown)
     yield from itertools.repeat(_LAST_PAUSE_SECONDS)
 
 
 async def until(holds: Callable[[], Awaitable[bool]], *, seconds: float = PATIENCE_SECONDS) -> None:
-    """Wait until something holds. Raises: TimeoutError."""
+    """Wait until the condition holds. Raises: TimeoutError."""
     async with asyncio.timeout(seconds):
         for pause in pauses():
             if await holds():

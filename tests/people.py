@@ -1,6 +1,6 @@
-"""People on a running stack: each with an access token, orders of their own, and answers as given.
+"""People on a running stack: each has an access token and own orders; answers are unchanged.
 
-Money comes to them as to everybody: on chain, to the address of their wallet.
+People receive money like every user: on chain, at the address of their wallet.
 """
 
 import asyncio
@@ -18,7 +18,7 @@ from tests.shop import WAIT_SECONDS, Shop, data_of, until
 
 PRICE = "150.00"
 REASON = "The delivered work is not what was ordered"
-# What a person can do to an order, by a short name: method, path below the order, body.
+# A person's actions on an order, by a short name: method, path below the order, body.
 ACTIONS: Mapping[str, tuple[str, str, Mapping[str, Any] | None]] = {
     "get": ("GET", "", None),
     "pay": ("POST", "/pay", None),
@@ -34,7 +34,7 @@ ACTIONS: Mapping[str, tuple[str, str, Mapping[str, Any] | None]] = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Person:
-    """Somebody with a token. id: UUID; it is the token's subject."""
+    """A person with an access token. id: the token's subject, a UUID."""
 
     id: uuid.UUID
     client: httpx.AsyncClient
@@ -50,7 +50,7 @@ class Person:
         url: str | None = None,
         issuer: Mapping[str, str] | None = None,
     ) -> AsyncIterator["Person"]:
-        """Open a client for the block; a fresh person where no subject is named.
+        """Open a person's client for the block; a new person if no subject is given.
 
         url: of another gateway of the same stack. issuer: another than the stack's own, as its
         gateway knows it.
@@ -105,7 +105,7 @@ JSON = {"Content-Type": "application/json"}
 async def pair(
     opened: contextlib.AsyncExitStack, shop: Shop, *, amount: str = ""
 ) -> tuple[Person, Person]:
-    """Meet a personal user, with money where an amount is given, and a business."""
+    """Register a personal user, with money if an amount is given, and a business."""
     people = [await opened.enter_async_context(Person.of(shop.stack)) for _ in range(2)]
     await asyncio.gather(*(meet(person) for person in people))
     if amount:
@@ -114,7 +114,7 @@ async def pair(
 
 
 async def meet(person: Person) -> dict[str, Any]:
-    """Let the gateway see somebody for the first time; returns who they are."""
+    """Make a person's first request, which registers them; returns their profile."""
     return answer_of(await person.client.get("/me"))
 
 
@@ -140,7 +140,7 @@ async def resolved(shop: Shop, order_id: str, decision: str, **amounts: str) -> 
 
 
 async def settled(person: Person, order_id: str, status: str) -> None:
-    """Wait until an order has a status in the person's eyes."""
+    """Wait until the party API shows an order with a status."""
 
     async def there() -> bool:
         return await person.status(order_id) == status

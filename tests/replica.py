@@ -1,6 +1,6 @@
 """Second replicas of programs, beside those of a running stack.
 
-Replicas of a program work on the same rows, and know of each other only through these.
+Replicas of a program work on the same rows, and know of each other only through these rows.
 """
 
 import contextlib
@@ -22,7 +22,7 @@ def second(
     more: Mapping[str, str] | None = None,
     is_forked: bool = False,
 ) -> Program:
-    """Make a second replica of a program on a port of its own; the caller starts it.
+    """Make a second replica of a program on its own port; the caller starts the replica.
 
     more: settings in which it differs from the first one.
     """
@@ -61,7 +61,7 @@ def running(*programs: Program) -> Iterator[None]:
 
 
 def _stop(program: Program) -> None:
-    """Stop the process that runs now: the program may have been started again."""
+    """Stop the program's current process, because the program may have been restarted."""
     program.process.stop(timeout_seconds=60)
 
 
@@ -93,7 +93,7 @@ def gateway_environment(stack: RunningStack) -> dict[str, str]:
 
 
 def _wiring(stack: RunningStack) -> Wiring:
-    """Return the settings of each part, as the stack itself has made them."""
+    """Return the settings of each part, made as by the stack itself."""
     return Wiring(
         settings=settings.read(stack.process.command.environment),
         credentials=credentials.load(stack.run_dir),

@@ -1,4 +1,4 @@
-"""Figures of a long run, written down with what was run, where and when."""
+"""Writes the figures of a long run, with the machine, the size and the time of the run."""
 
 import datetime as dt
 import os

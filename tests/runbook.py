@@ -1,4 +1,4 @@
-"""The blocks of the pages, and running them as a reader types them; docs/runbook.md by default."""
+"""Reads the code blocks of a page (docs/runbook.md by default), and runs them as a reader would."""
 
 import re
 import subprocess
@@ -15,16 +15,16 @@ SECONDS = 300
 # After the language: `elsewhere`, if a block needs what a test does not have (its own terminal,
 # another deployment, a program that is not installed).
 _BLOCK = re.compile(r"^```([a-z]*)( elsewhere)?\n(.*?)^```$", re.MULTILINE | re.DOTALL)
-# Answers that are refusals end a page, as they end its reader's work.
+# A refusal ends the run of a page, because a reader could not continue either.
 _STRICT = 'set -euo pipefail\ncurl() { command curl --fail-with-body -S "$@"; }\n'
 _SECTION = re.compile(r"^## (.+)$", re.MULTILINE)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Block:
-    """A block of a page. number: its place among those of its language in the section, from 0.
+    """A block of a page. number: its index among the section's blocks of its language, from 0.
 
-    is_elsewhere: it is marked as one that cannot be typed in a test.
+    is_elsewhere: the page marks the block as one that a test cannot run.
     """
 
     section: str
@@ -35,7 +35,7 @@ class Block:
 
     @property
     def name(self) -> tuple[str, int]:
-        """Name it among those of its language."""
+        """Return the section and the number."""
         return self.section, self.number
 
 
@@ -65,7 +65,7 @@ def shell(section: str, number: int = 0) -> str:
 def typed(
     section: str, number: int = 0, *, run_dir: Path, **values: str
 ) -> subprocess.CompletedProcess[str]:
-    """Type a shell block into a shell, in the folder of the project. values: its variables."""
+    """Run a shell block in the project's folder. values: the block's variables."""
     return subprocess.run(
         command(section, number),
         env=environment(run_dir, values),
@@ -85,9 +85,9 @@ def command(section: str, number: int = 0) -> list[str]:
 def typed_through(
     path: Path, *, run_dir: Path, places: Mapping[str, str]
 ) -> subprocess.CompletedProcess[str]:
-    """Type every shell block of a page into one shell, in their order.
+    """Run every shell block of a page in one shell, in their order.
 
-    places: what the page's addresses and files are here, by what the page says.
+    places: the addresses and files to use instead of the page's, by the page's text.
     """
     text = "\n".join(block.text for block in blocks("sh", path=path) if not block.is_elsewhere)
     for printed, here in places.items():
@@ -104,13 +104,13 @@ def typed_through(
 
 
 def environment(run_dir: Path, values: Mapping[str, str]) -> dict[str, str]:
-    """Return the environment of an operator's shell. What make says of itself is not in it."""
+    """Return the environment of an operator's shell, without the variables that make sets."""
     named = child_environment(RUN_DIR=str(run_dir), **values)
     return {name: value for name, value in named.items() if not name.startswith("MAKE")}
 
 
 def asked(block: Block, *, database_url: str) -> list[list[tuple[Any, ...]]]:
-    """Run an SQL block as it stands, where nothing can be changed; rows of each statement."""
+    """Run an SQL block in a read-only transaction; returns the rows of each statement."""
     statements = [text.encode() for text in block.text.split(";") if text.strip()]
     with psycopg.connect(database_url) as connection:
         connection.execute("set transaction read only")

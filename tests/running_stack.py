@@ -34,14 +34,14 @@ class RunningStack:
 
     @property
     def document(self) -> dict[str, Any]:
-        """What stack.json says now; pids change when a part is started again."""
+        """The current content of stack.json; pids change when a part is restarted."""
         document = state.read(self.run_dir)
         assert document is not None, f"the stack is gone:\n{self.process.log_tail()}"
         return document
 
     @property
     def url(self) -> str:
-        """Where the gateway answers."""
+        """The gateway's URL."""
         return str(self.document["url"])
 
     def signal(self, name: str, number: signal.Signals) -> int:
@@ -51,11 +51,11 @@ class RunningStack:
         return pid
 
     def kill(self, name: str) -> None:
-        """End a part as `kill -9` does; the supervisor will start it again."""
+        """Kill a part with SIGKILL; the supervisor restarts the part."""
         self.signal(name, signal.SIGKILL)
 
     def wait_until_back(self, name: str, *, since: int) -> None:
-        """Wait until a part was started again and serves. since: length of the log before."""
+        """Wait until a part serves again. since: the log's length before the restart."""
         wait_for(lambda: f"{name} is back" in self.process.log()[since:])
 
 
@@ -65,7 +65,7 @@ def running_stack(
 ) -> Iterator[RunningStack]:
     """Start a stack in a folder and stop it at the end of the block.
 
-    keep: leave its database for another start (which then has to delete it).
+    keep: keep its database for another start, which then has to delete the database.
     """
     run_dir = folder / "run"
     overrides = {
@@ -73,9 +73,9 @@ def running_stack(
         "PORT_BASE": str(free_row()),
         "DEVNET_LEDGER_SECONDS": LEDGER_SECONDS,
         "CHAIN_POLL_SECONDS": "0.2",
-        # The operating system keeps what a killed PostgreSQL has written.
+        # No fsync: the operating system keeps the writes of a killed PostgreSQL.
         "POSTGRES_FSYNC": "off",
-        # Most of what a stack takes to start is its programs reading their code.
+        # Forked programs start faster: most of a stack's start is imports.
         "FORK_PROGRAMS": "on",
         **environment,
     }
@@ -96,7 +96,7 @@ def running_stack(
 
 
 def free_row() -> int:
-    """Return the first of a row of free ports."""
+    """Return the first port of a free range."""
     while True:
         base = free_port()
         if base + len(PORTS) < 65536 and all(is_free(base + i) for i in range(len(PORTS))):

@@ -18,7 +18,7 @@ from chassis.signature import EventSigner, new_key
 from tests.identities import signer
 from tests.patience import PATIENCE_SECONDS
 
-# Escrow's, and what the ledger knows of it.
+# The key that signs escrow's events, and the public key that the ledger checks them with.
 EVENT_SIGNING_KEY = new_key()
 ESCROW_EVENT_KEYS = EventSigner(EVENT_SIGNING_KEY).public_key
 SCOPES = frozenset({"read", "write", "support", "admin"})
@@ -32,7 +32,7 @@ class Transport(Protocol):
     async def exchange(
         self, method: str, request: Message, *, who: Identity, timeout_seconds: float
     ) -> tuple[Any, bool]:
-        """Return the response, and whether it had been given before. Raises: DomainError."""
+        """Return the response, and whether it is a stored answer. Raises: DomainError."""
         ...
 
 
@@ -52,7 +52,7 @@ class Client:
         who: Identity | None = None,
         timeout_seconds: float = CALL_SECONDS,
     ) -> Any:
-        """Return the response. Raises: the DomainError the service answered."""
+        """Return the response. Raises: DomainError: the service's refusal."""
         response, _ = await self.call_with_replay(
             method, request, caller=caller, who=who, timeout_seconds=timeout_seconds
         )
@@ -67,7 +67,7 @@ class Client:
         who: Identity | None = None,
         timeout_seconds: float = CALL_SECONDS,
     ) -> tuple[Any, bool]:
-        """Return the response, and whether the service said that it had been given before."""
+        """Return the response, and whether the service marked it as a stored answer."""
         acting = who or identity_of(caller, marketplace_id=self.marketplace_id)
         return await self.transport.exchange(
             method, request, who=acting, timeout_seconds=timeout_seconds
@@ -108,7 +108,7 @@ def identity_of(
 
 @asynccontextmanager
 async def serving(app: App) -> AsyncIterator[str]:
-    """Serve an app as its own process would, background loops too; yields host:port when ready."""
+    """Run an app with its background loops, as in its own process; yields host:port when ready."""
     stopping = asyncio.Event()
     running = asyncio.ensure_future(runner.serve(app, stopping))
     address = f"{app.settings.grpc_host}:{app.settings.grpc_port}"

@@ -1,4 +1,4 @@
-"""What the tests take from the environment: how long they prove, and where they report."""
+"""The tests' settings from the environment: sizes of long runs, and the folder of reports."""
 
 import os
 from dataclasses import dataclass
@@ -8,7 +8,7 @@ from deploy.local.settings import ROOT
 
 
 def race_rounds() -> int:
-    """Return how often each race is run: RACE_ROUNDS."""
+    """Return the number of runs of each race: RACE_ROUNDS."""
     return int(os.environ.get("RACE_ROUNDS", "8"))
 
 
@@ -18,16 +18,16 @@ def fuzz_examples() -> int:
 
 
 def reports_folder() -> Path | None:
-    """Return where figures are written down: REPORTS, below the root; None: nowhere."""
+    """Return the folder of reports: REPORTS, relative to the root; None: no reports."""
     name = os.environ.get("REPORTS", "")
     return ROOT / name if name else None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProofSize:
-    """How much is done to a stack under disturbances. seed: everything drawn follows from it.
+    """The size of a run under disturbances. seed: of all random choices.
 
-    copy_seconds: how old the copy is that the database is restored from.
+    copy_seconds: the age of the backup that the database is restored from.
     """
 
     seed: int
@@ -64,7 +64,7 @@ def proof_size() -> ProofSize:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RollingSize:
-    """How long every replica is restarted and killed under load, and how many requests a second."""
+    """The size of a run that restarts and kills replicas: its seconds, and requests a second."""
 
     seconds: int
     per_second: int
@@ -80,7 +80,7 @@ def rolling_size() -> RollingSize:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WebhooksSize:
-    """How many events go to three endpoints, and how many replicas are killed meanwhile."""
+    """The size of a run of webhooks: events to three endpoints, and replicas killed meanwhile."""
 
     events: int
     kills: int

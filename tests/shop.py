@@ -1,6 +1,6 @@
-"""A marketplace's backend on a running stack: users with money, orders, and answers as they came.
+"""A marketplace's backend on a running stack: users with money, and orders.
 
-Nothing here hides an answer: a test sees statuses, headers and bytes.
+Answers are returned unchanged: a test sees statuses, headers and bytes.
 """
 
 import asyncio
@@ -20,7 +20,7 @@ PRICE = "80.00"
 WAIT_SECONDS = PATIENCE_SECONDS
 Body = Mapping[str, Any] | None
 
-# What can be done to an order, by a short name: the path below the order, and a body.
+# The commands on an order, by a short name: the path below the order, and a body.
 COMMANDS: Mapping[str, tuple[str, Body]] = {
     "reserve": ("reserve", {}),
     "escrow": ("escrow", None),
@@ -71,13 +71,13 @@ class Shop:
     async def post(
         self, path: str, body: Body = None, *, key: str | None = None, **headers: str
     ) -> httpx.Response:
-        """POST as it is. headers: by name with _ for -."""
+        """POST, and return the answer unchanged. headers: by name, with _ instead of -."""
         named = {name.replace("_", "-"): value for name, value in headers.items()}
         named["Idempotency-Key"] = key or str(uuid.uuid4())
         return await self.client.post(path, json=body, headers=named)
 
     async def get(self, path: str) -> dict[str, Any]:
-        """GET what must be there."""
+        """GET a resource that must exist; returns its data."""
         return data_of(await self.client.get(path))
 
     async def act(
@@ -101,14 +101,14 @@ class Shop:
         return name
 
     async def pair(self, *, amount: str = "") -> Pair:
-        """Register a buyer, with money where an amount is given, and a seller."""
+        """Register a buyer, with money if an amount is given, and a seller."""
         buyer, seller = await asyncio.gather(self.user(), self.user())
         if amount:
             await self.give(buyer, amount)
         return Pair(buyer=buyer, seller=seller)
 
     async def give(self, user: str, amount: str) -> None:
-        """Let a user's wallet be paid on chain, and wait until the money can be spent."""
+        """Pay USDC to a user's wallet on chain, and wait until the money is available."""
         address = (await self.get(f"/users/{user}/wallet/deposit"))["address"]
         faucet = self.stack.document["faucetUrl"]
         before = (await self.get(f"/users/{user}/balance"))["available"]
@@ -124,7 +124,7 @@ class Shop:
         await until(arrived, what="the deposit did not arrive")
 
     async def balance(self, user: str) -> tuple[str, str]:
-        """Return what a user has available and reserved."""
+        """Return a user's available and reserved amounts."""
         found = await self.get(f"/users/{user}/balance")
         return found["available"], found["reserved"]
 
@@ -181,7 +181,7 @@ class Shop:
 
 @contextlib.asynccontextmanager
 async def nothing_is_sent(stack: RunningStack) -> AsyncIterator[None]:
-    """Stop the chain: for the block its node accepts no transaction."""
+    """Stop the chain: during the block, its node accepts no transaction."""
     url = f"{stack.document['devnetUrl']}/faults"
     fault = {"kind": "rpc_down", "function": "sendTransaction", "count": 1_000_000}
     async with httpx.AsyncClient() as client:
@@ -193,7 +193,7 @@ async def nothing_is_sent(stack: RunningStack) -> AsyncIterator[None]:
 
 
 def data_of(answer: httpx.Response, *, status: int | None = None) -> dict[str, Any]:
-    """Take the documented envelope off a success, of any kind where no status is named."""
+    """Return a success's data without its envelope. status: None: any success."""
     is_right = answer.is_success if status is None else answer.status_code == status
     assert is_right, f"{answer.request.url}: {answer.status_code} {answer.text}"
     document: dict[str, Any] = answer.json()
@@ -203,7 +203,7 @@ def data_of(answer: httpx.Response, *, status: int | None = None) -> dict[str, A
 
 
 def error_of(answer: httpx.Response, *, status: int) -> dict[str, Any]:
-    """Take the documented envelope off a refusal: code, message, details."""
+    """Return a refusal's code, message and details, without its envelope."""
     assert answer.status_code == status, f"{answer.request.url}: {answer.status_code} {answer.text}"
     document: dict[str, Any] = answer.json()
     assert set(document) == {"success", "error"}
@@ -214,7 +214,7 @@ def error_of(answer: httpx.Response, *, status: int) -> dict[str, Any]:
 
 
 async def until(condition: Callable[[], Awaitable[bool]], *, what: str) -> None:
-    """Wait until a condition holds. Raises: AssertionError: the time is over; says `what`."""
+    """Wait until a condition holds. Raises: AssertionError with `what`: the time is over."""
     deadline = time.monotonic() + WAIT_SECONDS
     for pause in pauses():
         if await condition():

@@ -1,4 +1,4 @@
-"""A TCP proxy that can go silent, for tests of what a lost connection costs.
+"""A TCP proxy that can go silent, for tests of lost connections.
 
 It stands between two parts of the system and runs in its own thread, so that tests with and
 without a loop can use it:
@@ -36,7 +36,7 @@ _LINGER = struct.pack("ii", 1, 0)
 
 @dataclass(eq=False, slots=True)
 class _Link:
-    """One connection through the proxy. is_lost: all that arrives is dropped."""
+    """One connection through the proxy. is_lost: received bytes are dropped."""
 
     client: asyncio.StreamWriter
     server: asyncio.StreamWriter | None = None
@@ -70,32 +70,32 @@ class SilentProxy:
 
     @property
     def address(self) -> str:
-        """Where it listens, as host:port."""
+        """The proxy's own address, as host:port."""
         return f"127.0.0.1:{self.port}"
 
     @property
     def connections(self) -> int:
-        """How many connections are open through it, lost ones too."""
+        """The number of open connections, including lost connections."""
         return self._run(lambda: len(self._links))
 
     def in_url(self, url: str) -> str:
-        """Return a URL with this proxy in the place of its target."""
+        """Return a URL with the proxy's address instead of its target's."""
         return re.sub(rf"(localhost|[\d.]+):{self._target[1]}\b", self.address, url)
 
     def silence(self) -> None:
-        """Pass nothing any more, on any connection, new ones too."""
+        """Drop all bytes on every connection, including new connections."""
         self._run(lambda: self._lose(is_silent=True))
 
     def lose(self) -> None:
-        """Pass nothing any more on the connections there are; new ones pass."""
+        """Drop all bytes on existing connections; new connections work."""
         self._run(lambda: self._lose(is_silent=False))
 
     def drop(self) -> None:
-        """Reset the connections there are; new ones pass."""
+        """Reset existing connections; new connections work."""
         self._run(self._drop)
 
     def refuse(self) -> None:
-        """Reset the connections there are, and every new one."""
+        """Reset existing connections and every new connection."""
 
         def refuse() -> None:
             self._is_refusing = True
@@ -104,7 +104,7 @@ class SilentProxy:
         self._run(refuse)
 
     def restore(self) -> None:
-        """Let new connections pass; what was silent stays silent."""
+        """Let new connections work; silent connections stay silent."""
 
         def restore() -> None:
             self._is_silent = self._is_refusing = False
@@ -121,7 +121,7 @@ class SilentProxy:
         self._loop.close()
 
     def _run(self, work: Callable[[], ResultT]) -> ResultT:
-        """Do something in the proxy's own thread."""
+        """Run a function in the proxy's thread; returns its result."""
 
         async def there() -> ResultT:
             return work()
@@ -186,7 +186,7 @@ async def _end_tasks() -> None:
 
 @contextmanager
 def silent_proxy(target: int) -> Iterator[SilentProxy]:
-    """Run a proxy to a port of this machine for the length of a block."""
+    """Run a proxy to a local port during the block."""
     proxy = SilentProxy(target)
     try:
         yield proxy

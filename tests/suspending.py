@@ -1,6 +1,6 @@
-"""Puts a user's money into suspense on a running ledger's database, by the ledger's own parts.
+"""Puts a user's money into suspense in a running ledger's database, with the ledger's code.
 
-A deposit goes there only if its user's account was not open for a minute; tests do not wait for it.
+A real deposit goes there only if its user's account was not open for a minute. Tests do not wait.
 """
 
 import uuid
@@ -21,7 +21,7 @@ from tests.shop import Shop
 
 
 async def suspended(shop: Shop, user: str, amount: str, *, memo: str) -> str:
-    """Move what a user of a shop has to suspense; returns the transfer's id."""
+    """Move a shop user's available money to suspense; returns the transfer's id."""
     url = httpx.URL(str(shop.stack.document["databaseUrl"])).copy_with(username="ledger")
     transfer = await suspend(
         str(url),
@@ -36,7 +36,7 @@ async def suspended(shop: Shop, user: str, amount: str, *, memo: str) -> str:
 async def suspend(
     url: str, *, marketplace: uuid.UUID, user: uuid.UUID, minor_units: int, memo: str
 ) -> TransferId:
-    """Move what a user has to suspense, as a deposit to their wallet; returns the transfer's id."""
+    """Move a user's money to suspense, as a deposit to their wallet; returns the transfer's id."""
     marketplace_id, transfer_id = MarketplaceId(marketplace), TransferId(uuid.uuid4())
     database = Database.open(url=url, schema="ledger", pool_size=2)
     batcher = Batcher(database=database, store=LedgerStore(outbox=Outbox()), clock=SystemClock())

@@ -1,4 +1,4 @@
-"""Tables that tests draw: a row travels with its test's report, so workers print one table."""
+"""Tables of tests: each row is part of its test's report, so all workers' rows form one table."""
 
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
@@ -16,7 +16,7 @@ def add(record: Record, *, title: str, rows: Iterable[Sequence[str]]) -> None:
 
 
 def drawn(reports: Iterable[Any]) -> list[tuple[str, list[str]]]:
-    """Draw every table that reports carry, as (title, lines); columns are as wide as needed."""
+    """Return the tables in the reports, as (title, lines)."""
     found: dict[str, list[list[str]]] = {}
     for report in reports:
         if isinstance(report, pytest.TestReport) and report.when == "call":

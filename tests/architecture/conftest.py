@@ -1,8 +1,8 @@
-"""Every test here reads source: nothing else parses any meanwhile.
+"""Turns garbage collection off during the tests here, because they parse source.
 
-CPython counts the depth of what it parses once for all. If a collection of garbage begins in the
-middle, and what it ends parses something too (as pytest does to show a line), the outer parse fails
-with "AST constructor recursion depth mismatch".
+CPython has one global counter of the parser's depth. If a garbage collection starts during a parse,
+and a finalizer parses too (as pytest does to show a line), the outer parse fails with "AST
+constructor recursion depth mismatch".
 Source: https://github.com/python/cpython/issues/106905.
 """
 

@@ -1,9 +1,9 @@
 """Which modules a contract of pyproject.toml must cover, each with an import that it forbids.
 
-test_planted.py plants them all, and makes sure that each is found.
+test_planted.py plants every import and checks that each one is found.
 """
 
-# What a contract forbids to the modules that it names: the import planted in each, and the modules.
+# The modules of each contract; below, with a forbidden import that is planted in each of them.
 PURE = [
     f"services/orders/{name}.py"
     for name in (

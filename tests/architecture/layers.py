@@ -11,14 +11,14 @@ LINTER = pathlib.Path(sys.executable).with_name("lint-imports")
 
 
 def contracts() -> list[dict[str, object]]:
-    """Read the contracts as they are written down."""
+    """Return the import contracts of pyproject.toml."""
     document = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
     written: list[dict[str, object]] = document["tool"]["importlinter"]["contracts"]
     return written
 
 
 def lint(tree: pathlib.Path) -> tuple[int, str]:
-    """Check a tree that has its own pyproject.toml; returns the exit code and what was said."""
+    """Check a tree that has its own pyproject.toml; returns the exit code and the output."""
     done = subprocess.run(
         [LINTER, "--no-cache", "--no-logo"],
         cwd=tree,

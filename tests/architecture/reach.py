@@ -30,7 +30,7 @@ def reached(programs: Iterable[str]) -> tuple[set[str], set[Path]]:
 
 
 def missing(libraries: Iterable[str], *, distributions: Iterable[str]) -> set[str]:
-    """Return the libraries that none of these distributions brings. distributions: normal names."""
+    """Return the libraries that no distribution contains. distributions: normal names."""
     there, known = packages_distributions(), set(distributions)
     return {
         library
@@ -67,7 +67,7 @@ def _imports(path: Path) -> set[str]:
 
 
 def _whole(node: ast.ImportFrom, path: Path) -> str:
-    """Name the module that is imported from, a relative one from the file's place."""
+    """Return the absolute name of the imported module; relative imports are resolved."""
     if node.level == 0:
         return node.module or ""
     folder = path.relative_to(ROOT).parents[node.level - 1].parts

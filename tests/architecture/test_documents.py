@@ -1,4 +1,4 @@
-"""The documents say what the code does: files, commands, events, settings and reasons they name."""
+"""The documents match the code: their files, commands, events, settings and reasons exist."""
 
 import importlib
 import pathlib

@@ -1,4 +1,4 @@
-"""The checks bite: one violation of each kind is planted, and each is found and named.
+"""The checks work: one violation of each kind is planted, and each is found and named.
 
 The imports are planted one at a time in a copy of the tree; the rules of the house in a few lines
 of source each.
@@ -155,7 +155,7 @@ def plant(tree: pathlib.Path) -> Iterator["Plant"]:
 
 
 class Plant:
-    """Changes files of the copy, and remembers what they were."""
+    """Changes files of the copy, and remembers their original contents."""
 
     def __init__(self, tree: pathlib.Path) -> None:
         self._tree = tree

@@ -1,4 +1,4 @@
-"""Every file of the project keeps the rules of the house (see CONTRIBUTING.md)."""
+"""Every file of the project keeps the code rules of CONTRIBUTING.md."""
 
 import pathlib
 
@@ -21,7 +21,7 @@ OTHERS = ("protos", "docs", ".ci")
 
 
 def files(*folders: str) -> list[pathlib.Path]:
-    """List what stands in the folders, without what Python leaves there."""
+    """List the files of the folders, without Python's caches."""
     return sorted(
         path
         for folder in folders

@@ -1,4 +1,4 @@
-"""The rules of the house that a parser can see. Pure: text in, findings out.
+"""The code rules that a parser can check. Pure: text in, findings out.
 
 test_tidy.py applies them to every file of the project, test_planted.py to files that break them.
 """
@@ -20,8 +20,8 @@ UNNUMBERED = re.compile(r"\b(FIXME|XXX|HACK)\b|\bTODO\b(?!\(#\d+\): \S)")
 PRAGMA = re.compile(r"\s*# (noqa|type: ignore)\b.*")
 # Folders of people's machines. The project's own paths are relative to its root.
 MACHINE_PATH = re.compile(r"(?<![\w.~-])(/(home|root|Users|work|tmp)/\w|[A-Z]:\\\w)")
-# Where packages come from is the machine's affair: lock files hold names and hashes only. The
-# names are written in pieces, so that this file passes its own rule.
+# Each machine configures its package registry; lock files hold names and hashes only. The names are
+# written in pieces, so that this file passes its own rule.
 REGISTRIES = (
     "py" + "pi.org",
     "python" + "hosted.org",
@@ -32,7 +32,7 @@ REGISTRIES = (
     "proxy.golang" + ".org",
     "conda" + ".anaconda.org",
 )
-# What a statement reads or returns is named: a prepared one does not outlive a wider table.
+# Statements name their columns: a prepared `select *` fails after a column is added.
 STARRED = re.compile(r"\b(select|returning)\s([^;]*?,)?\s*(distinct\s+)?(\w+\.)?\*", re.IGNORECASE)
 PROGRAMS = ("services/", "chassis/", "gateway/", "deploy/operator/")
 # Modules of services that hold amounts, whatever their docstring says.
@@ -52,7 +52,7 @@ COUNTS_MONEY = frozenset(
         "wire.py",
     }
 )
-# Services of which every module does, but for those whose only quantities are seconds.
+# Services whose modules all count money, except TIMED, which count only seconds.
 COUNTING_SERVICES = ("services/disputes/", "services/escrow/", "services/ledger/")
 TIMED = frozenset(
     {
@@ -113,9 +113,9 @@ def text_findings(path: str, text: str) -> list[str]:
 
 
 def is_exact(path: str, tree: ast.Module) -> bool:
-    """Tell whether a file counts money: the kernel, domains, stores, and the modules named here.
+    """Return whether a file counts money: the kernel, domains, stores, and the modules named here.
 
-    A module of a service that says "Pure" decides, and is held to the same rule.
+    A service's module with "Pure" in its docstring decides, so the same rule applies to it.
     """
     top, *_, name = pathlib.PurePosixPath(path).parts
     if top != "services":
@@ -127,7 +127,7 @@ def is_exact(path: str, tree: ast.Module) -> bool:
 
 
 def says_pure(tree: ast.Module) -> bool:
-    """Tell whether a module's docstring says that the module is pure."""
+    """Return whether a module's docstring contains "Pure"."""
     return re.search(r"\bPure\b", ast.get_docstring(tree) or "") is not None
 
 

@@ -28,7 +28,7 @@ WAYS: tuple[Way, ...] = ("grpcio-testing", "socket")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Served:
-    """A running service and the two ways of calling it."""
+    """A running service, called over a socket or in the process."""
 
     app: App
     address: str
@@ -117,7 +117,7 @@ class City:
             connection.execute(_ALLOW_CREDITS, (marketplace_id,))
 
     def require_approval(self, marketplace_id: uuid.UUID, *, above: int | None) -> None:
-        """Let a second key approve withdrawals of more than an amount; None: of none."""
+        """Require a second key's approval of withdrawals above an amount; None: never."""
         with psycopg.connect(self.database.url()) as connection:
             connection.execute(_REQUIRE_APPROVAL, {"id": marketplace_id, "above": above})
 
@@ -131,7 +131,7 @@ class City:
     def rows(self, marketplace_id: uuid.UUID) -> dict[str, int]:
         """Count a marketplace's rows in every table of every schema, omitting empty ones."""
         if self._counting is None:
-            # Kept: most tests of a contract count, and a connection costs more than a count.
+            # The connection is kept, because a new connection costs more than a count.
             connection = psycopg.connect(self.database.url(), autocommit=True)
             self._stack.callback(connection.close)
             self._counting = connection, _count_of(connection.execute(_TABLES).fetchall())

@@ -50,7 +50,7 @@ OPERATORS: Mapping[str, Callable[[], Any]] = {
         wait_seconds=5,
     ),
 }
-# Of a marketplace, which orders asks escrow for.
+# The marketplace's own request; orders then calls escrow's RedirectPayoutByRule.
 REDIRECT: Mapping[str, Callable[[], Any]] = {
     "RedirectPayout": lambda: withdrawals.RedirectPayoutRequest(
         request_id=_ident(),

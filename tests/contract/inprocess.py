@@ -26,7 +26,7 @@ STATUS_KEY = "grpc-status-details-bin"
 
 
 class _Aborted(Exception):
-    """Ends a method, as abort does on a real server."""
+    """Ends a method, like `abort` on a real server."""
 
 
 class _Context:
@@ -36,7 +36,7 @@ class _Context:
         self._context = context
 
     async def abort_with_status(self, status: Any) -> None:
-        # The context's own abort would lose the metadata that the details travel in.
+        # The context's own abort would lose the metadata that carries the details.
         self._context.set_trailing_metadata(status.trailing_metadata)
         self._context.set_code(status.code)
         self._context.set_details(status.details)

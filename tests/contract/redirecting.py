@@ -1,4 +1,4 @@
-"""What makes requests that redirect payouts: the network refuses the present address."""
+"""Makes requests that redirect payouts, for orders whose seller's address cannot be paid."""
 
 from typing import Any
 
@@ -12,7 +12,7 @@ _ALLOW = """
 insert into orders.marketplaces (id, payout_redirects) values (%s, 'MARKETPLACE')
 on conflict (id) do update set payout_redirects = 'MARKETPLACE'
 """
-# As if operators had redirected it before: the seller's own wallet is for other tests.
+# Sets an earlier redirection, because other tests use the seller's own wallet.
 _BLOCK = "update escrow.escrows set seller_payout = %s where order_id = %s"
 
 

@@ -1,4 +1,4 @@
-"""What makes requests of operators that succeed, where they have no request id of their own."""
+"""Makes valid requests of operators for RPCs without a request id."""
 
 import uuid
 from typing import Any
@@ -87,7 +87,7 @@ async def a_payout_to_redirect(world: World) -> Any:
     return request
 
 
-# What only operators change, and has no request id of its own.
+# The operators' RPCs without a request id.
 FOR_OPERATORS = {
     ("escrow", "RedirectPayout"): a_payout_to_redirect,
     ("ledger", "CreditSuspense"): a_deposit_in_suspense,

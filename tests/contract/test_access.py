@@ -26,8 +26,8 @@ from tests.identities import BILLING, GRANT
 
 each_method = pytest.mark.parametrize(("name", "method"), METHODS, ids=label)
 each_way = pytest.mark.parametrize("way", WAYS)
-# What people may call: what the party API needs. A line that is added here must look at whom the
-# request is about, and test_people.py at that.
+# People may call what the party API needs. A new line here needs a check of whom the request is
+# about, and a test of this check in test_people.py.
 OPEN_TO_PEOPLE = {
     "orders": {
         "RegisterUser",
@@ -58,7 +58,7 @@ OPEN_TO_PEOPLE = {
     "escrow": {"GetWallet"},
     "webhooks": set(),
 }
-# What people of support may call. None of it may change money but by a decision.
+# The RPCs for people of support. Only a decision may change money.
 OPEN_TO_SUPPORT = {
     "orders": {
         "GetOrder",
@@ -181,7 +181,7 @@ async def test_external_caller_gets_only_what_it_was_granted(
     error = await refusal(client.call(method.name, VALID[name][method.name](), who=who))
 
     is_granted = f"{name}.{method.name}" in GRANT.rpcs
-    # What is granted is carried out: there is no such user.
+    # A granted RPC is carried out, and then does not find the user.
     expected = (
         ("NOT_FOUND", "USER_NOT_FOUND")
         if is_granted

@@ -27,10 +27,9 @@ from tests.contract.world import PRICE, READY, World
 _DRAFT = "http://json-schema.org/draft-07/schema#"
 PROTOS = Path(__file__).resolve().parents[2] / "protos/orchestrator"
 SCHEMAS = ("orders", "ledger", "escrow", "disputes", "webhooks")
-# A healthy network gives no occasion for these.
-# An offer lapses after hours.
+# Events that a healthy network does not cause, or that need hours (a lapsed offer).
 NEEDS_A_FAILURE = {"order.escrow_failed", "escrow.failed", "offer.lapsed", "withdrawal.failed"}
-# Nor does a moment for these.
+# Events that need days.
 NEEDS_DAYS = {
     "order.deadline_warning",
     "order.deadline_passed",
@@ -182,7 +181,7 @@ def test_every_payload_matches_its_contract(events: list[dict[str, Any]]) -> Non
     for event in events:
         message = table[event["eventType"]]()
         json_format.ParseDict(event["payload"], message, ignore_unknown_fields=False)
-        # camelCase, as documented; proto3 JSON would also take snake_case.
+        # Names must be camelCase, as documented; proto3 JSON would also accept snake_case.
         names = {field.json_name for field in message.DESCRIPTOR.fields}
         assert set(event["payload"]) <= names, event
 

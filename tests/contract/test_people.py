@@ -1,6 +1,7 @@
 """People at the services: each can act only on their own side of their own orders.
 
-The identities are those that the gateway makes of a token. test_access.py: what nobody may call.
+The identities are made as the gateway makes them from a token. test_access.py tests the RPCs that
+no person may call.
 """
 
 import asyncio
@@ -30,7 +31,7 @@ from tests.contract.test_access import OPEN_TO_PEOPLE
 from tests.contract.unkeyed import a_request
 from tests.contract.world import CALL_SECONDS, READY, WAIT_SECONDS, World
 
-# What an admin may read of orders that are not theirs.
+# The RPCs with which an admin may read orders of other people.
 ADMIN_READS = {"GetOrder", "GetReceipt", "GetDispute", "ListMessages", "GetOffer", "ListOffers"}
 REFUSED = "PERMISSION_DENIED"
 
@@ -52,7 +53,7 @@ class Past:
 
 @pytest.fixture(scope="session")
 def people_world(city: City) -> World:
-    """A marketplace of these tests alone."""
+    """A marketplace for the tests of this module only."""
     return World(city=city, way="socket")
 
 
@@ -88,7 +89,7 @@ async def past(people_world: World) -> Past:
 
 
 async def _listed_event(world: World) -> str:
-    """Wait until the marketplace's list of events has one; returns its id."""
+    """Wait until the marketplace's list of events is not empty; returns an event's id."""
     listing = webhooks.ListEventsRequest()
     async with asyncio.timeout(WAIT_SECONDS):
         while not (found := await world.call("webhooks", "ListEvents", listing)).events:  # noqa: ASYNC110 - asks webhooks

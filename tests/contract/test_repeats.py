@@ -12,7 +12,7 @@ from tests.contract.city import WAYS, City, Way
 from tests.contract.descriptors import MUTATING, label
 from tests.contract.world import READY, World
 
-# Rows that only a caller can cause; the rest grows by itself while orders move on.
+# Tables whose rows only callers create. Other tables also grow while operations run.
 IDENTITIES = {
     "orders.users",
     "orders.orders",

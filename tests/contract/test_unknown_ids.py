@@ -12,7 +12,7 @@ from tests.contract.city import WAYS, City, Way
 from tests.contract.descriptors import METHODS, label
 
 PROTOS = Path(__file__).resolve().parents[2] / "protos"
-# These make something new, or list what there is: nothing they name has to exist.
+# RPCs that create or list something, and so name no existing object.
 NEEDS_NOTHING = {
     ("ledger", "OpenAccount"),
     ("ledger", "PostTransfers"),

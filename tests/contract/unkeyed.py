@@ -1,4 +1,4 @@
-"""Requests without a request id of their own that succeed: previews, and what operators do."""
+"""Valid requests for RPCs without a request id: previews and checks."""
 
 from typing import Any
 
@@ -26,7 +26,7 @@ async def a_canceled_order(world: World) -> Any:
     return orders.GiveBackHoldRequest(order_id=order_id, reason="A late hold")
 
 
-# What has no request id of its own, and changes something or names another method's request.
+# RPCs without a request id that change something or contain another method's request.
 WITHOUT_ID = {
     ("orders", "GiveBackHold"): a_canceled_order,
     ("orders", "GetPreview"): a_confirmation_to_preview,
@@ -35,5 +35,5 @@ WITHOUT_ID = {
 
 
 def a_request(name: str, method: str) -> Ready | None:
-    """Return what makes a request that succeeds; None: it only reads, or is made elsewhere."""
+    """Return the function that makes a valid request; None: the RPC has none here."""
     return READY.get((name, method)) or WITHOUT_ID.get((name, method))

@@ -142,7 +142,7 @@ class World:
         return str((await self.call("orders", "CreateWithdrawal", request)).id)
 
     async def a_withdrawal_to_approve(self) -> str:
-        """Let another key make a withdrawal that a second one must approve; return its id."""
+        """Create a withdrawal with another key, so that this key must approve it; return its id."""
         request = await _create_withdrawal(self)
         request.commit = True
         client = (await self.city.get("orders")).client(
@@ -172,7 +172,7 @@ class World:
         return str((await self.call("webhooks", "CreateWebhook", request)).id)
 
     async def own_webhook(self) -> str:
-        """Return the id of one webhook, registered at first: a marketplace may have a few only."""
+        """Return the id of the shared webhook, because a marketplace may have only a few."""
         self._webhook = self._webhook or await self.a_webhook()
         return self._webhook
 
@@ -195,7 +195,7 @@ def _as_it_is(name: str, method: str) -> Ready:
 
 
 def _about_case(method: str, *before: str) -> Ready:
-    """Return what makes a case, after some other methods, and a request about it."""
+    """Return a function that opens a case, calls `before`, and returns a request about the case."""
 
     async def ready(world: World) -> Any:
         dispute_id = await world.a_case()
@@ -335,7 +335,7 @@ def _on_withdrawal(
 
 _ABOUT_CASES = ("AssignDispute", "AddEvidence", "AddMessage", "AddNote", "DecideDispute")
 _LOCKED = ("ReserveFunds", "CreateEscrow", "FundEscrow")
-# For every mutating RPC: makes what it needs, and returns a request that succeeds.
+# For every mutating RPC: a function that creates what the RPC needs and returns a valid request.
 READY: dict[tuple[str, str], Ready] = {
     ("disputes", "OpenDispute"): _as_it_is("disputes", "OpenDispute"),
     **{("disputes", name): _about_case(name) for name in _ABOUT_CASES},
