@@ -1,4 +1,4 @@
-"""What an order costs: the sum of its steps' fees, and the table of the page."""
+"""The cost of an order: the sum of its steps' fees, and the page's table."""
 
 from pathlib import Path
 
@@ -26,7 +26,7 @@ def test_an_order_costs_the_fees_of_its_own_steps() -> None:
     assert "an order costs 0.6500 XLM, a user 0.10000 XLM" in told.lines[0]
 
 
-def test_every_network_has_a_part_of_its_own() -> None:
+def test_every_network_has_its_own_part() -> None:
     names = {part.name for part in PARTS}
 
     assert {one.name for one in cost.PRICES} <= names

@@ -1,4 +1,4 @@
-"""The arithmetic of flows: what is counted at idle is taken off, failures are told."""
+"""The arithmetic of flows: idle counts are subtracted, and failures are reported."""
 
 from collections import Counter
 
@@ -14,7 +14,7 @@ def counted(*, at: float, orders: int, commits: int) -> Counts:
     return Counts(at=at, statements=Counter(orders=orders), commits=commits, rollbacks=0)
 
 
-def test_counts_are_those_of_the_load_without_what_is_counted_at_idle() -> None:
+def test_counts_exclude_the_idle_rate() -> None:
     resting = counted(at=0, orders=10, commits=5)
     before = counted(at=2, orders=30, commits=15)
     idle = before.since(resting).rates()
@@ -25,7 +25,7 @@ def test_counts_are_those_of_the_load_without_what_is_counted_at_idle() -> None:
     assert found == counted(at=10, orders=200, commits=50)
 
 
-def test_flows_have_a_rate_and_the_cpu_of_all_but_the_load() -> None:
+def test_flows_have_a_rate_and_the_cpu_without_the_load_process() -> None:
     def taken(count: int) -> Taken:
         done = Purchases(
             orders=["ord_1"] * count, seconds=[0.5] * count, failures=["refused"], elapsed=10

@@ -1,4 +1,4 @@
-"""The table of goals: what is met, how figures are spelled."""
+"""The table of goals: verdicts and printed figures."""
 
 from dataclasses import replace
 
@@ -47,7 +47,7 @@ def test_a_share_above_one_is_better_than_required_in_both_directions() -> None:
         (None, "ms", OPEN),
     ],
 )
-def test_figures_are_spelled_with_the_digits_that_matter(
+def test_figures_are_printed_with_significant_digits(
     value: float | None, unit: str, expected: str
 ) -> None:
     assert goals.spelled(value, unit) == expected
@@ -81,7 +81,7 @@ def test_no_goal_was_met_at_the_first_commit() -> None:
     assert not [goal for goal in GOALS if goal.before is not None and goal.is_met(goal.before)]
 
 
-def test_goals_have_keys_of_their_own() -> None:
+def test_goals_have_unique_keys() -> None:
     assert len({goal.key for goal in GOALS}) == len(GOALS)
 
 

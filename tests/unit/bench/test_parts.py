@@ -6,7 +6,7 @@ from bench import release, size, subscriber
 from bench.size import Sizes
 
 
-def test_sizes_are_what_one_order_has_added() -> None:
+def test_sizes_are_the_growth_of_one_order() -> None:
     before = Sizes(tables={"orders.orders": 8192}, wal=1024, nats=1024)
     after = Sizes(
         tables={"orders.orders": 8192 + 20480, "escrow.steps": 10240}, wal=103424, nats=11264
@@ -30,7 +30,7 @@ def test_releases_are_counted_in_ledgers() -> None:
     assert told.figures["release.last"] == 64
 
 
-def test_delays_are_told_in_milliseconds() -> None:
+def test_delays_are_reported_in_milliseconds() -> None:
     told = subscriber.told([0.002] * 98 + [0.02, 0.03])
 
     assert told.figures == {"subscriber.p50": 2.0, "subscriber.p99": 20.0}

@@ -1,4 +1,4 @@
-"""What is read of the ledger's own measurement."""
+"""Parsing the output of the ledger's and the lists' own measurements."""
 
 from bench import programs
 from bench.ledger import Figures
@@ -14,11 +14,11 @@ every invariant holds
 """
 
 
-def test_the_lower_of_both_kinds_counts() -> None:
+def test_lower_ratio_of_both_kinds_of_transfers_counts() -> None:
     assert programs.beside_pgbench(PRINTED) == {"ledger.single": 0.47, "ledger.listed": 1.85}
 
 
-def test_a_line_of_transfers_has_its_ratio_to_pgbench_where_it_is_read() -> None:
+def test_ratio_to_pgbench_is_parsed_from_printed_lines() -> None:
     figures = Figures(
         name="deposits, 64 callers x 1", rate=1000, beside=4000, seconds=[0.1], cpu={"ledger": 400}
     )
@@ -29,7 +29,7 @@ def test_a_line_of_transfers_has_its_ratio_to_pgbench_where_it_is_read() -> None
     assert found == {"ledger.single": 0.25, "ledger.listed": 2.0}
 
 
-def test_the_worst_list_counts() -> None:
+def test_worst_ratio_of_all_lists_counts() -> None:
     lines = [
         "ratio 1.10: 8.0 and 8.8 ms, 20/20 orders: all",
         "ratio 2.50: 4.0 and 10.0 ms, 0/0 orders: x",

@@ -1,4 +1,4 @@
-"""What is said while a measurement runs."""
+"""The progress line of a running measurement."""
 
 import io
 

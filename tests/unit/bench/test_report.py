@@ -46,7 +46,7 @@ def test_the_report_has_a_row_of_every_goal_and_the_lines_of_every_part(tmp_path
     assert (tmp_path / report.PICTURE).exists()
 
 
-def test_a_part_that_fails_is_told_and_does_not_end_the_run() -> None:
+def test_failing_part_is_reported_and_does_not_end_the_run() -> None:
     said: list[str] = []
 
     def failing(_say: object) -> Measured:
@@ -59,7 +59,7 @@ def test_a_part_that_fails_is_told_and_does_not_end_the_run() -> None:
     assert said == ["failed: ValueError('no chain')"]
 
 
-def test_a_part_says_how_busy_the_machine_was_with_other_work(
+def test_part_reports_the_machines_load_by_other_work(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     readings = iter([Machine(at=10, busy=100, own=40), Machine(at=20, busy=115, own=50)])
@@ -70,7 +70,7 @@ def test_a_part_says_how_busy_the_machine_was_with_other_work(
     assert measured.lines == ["GET order", "other work on the machine meanwhile: 0.50 cores"]
 
 
-def test_other_work_is_what_the_machine_did_beside_this_process() -> None:
+def test_other_work_is_busy_time_less_own_cpu_time() -> None:
     before = Machine(at=10, busy=100, own=40)
 
     assert Machine(at=20, busy=115, own=50).others(before) == 0.5

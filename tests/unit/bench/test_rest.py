@@ -14,7 +14,7 @@ def a_run(*, count: int, elapsed: float, **cpu: float) -> Run:
     return Run(seconds=seconds, elapsed=elapsed, cpu=cpu, statuses=Counter({200: count}))
 
 
-def test_a_quantile_is_a_value_that_was_measured() -> None:
+def test_quantile_is_one_of_the_measured_values() -> None:
     assert quantile([3, 1, 2], 0.5) == 2
     assert quantile(range(1, 101), 0.99) == 99
     assert quantile(range(1, 101), 0.07) == 7
@@ -28,13 +28,13 @@ def test_a_run_has_a_rate_and_the_cpu_of_a_request() -> None:
     assert run.cpu_each == {"orders": 0.05}
 
 
-def test_cpu_is_spelled_by_process_without_the_smallest() -> None:
+def test_cpu_is_printed_by_process_without_tiny_values() -> None:
     said = per_process({"gateway": 0.1, "orders": 0.2, "devnet": 0.0001}, count=100)
 
     assert said == "3.00 ms: orders 2.00, gateway 1.00"
 
 
-def test_lines_are_medians_beside_the_line_of_the_floor() -> None:
+def test_figures_are_medians_relative_to_their_floor() -> None:
     def line(*rates: int) -> rest.Line:
         return rest.Line(runs=[a_run(count=rate, elapsed=1, orders=rate / 1000) for rate in rates])
 

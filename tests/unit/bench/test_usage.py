@@ -32,7 +32,7 @@ def tree() -> Iterator[tuple[int, list[int]]]:
             first.terminate()
 
 
-def test_what_belongs_to_no_part_belongs_to_the_one_that_started_the_parts() -> None:
+def test_process_of_no_part_counts_to_the_supervisor() -> None:
     with tree() as (first, [part, other]):
         usage = Usage({"orders": part}, rest={"supervisor": first})
 
@@ -41,7 +41,7 @@ def test_what_belongs_to_no_part_belongs_to_the_one_that_started_the_parts() -> 
     assert families == {"orders": {part}, "supervisor": {first, other}}
 
 
-def test_memory_and_cpu_are_told_by_part() -> None:
+def test_memory_and_cpu_are_reported_by_part() -> None:
     with tree() as (first, [part, _]):
         usage = Usage({"orders": part}, rest={"supervisor": first})
 

@@ -1,4 +1,4 @@
-"""How rows are spelled as arrays; tests/integration/chassis has PostgreSQL read them."""
+"""Encoding of rows as binary arrays; tests/integration/chassis sends them to PostgreSQL."""
 
 import datetime as dt
 import struct

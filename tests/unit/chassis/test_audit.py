@@ -1,4 +1,4 @@
-"""Who a line names, and the instants that ids hold."""
+"""The actor in an audit line, and the instant in its id."""
 
 import datetime as dt
 import uuid

@@ -1,4 +1,4 @@
-"""A consumer ends when it is asked to, even where its client loses the request."""
+"""A consumer ends when it is cancelled, even if its NATS client loses the cancellation."""
 
 import asyncio
 from typing import Any, cast
@@ -12,13 +12,13 @@ WAIT_SECONDS = 10
 
 
 class Deaf:
-    """A subscription that takes a cancellation for its own time-out, as wait_for can."""
+    """A subscription that turns a cancellation into a timeout, as `wait_for` can."""
 
     def __init__(self) -> None:
         self.is_fetching = asyncio.Event()
 
     async def unsubscribe(self) -> None:
-        """Nothing is left behind."""
+        """Do nothing."""
 
     async def fetch(self, _batch: int, *, timeout: float) -> list[Any]:  # noqa: ASYNC109 - the client's own
         self.is_fetching.set()
@@ -42,7 +42,7 @@ class OneSubscription:
         return self._subscription
 
 
-async def test_a_consumer_ends_even_if_its_client_missed_the_cancellation() -> None:
+async def test_consumer_ends_although_its_client_lost_the_cancellation() -> None:
     subscription = Deaf()
     bus = cast("Bus", OneSubscription(subscription))
 

@@ -1,4 +1,4 @@
-"""The deadline: a hop passes on what is left, less what it needs to report a timeout."""
+"""The deadline: each hop passes on the remaining time, less a margin to report a timeout."""
 
 import asyncio
 import time
@@ -11,7 +11,7 @@ from chassis import deadline
 
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[float]]:
-    """The monotonic clock, as the first item of a list that the test turns."""
+    """The monotonic clock: the first item of a list that the test changes."""
     now = [1_000.0]
     monkeypatch.setattr(time, "monotonic", lambda: now[0])
     yield now
@@ -39,7 +39,7 @@ def test_a_call_never_gets_more_than_it_asks_for(clock: list[float]) -> None:
     assert deadline.remaining(at_most=5.0) == 5.0
 
 
-def test_when_the_time_is_over_nothing_is_left(clock: list[float]) -> None:
+def test_no_time_is_left_after_the_deadline(clock: list[float]) -> None:
     deadline.start(1.0)
     clock[0] += 2.0
 

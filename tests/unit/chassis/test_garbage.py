@@ -1,10 +1,10 @@
-"""Garbage that refers to itself stays bounded, and what lives long is not looked at again."""
+"""Cyclic garbage stays bounded, and the collector does not scan long-lived objects again."""
 
 import gc
 import subprocess
 import sys
 
-# In a process of its own: the limits are the process's.
+# In a separate process, because the collector's limits are of the whole process.
 PROGRAM = """
 import gc, weakref
 from chassis import garbage
@@ -22,7 +22,7 @@ print(most < 2 * garbage.NEW_OBJECTS, gc.get_freeze_count() > 1000, gc.isenabled
 """
 
 
-def test_garbage_is_bounded_and_what_was_there_before_is_left_out() -> None:
+def test_garbage_is_bounded_and_settled_objects_are_not_scanned() -> None:
     before = gc.get_threshold()
 
     found = subprocess.run(

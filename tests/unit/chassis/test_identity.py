@@ -1,4 +1,4 @@
-"""Identities between services: what was signed is read, what was not is refused."""
+"""Identities between services: signed ones are accepted, all others are refused."""
 
 import base64
 import datetime as dt
@@ -89,7 +89,7 @@ def test_the_environment_that_a_caller_from_outside_claims_is_not_believed() -> 
     assert verifier().identity(signed()).environment == ""
 
 
-def test_the_tokens_that_the_forgeries_start_from_are_valid() -> None:
+def test_unforged_tokens_are_valid() -> None:
     assert verifier().identity(signed()) == KEY_HOLDER
 
 
@@ -251,7 +251,7 @@ def test_a_token_on_the_connection_of_another_caller_is_refused() -> None:
             verifying.identity(token, peer=peer)
 
 
-def test_outside_a_request_there_is_no_identity() -> None:
+def test_no_identity_is_set_outside_a_request() -> None:
     identity.bind(None)
 
     assert identity.current_or_none() is None

@@ -1,4 +1,4 @@
-"""What the library is given to read of a message, whatever its publisher wrote."""
+"""The protocol lines that the NATS library parses are valid, whatever a publisher wrote."""
 
 from typing import Any
 
@@ -10,7 +10,7 @@ from nats.js.client import JetStreamContext
 from chassis.nats_client import Client, readable_headers, readable_line
 
 ACK = b"$JS.ACK.ORCHESTRATOR.x.1.7.3.1700000000000000000.0"
-# What a server takes in a subject: no blank of its own, and no end of a line.
+# The bytes that a server accepts in a subject: any but blanks and line ends.
 SUBJECTS = st.binary(min_size=1, max_size=40).map(
     lambda raw: bytes(byte for byte in raw if byte not in b" \t\r\n") or b"x"
 )
@@ -31,7 +31,9 @@ SUBJECTS = st.binary(min_size=1, max_size=40).map(
         ("MSG order.заказ 1 5\r\n".encode(), "MSG order.заказ 1 5\r\n".encode()),
     ],
 )
-def test_a_subject_is_read_as_one_word(line: bytes, readable: bytes) -> None:
+def test_subject_with_blanks_or_invalid_utf8_is_parsed_as_one_token(
+    line: bytes, readable: bytes
+) -> None:
     assert readable_line(line) == readable
 
 
@@ -53,7 +55,7 @@ def test_a_publisher_cannot_forge_the_servers_headers(headers: bytes, readable: 
 
 
 class Heard(Client):
-    """Collects what was read."""
+    """Collects the parsed messages."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -66,7 +68,7 @@ class Heard(Client):
 
 
 @given(subject=SUBJECTS, headers=st.binary(max_size=40), body=st.binary(max_size=40), at=st.data())
-async def test_no_message_blocks_the_next(
+async def test_malformed_message_does_not_block_the_next(
     subject: bytes, headers: bytes, body: bytes, at: st.DataObject
 ) -> None:
     client = Heard()

@@ -1,4 +1,4 @@
-"""Waves: within one wave no aggregate twice; over the waves every aggregate in order."""
+"""Waves of events: a wave has at most one event of an aggregate; waves keep its order."""
 
 from collections import defaultdict
 
@@ -14,11 +14,11 @@ def a_row(number: int, aggregate: str) -> Row:
     return Row(id=number, aggregate=("mkt", "Order", aggregate), message=message)
 
 
-def test_no_rows_make_no_wave() -> None:
+def test_no_events_give_no_wave() -> None:
     assert waves([]) == []
 
 
-def test_different_aggregates_go_in_one_wave() -> None:
+def test_events_of_different_aggregates_share_a_wave() -> None:
     rows = [a_row(1, "a"), a_row(2, "b"), a_row(3, "c")]
 
     assert waves(rows) == [rows]
@@ -30,7 +30,7 @@ def test_the_second_event_of_an_aggregate_waits_for_the_second_wave() -> None:
     assert waves([a1, b1, a2, a3, b2]) == [[a1, b1], [a2, b2], [a3]]
 
 
-def test_the_same_id_of_another_kind_is_another_aggregate() -> None:
+def test_aggregate_is_identified_by_type_and_id() -> None:
     order = a_row(1, "x")
     balance = Row(id=2, aggregate=("mkt", "Balance", "x"), message=order.message)
 

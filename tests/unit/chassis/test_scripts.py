@@ -1,4 +1,4 @@
-"""The order of migrations that is read as text is the one that alembic carries out."""
+"""The newest revision found by reading the migration files is the one that alembic finds."""
 
 import pytest
 from alembic.script import ScriptDirectory

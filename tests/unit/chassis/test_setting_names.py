@@ -1,4 +1,4 @@
-"""A slip in a setting's name is refused by name; what others call their variables is not."""
+"""A misspelled setting is refused by name; variables of other programs are accepted."""
 
 import pytest
 

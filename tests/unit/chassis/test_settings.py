@@ -27,7 +27,7 @@ def good_environment(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv(name, value)
 
 
-def test_right_settings_are_read_with_their_defaults() -> None:
+def test_valid_settings_are_read_with_their_defaults() -> None:
     settings = load(ServiceSettings, program="ledger")
 
     assert settings.database_url == GOOD["DATABASE_URL"]
@@ -129,7 +129,7 @@ def test_the_repr_of_settings_contains_no_secret() -> None:
 
 
 @pytest.mark.parametrize("given", ["neither", "both", "no key"])
-def test_a_caller_has_one_key(
+def test_caller_must_have_exactly_one_key(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], given: str
 ) -> None:
     if given != "neither":

@@ -18,7 +18,7 @@ def text_of(statement: sa.sql.ClauseElement) -> str:
     return " ".join(compiled(statement).split())
 
 
-def test_a_parameter_is_given_by_name() -> None:
+def test_parameters_are_compiled_by_name() -> None:
     statement = sa.select(THINGS.c.name).where(THINGS.c.id == sa.bindparam("thing"))
 
     assert text_of(statement) == (
@@ -26,7 +26,7 @@ def test_a_parameter_is_given_by_name() -> None:
     )
 
 
-def test_a_list_of_parameters_is_one_array() -> None:
+def test_list_parameter_is_compiled_as_one_array() -> None:
     wanted = sa.bindparam("wanted", type_=ARRAY(sa.Uuid))
     statement = sa.select(THINGS.c.name).where(THINGS.c.id == sa.any_(wanted))
 
@@ -42,19 +42,19 @@ def test_a_list_of_parameters_is_one_array() -> None:
         ("%(thing)s", "'%%(thing)s'"),
     ],
 )
-def test_a_constant_is_written_into_the_text(value: str, literal: str) -> None:
+def test_constant_is_compiled_as_a_literal(value: str, literal: str) -> None:
     statement = sa.select(THINGS.c.id).where(THINGS.c.name == value)
 
     assert text_of(statement).endswith(f"WHERE things.name = {literal}::VARCHAR")
 
 
-def test_constants_of_a_list_are_written_into_the_text() -> None:
+def test_constants_of_a_list_are_compiled_as_literals() -> None:
     statement = sa.select(THINGS.c.id).where(THINGS.c.name.in_(["a", "b"]))
 
     assert text_of(statement).endswith("things.name IN ('a'::VARCHAR, 'b'::VARCHAR)")
 
 
-def test_a_change_mixes_constants_and_parameters() -> None:
+def test_update_mixes_constants_and_parameters() -> None:
     statement = (
         sa.update(THINGS)
         .where(THINGS.c.id == sa.bindparam("thing"))
@@ -67,7 +67,7 @@ def test_a_change_mixes_constants_and_parameters() -> None:
     )
 
 
-def test_a_whole_row_is_given_by_the_names_of_its_columns() -> None:
+def test_insert_of_a_row_has_a_parameter_for_each_column() -> None:
     statement = insert(THINGS).on_conflict_do_nothing().returning(THINGS.c.id)
 
     assert text_of(statement) == (
@@ -78,5 +78,5 @@ def test_a_whole_row_is_given_by_the_names_of_its_columns() -> None:
 
 
 @pytest.mark.parametrize("value", [uuid.UUID(int=7), dt.date(2026, 1, 2), True, 7])
-def test_constants_of_every_kind_have_a_text(value: object) -> None:
+def test_constants_of_every_type_are_compiled_as_literals(value: object) -> None:
     assert "%(" not in text_of(sa.select(sa.literal(value)))

@@ -1,4 +1,4 @@
-"""The wording of a statement: its parameters by number, in the order of their names."""
+"""A statement's text with numbered parameters, and its values in their order."""
 
 import psycopg
 import pytest
@@ -15,7 +15,7 @@ from chassis.statements import wording
         ("select 1", b"select 1", ()),
     ],
 )
-def test_parameters_have_numbers(
+def test_named_parameters_become_numbered(
     statement: str, text: bytes, names: tuple[str, ...] | None
 ) -> None:
     worded = wording(statement)
@@ -29,12 +29,12 @@ def test_values_are_put_in_the_order_of_the_parameters() -> None:
 
 
 @pytest.mark.parametrize("statement", ["select '%d'", "select '50%'", "select %(a)s, %s"])
-def test_a_statement_with_another_parameter_is_refused(statement: str) -> None:
+def test_statement_with_another_kind_of_placeholder_is_refused(statement: str) -> None:
     with pytest.raises(psycopg.ProgrammingError):
         wording(statement)
 
 
-def test_values_that_do_not_fit_are_refused() -> None:
+def test_missing_values_are_refused() -> None:
     with pytest.raises(psycopg.ProgrammingError, match="no value for 'b'"):
         wording("select %(a)s, %(b)s").in_order({"a": 1})
     with pytest.raises(psycopg.ProgrammingError, match="2 parameters and 1 values"):

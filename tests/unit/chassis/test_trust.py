@@ -1,4 +1,4 @@
-"""The trust file: what is not exactly right is refused, in one line, and changes nothing."""
+"""The trust file: an invalid file is refused with one line, and the last valid one stays."""
 
 import base64
 import json
@@ -93,7 +93,7 @@ def test_a_key_is_read_back() -> None:
 
 
 def replace(path: Path, text: str) -> None:
-    """Write as editors and mounted volumes do: another file under the name."""
+    """Replace a file by a new one with its name, as editors and mounted volumes do."""
     fresh = path.with_suffix(".new")
     fresh.write_text(text)
     fresh.replace(path)

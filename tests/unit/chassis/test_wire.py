@@ -1,4 +1,4 @@
-"""Values on the wire: both ways without loss, and page tokens that nobody can forge into a bug."""
+"""Values on the wire: both ways without loss. Any forged page token is refused cleanly."""
 
 import base64
 import contextlib

@@ -1,4 +1,4 @@
-"""What is sent again, and what an answer means."""
+"""Which requests are retried, and how answers become results or errors."""
 
 import json
 from typing import Any
@@ -22,28 +22,28 @@ def refused(status: int, code: str, **details: Any) -> Answer:
 
 
 @pytest.mark.parametrize("status", [408, 429, 500, 502, 503, 504])
-def test_an_answer_that_may_change_is_asked_for_again(status: int) -> None:
+def test_temporary_refusal_is_retried(status: int) -> None:
     assert exchange.pause_before_next(answer(status), attempt=1, retries=1) is not None
     assert exchange.pause_before_next(answer(status), attempt=2, retries=1) is None
 
 
 @pytest.mark.parametrize("status", [200, 202, 400, 401, 403, 404, 409, 413, 422])
-def test_an_answer_that_stays_is_not_asked_for_again(status: int) -> None:
+def test_final_answer_is_not_retried(status: int) -> None:
     assert exchange.pause_before_next(answer(status), attempt=1, retries=4) is None
 
 
-def test_a_lost_connection_is_tried_again() -> None:
+def test_lost_connection_is_retried() -> None:
     assert exchange.pause_before_next(FAILED, attempt=4, retries=4) is not None
     assert exchange.pause_before_next(FAILED, attempt=5, retries=4) is None
 
 
 @pytest.mark.parametrize("code", ["IDEMPOTENCY_KEY_IN_PROGRESS", "idempotency_key_in_progress"])
-def test_a_request_that_is_still_being_done_is_asked_for_again(code: str) -> None:
+def test_request_in_progress_is_retried(code: str) -> None:
     assert exchange.pause_before_next(refused(409, code), attempt=1, retries=1) is not None
     assert exchange.pause_before_next(refused(409, "INVALID_STATE"), attempt=1, retries=1) is None
 
 
-def test_pauses_grow_to_a_limit_and_are_not_all_the_same() -> None:
+def test_pauses_grow_to_a_limit_with_jitter() -> None:
     pauses = [[exchange.pause_seconds(attempt) for _ in range(50)] for attempt in range(1, 9)]
 
     for number, of_attempt in enumerate(pauses):
@@ -52,9 +52,9 @@ def test_pauses_grow_to_a_limit_and_are_not_all_the_same() -> None:
         assert len(set(of_attempt)) > 1
 
 
-def test_the_server_says_how_long_to_wait() -> None:
+def test_retry_after_of_the_server_is_used() -> None:
     assert exchange.pause_before_next(answer(429, retry_after="7"), attempt=1, retries=4) == 7
-    # Longer than a caller of a method would expect: the caller decides.
+    # A longer wait than a caller expects is not done: the caller decides.
     assert exchange.pause_before_next(answer(429, retry_after="3600"), attempt=1, retries=4) is None
     assert exchange.pause_before_next(answer(429, retry_after="soon"), attempt=1, retries=4)
 
@@ -70,7 +70,7 @@ def test_a_change_has_a_new_idempotency_key_unless_one_is_given() -> None:
     assert given.content is None
 
 
-def test_a_query_has_no_empty_values_and_a_path_no_foreign_segments() -> None:
+def test_query_omits_empty_values_and_path_segments_are_escaped() -> None:
     asked = exchange.reading("/orders", {"limit": 5, "status": None, "force": True})
 
     assert asked.query == {"limit": "5", "force": "true"}
@@ -121,7 +121,7 @@ def test_a_refusal_of_the_party_api_is_read_too() -> None:
     ],
 )
 @pytest.mark.parametrize("body", [b"", b"<html>", b"[]", b'{"error": 1}', b"\xff", b"[" * 10**5])
-def test_an_answer_of_something_in_between_is_raised_by_its_status(
+def test_answer_of_an_intermediary_is_raised_by_its_status(
     status: int, kind: type[errors.APIError], body: bytes
 ) -> None:
     with pytest.raises(kind) as caught:

@@ -1,4 +1,4 @@
-"""What `login` keeps is its owner's alone, and what is said of a place is checked."""
+"""The file of `login` is readable by its owner only, and its values are checked."""
 
 import stat
 from collections.abc import Mapping
@@ -14,14 +14,14 @@ HERE = Place(url="http://127.0.0.1:8080", api_key="ohk_test_secret", faucet_url=
 
 @pytest.fixture(autouse=True)
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A home of its own, and no variables."""
+    """A separate home folder without variables in the environment."""
     for name in settings.READS:
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
     return tmp_path
 
 
-def test_what_is_kept_is_found_and_only_its_owner_reads_it(home: Path) -> None:
+def test_stored_login_is_loaded_and_readable_by_its_owner_only(home: Path) -> None:
     path = settings.keep(HERE)
 
     assert settings.load() == HERE
@@ -47,12 +47,12 @@ def test_a_damaged_file_is_refused(content: str) -> None:
         settings.load()
 
 
-def test_nobody_has_logged_in() -> None:
+def test_missing_login_is_an_error_that_names_login() -> None:
     with pytest.raises(NoPlaceError, match="login"):
         settings.load()
 
 
-def test_the_environment_counts_more_than_the_file(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_environment_overrides_the_file(monkeypatch: pytest.MonkeyPatch) -> None:
     settings.keep(HERE)
     monkeypatch.setenv("ORCHESTRATOR_URL", "https://pay.example/api/v1/")
     monkeypatch.setenv("ORCHESTRATOR_API_KEY", "ohk_test_other")
@@ -73,7 +73,7 @@ def test_the_environment_counts_more_than_the_file(monkeypatch: pytest.MonkeyPat
         },
     ],
 )
-def test_half_a_place_and_a_wrong_url_are_refused(
+def test_incomplete_place_and_wrong_url_are_refused(
     monkeypatch: pytest.MonkeyPatch, named: Mapping[str, str]
 ) -> None:
     for name, value in named.items():

@@ -1,4 +1,4 @@
-"""What the doctor says of clocks and schemas, and that the runbook has each section it names."""
+"""The doctor's findings about clocks, and the runbook sections that the doctor names."""
 
 import ast
 import datetime as dt

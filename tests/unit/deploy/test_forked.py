@@ -1,4 +1,4 @@
-"""What the processes of a stack import: once, and no library that none of them uses."""
+"""The imports of a stack's processes: shared modules once, and no unused library."""
 
 import subprocess
 import sys
@@ -49,7 +49,7 @@ def test_a_forked_program_imports_only_its_own_main_module() -> None:
     assert not UNUSED & set(named)
 
 
-def test_the_process_that_starts_the_stack_holds_no_library_that_it_does_not_use() -> None:
+def test_supervisor_imports_no_library_that_it_does_not_use() -> None:
     program = "import sys, deploy.local.__main__; print(*sys.modules)"
 
     assert not (UNUSED | {"aiohttp"}) & set(imported(program))

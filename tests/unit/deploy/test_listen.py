@@ -1,4 +1,4 @@
-"""An event is forwarded as a webhook is sent, and every answer is an outcome."""
+"""An event is forwarded like a webhook, and every answer gives an outcome."""
 
 import httpx
 import pytest
@@ -13,7 +13,7 @@ EVENT = Event(
 )
 
 
-def test_the_secret_is_the_keys_and_does_not_show_it() -> None:
+def test_signing_secret_is_derived_from_the_key_and_hides_it() -> None:
     secret = signing_secret(KEY)
 
     assert secret == signing_secret(KEY)
@@ -43,7 +43,7 @@ def test_a_forwarded_event_is_verified_by_the_standards_library() -> None:
 @pytest.mark.parametrize(
     ("status", "error"), [(302, "REDIRECTED"), (404, "STATUS_NOT_2XX"), (500, "STATUS_NOT_2XX")]
 )
-def test_another_answer_is_an_error(status: int, error: str) -> None:
+def test_answer_other_than_success_is_an_error(status: int, error: str) -> None:
     answer = httpx.Response(status, headers={"Location": "http://elsewhere/"})
     with httpx.Client(transport=httpx.MockTransport(lambda _: answer)) as http:
         outcome = forward(http, "http://localhost/hook", EVENT, secret=signing_secret(KEY))

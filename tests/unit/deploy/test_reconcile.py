@@ -1,4 +1,4 @@
-"""What reconciliation calls a difference, a surplus, and a command to look at."""
+"""Which holdings and commands reconciliation reports, and what counts as surplus."""
 
 import uuid
 
@@ -34,7 +34,7 @@ def contract(
         contract(ledger=800, chain=801),
     ],
 )
-def test_money_sent_to_a_contract_by_others_is_a_surplus_and_hides_no_difference(
+def test_surplus_from_third_parties_hides_no_difference(
     holding: Holding,
 ) -> None:
     real = contract(ledger=800, chain=799)
@@ -61,7 +61,7 @@ def test_money_sent_to_a_contract_by_others_is_a_surplus_and_hides_no_difference
         Holding(account="escrow:1", ledger=800, chain=1600, in_motion=False, is_overfunded=True),
     ],
 )
-def test_any_other_difference_counts(holding: Holding) -> None:
+def test_every_other_difference_is_reported(holding: Holding) -> None:
     assert differing([holding]) == [holding]
 
 

@@ -1,4 +1,4 @@
-"""`make run` and signals: what was started is stopped, however many come, and whenever."""
+"""`make run` and signals: all started processes stop, whenever and however often signals come."""
 
 import subprocess
 import sys

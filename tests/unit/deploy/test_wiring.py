@@ -1,4 +1,4 @@
-"""Who is handed which secret: every secret there is against every program of the stack."""
+"""Which program gets which secret: every secret is checked against every program."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -97,7 +97,7 @@ def test_a_generated_secret_reaches_only_programs_that_need_it(tmp_path: Path, n
     assert {program for program in PROGRAMS if value in handed[program]} == MADE[name]
 
 
-def test_every_secret_the_stack_makes_is_looked_for(tmp_path: Path) -> None:
+def test_every_generated_secret_is_covered_by_the_tests(tmp_path: Path) -> None:
     assert {*MADE, "nats"} == {*load(tmp_path).__slots__}
 
 
@@ -124,7 +124,7 @@ def test_the_ledger_gets_the_public_key_of_escrows_signing_key(tmp_path: Path) -
     assert "'ESCROW_EVENT_KEYS': '" in handed["ledger"]
 
 
-def test_old_credentials_are_completed_and_kept_if_still_used(
+def test_old_credentials_are_completed_and_used_values_are_kept(
     tmp_path: Path,
 ) -> None:
     (tmp_path / "credentials.json").write_text(

@@ -105,7 +105,7 @@ def bench() -> Bench:
 
 
 def test_a_frozen_holder_neither_pays_nor_receives(bench: Bench) -> None:
-    """The destination is looked at before the source, and its line before its limit."""
+    """The destination is checked before the source, and its authorisation before its limit."""
     pay = Payment(SELLER, USDC, "1")
     assert bench.flags(SELLER, clear_flags=AUTHORIZED) == "SET_TRUST_LINE_FLAGS_SUCCESS"
     assert bench.apply(pay) == "PAYMENT_NOT_AUTHORIZED"
@@ -117,7 +117,7 @@ def test_a_frozen_holder_neither_pays_nor_receives(bench: Bench) -> None:
     assert bench.apply(pay) == "PAYMENT_SUCCESS"
 
 
-def test_a_new_limit_does_not_unfreeze(bench: Bench) -> None:
+def test_new_limit_does_not_unfreeze_a_trustline(bench: Bench) -> None:
     bench.flags(BUYER, clear_flags=AUTHORIZED)
 
     assert bench.apply(ChangeTrust(USDC, limit="5000")) == "CHANGE_TRUST_SUCCESS"
@@ -146,7 +146,7 @@ def test_an_issuers_decision_is_an_event(bench: Bench) -> None:
         (NEW, AUTHORIZED, None, "NO_TRUST_LINE"),
     ],
 )
-def test_which_flags_an_issuer_may_set(
+def test_issuer_may_set_only_valid_flags(
     bench: Bench, holder: str, set_flags: Any, clear_flags: Any, code: str
 ) -> None:
     done = bench.flags(holder, set_flags=set_flags, clear_flags=clear_flags)
@@ -160,7 +160,7 @@ def test_only_an_issuer_that_may_revoke_freezes(bench: Bench) -> None:
     assert bench.flags(BUYER, clear_flags=AUTHORIZED) == "SET_TRUST_LINE_FLAGS_CANT_REVOKE"
 
 
-def test_only_the_issuer_decides(bench: Bench) -> None:
+def test_only_the_issuer_sets_trustline_flags(bench: Bench) -> None:
     operation = SetTrustLineFlags(SELLER, USDC, None, AUTHORIZED)
 
     assert bench.apply(operation) == "SET_TRUST_LINE_FLAGS_MALFORMED"
@@ -185,7 +185,9 @@ def test_the_issuers_flags_are_those_of_a_new_line(bench: Bench) -> None:
         ("1", "new", "NO_TRUST"),
     ],
 )
-def test_clawing_back(bench: Bench, amount: str, holder: str, code: str) -> None:
+def test_clawback_takes_the_amount_or_is_refused(
+    bench: Bench, amount: str, holder: str, code: str
+) -> None:
     view = bench.world.view
     line = present(read_trustline(view, BUYER, IDENTITY.usdc))
     write_trustline(view, replace(line, clawback=True))

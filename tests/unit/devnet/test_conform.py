@@ -1,4 +1,4 @@
-"""`make conform`: what is printed of a file of vectors, and how it ends."""
+"""`make conform`: the output for a file of vectors, and the exit code."""
 
 import copy
 import json
@@ -45,15 +45,13 @@ def refused(*steps: dict[str, Any]) -> object:
     return next((item.came for item in found if item.line == "refused"), None)
 
 
-def test_cases_that_hold_end_with_zero(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_matching_cases_exit_with_zero(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert conform(tmp_path, document("init-ok", "fund-ok")) == 0
 
     assert capsys.readouterr().out == "2 of 2 cases hold; 0 differ\n"
 
 
-def test_each_line_that_differs_is_printed(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_each_differing_line_is_printed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     content = document("init-ok", "fund-ok")
     want = content["cases"][1]["steps"][1]["want"]
     want["moved"]["buyer"][1] = "1"
@@ -94,9 +92,7 @@ def test_a_refusal_instead_of_a_success_is_one_line(
     ]
 
 
-def test_whose_refusal_it_is_is_compared(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_refusing_contract_is_compared(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     content = document("release-receiver-no-line")
     content["cases"][0]["steps"][-1]["want"]["at"] = "escrow"
 
@@ -108,7 +104,7 @@ def test_whose_refusal_it_is_is_compared(
 @pytest.mark.parametrize(
     "text", ["", "[]", "{}", '{"format": "soroban-escrow-vectors/2"}', '{"format": 1, "cases": []}']
 )
-def test_a_file_of_another_format_ends_with_two(tmp_path: Path, text: str) -> None:
+def test_file_of_another_format_exits_with_two(tmp_path: Path, text: str) -> None:
     path = tmp_path / "vectors.json"
     path.write_text(text, encoding="utf-8")
 
@@ -116,7 +112,7 @@ def test_a_file_of_another_format_ends_with_two(tmp_path: Path, text: str) -> No
 
 
 @pytest.mark.parametrize("part", ["cases", "defaults", "want", "do"])
-def test_a_file_that_lacks_a_part_ends_with_two(
+def test_file_with_a_missing_part_exits_with_two(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], part: str
 ) -> None:
     content = document("init-ok")
@@ -126,7 +122,7 @@ def test_a_file_that_lacks_a_part_ends_with_two(
     assert capsys.readouterr().err.startswith("conform: ")
 
 
-def test_a_missing_file_ends_with_two(tmp_path: Path) -> None:
+def test_missing_file_exits_with_two(tmp_path: Path) -> None:
     assert main([str(tmp_path / "none.json")]) == 2
 
 
@@ -159,7 +155,7 @@ def test_a_digest_is_of_canonical_json() -> None:
     assert digest(None) == "74234e98afe7498f"
 
 
-def test_parts_of_steps_that_few_cases_use() -> None:
+def test_rare_parts_of_steps_are_played() -> None:
     raw = {"init_fn": "initialize_escrow", "init_args": [{"escrow": {}}], "ctor": []}
     approve = {"do": "call", "on": "C", "fn": "approve_milestone", "auth": ["buyer"]}
     other_signer = {**approve, "args": [{"u32": 0}, {"who": "buyer"}], "auth": ["seller"]}
@@ -174,7 +170,7 @@ def test_parts_of_steps_that_few_cases_use() -> None:
     assert refused(deployment(), other_signer) == "Auth/InvalidAction"
 
 
-def test_holders_are_frozen_limited_and_lose_their_line() -> None:
+def test_steps_freeze_limit_and_remove_trustlines() -> None:
     pay = {"do": "call", "on": "USDC", "fn": "transfer", "auth": ["buyer"]}
     to_seller = {**pay, "args": [{"who": "buyer"}, {"who": "seller"}, {"i128": "5"}]}
     to_contract = {**pay, "args": [{"who": "buyer"}, {"contract": "C"}, {"i128": "5"}]}

@@ -1,4 +1,4 @@
-"""How long contract data lives, and when a contract extends it. Ledgers left are counted."""
+"""Lifetimes of contract data, in remaining ledgers, and when a contract extends them."""
 
 import pytest
 from stellar_sdk import scval
@@ -32,7 +32,7 @@ def extend(world: World, contract: str, ledgers: int) -> str | None:
     return world.call(contract, "extend_contract_ttl", args).error
 
 
-def test_what_a_deployment_writes_lives_the_least(world: World) -> None:
+def test_new_entries_have_the_minimum_lifetime(world: World) -> None:
     contract = world.deploy()
 
     assert left(world, keys.instance(contract)) == FRESH
@@ -74,7 +74,7 @@ def test_the_platform_extends_what_is_near_its_end(
     assert left(world, escrow_key(contract)) == after
 
 
-def test_less_than_the_threshold_is_refused(world: World) -> None:
+def test_extension_below_the_threshold_is_refused(world: World) -> None:
     assert extend(world, world.deploy(), THRESHOLD - 1) == "Error(Storage, InvalidInput)"
 
 

@@ -26,12 +26,12 @@ def test_the_rules_of_money_hold_in_random_lives(monkeypatch: pytest.MonkeyPatch
     found = play(DEFAULTS, lives=SOME, seed=1)
 
     assert found.faults == []
-    # Nothing is proved by calls that are all refused.
+    # A run whose calls are all refused would prove nothing.
     assert found.accepted > found.calls / 3
     assert accepted >= {function for function, _ in CALLS.values()}
 
 
-def test_the_same_number_gives_the_same_life() -> None:
+def test_same_seed_gives_the_same_life() -> None:
     assert play(DEFAULTS, lives=5, seed=7) == play(DEFAULTS, lives=5, seed=7)
     assert play(DEFAULTS, lives=5, seed=7) != play(DEFAULTS, lives=5, seed=8)
 
@@ -79,7 +79,7 @@ def test_a_fault_of_the_ledger_is_found(
     assert all(fault.startswith("life ") for fault in found.faults)
 
 
-def test_a_provider_that_gets_another_share_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_wrong_share_of_the_provider_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(lives, "PROVIDER_BPS", 31)
 
     found = play(DEFAULTS, lives=SOME, seed=1)
@@ -91,10 +91,10 @@ def test_a_provider_that_gets_another_share_is_found(monkeypatch: pytest.MonkeyP
     ("ends", "rule"),
     [(("released", ""), "an end was undone"), (("released",), "ended twice in the same way")],
 )
-def test_a_contract_that_forgets_its_end_is_found(
+def test_contract_that_forgets_its_final_state_is_found(
     monkeypatch: pytest.MonkeyPatch, ends: tuple[str, ...], rule: str
 ) -> None:
-    """Each call is judged by what was stored before it, and by what is stored after it."""
+    """Each call is checked against the stored state before and after the call."""
     answers = itertools.cycle(ends)
     monkeypatch.setattr(lives, "_ends", lambda _: {next(answers)})
 
@@ -103,7 +103,7 @@ def test_a_contract_that_forgets_its_end_is_found(
     assert any(rule in fault for fault in found.faults)
 
 
-def test_code_that_answers_otherwise_is_a_difference() -> None:
+def test_code_with_different_answers_is_reported() -> None:
     module = '(module (func (export "initialize_escrow") (param i64) (result i64) (i64.const 2)))'
     code = WasmContract(bytes(wasmtime.wat2wasm(module)))
 

@@ -53,7 +53,7 @@ def test_a_deployment_creates_two_entries_with_their_lives(world: World) -> None
     assert shown(meta.tx_changes_after) == [("state", "account"), ("updated", "account")]
 
 
-def test_what_was_archived_is_shown_as_restored(world: World) -> None:
+def test_archived_entries_are_shown_as_restored(world: World) -> None:
     world.view.sequence += 4_000_000
 
     meta = metas(applied(world, finished(world, deployment())))
@@ -64,7 +64,7 @@ def test_what_was_archived_is_shown_as_restored(world: World) -> None:
     assert found.count(("restored", "ttl")) == 2
 
 
-def test_a_failed_call_changes_only_what_the_fee_changes(world: World) -> None:
+def test_failed_call_changes_only_the_fee_payers_account(world: World) -> None:
     envelope = finished(world, deployment())
     world.deploy()
 
@@ -74,7 +74,7 @@ def test_a_failed_call_changes_only_what_the_fee_changes(world: World) -> None:
     assert shown(meta.operations[0].changes) == []
 
 
-def test_metas_of_contract_transactions_hold_no_changes_unless_asked_to() -> None:
+def test_metas_of_contract_transactions_hold_no_changes_by_default() -> None:
     world = World()
 
     meta = metas(applied(world, finished(world, deployment())))

@@ -173,18 +173,18 @@ VALUES = [
 
 
 @pytest.mark.parametrize("value", VALUES, ids=lambda value: value.type.name)
-def test_values_go_in_and_come_out_as_they_were(world: World, value: xdr.SCVal) -> None:
+def test_values_pass_the_host_unchanged(world: World, value: xdr.SCVal) -> None:
     assert answered(world, "echo", value) == value
     objects = Objects()
     assert objects.get(objects.put(value)) == value
 
 
-def test_errors_that_a_contract_returns_are_its_own(world: World) -> None:
+def test_errors_of_a_contract_are_returned_unchanged(world: World) -> None:
     assert ask(world, "fail").error == "Error(Contract, #7)"
     assert ask(world, "fail_as_host").error == "Error(Storage, MissingValue)"
 
 
-def test_a_call_that_does_not_end_or_does_not_fit_is_refused(world: World) -> None:
+def test_endless_or_mismatched_call_is_refused(world: World) -> None:
     assert ask(world, "spin").error == "Error(WasmVm, InvalidAction)"
     assert ask(world, "nothing").error == "Error(WasmVm, MissingValue)"
     assert ask(world, "memory").error == "Error(WasmVm, MissingValue)"
@@ -209,7 +209,7 @@ def test_values_are_stored_and_extended(world: World) -> None:
     assert ask(world, "instance", key).error == "Error(Storage, InternalError)"
 
 
-def test_maps_and_vectors(world: World) -> None:
+def test_maps_and_vectors_work_like_on_the_host(world: World) -> None:
     pair = answered(world, "pair", u32(1), BIG)
     assert pair == scval.to_map({scval.to_symbol("a"): u32(1), scval.to_symbol("b"): BIG})
     assert answered(world, "unpair", pair) == scval.to_vec([u32(1), BIG])
@@ -229,7 +229,7 @@ def test_maps_and_vectors(world: World) -> None:
     assert ask(world, "vec_len", pair).error == "Error(Value, UnexpectedType)"
 
 
-def test_texts_and_numbers(world: World) -> None:
+def test_texts_and_numbers_work_like_on_the_host(world: World) -> None:
     assert answered(world, "text") == scval.to_string("ab")
     assert answered(world, "word") == scval.to_symbol("ab")
     assert answered(world, "string_len", scval.to_string("text")) == u32(4)
@@ -242,7 +242,7 @@ def test_texts_and_numbers(world: World) -> None:
     assert answered(world, "compare", second, first) == u32(2)
 
 
-def test_contracts_demand_signatures_tell_events_and_know_themselves(world: World) -> None:
+def test_contracts_require_auth_emit_events_and_know_their_address(world: World) -> None:
     done = ask(world, "auth", scval.to_address(address("buyer")))
     assert len(done.invocation.auth) == 1
     told = ask(world, "tell", scval.to_symbol("hello"), BIG).invocation.events
@@ -268,7 +268,7 @@ def test_contracts_create_and_call_others(world: World) -> None:
     assert ask(world, "call", *fail).error == "Error(Contract, #7)"
 
 
-def test_other_builds_are_the_devnets_rules(world: World) -> None:
+def test_other_builds_run_the_devnets_own_rules(world: World) -> None:
     assert world.fund(world.deploy(), 1).error is None
 
 
@@ -284,7 +284,7 @@ def test_a_module_that_imports_something_else_is_refused(world: World) -> None:
         ask(world, "echo", u32(1))
 
 
-def test_what_is_no_module_is_refused(tmp_path: Path) -> None:
+def test_invalid_module_is_refused(tmp_path: Path) -> None:
     with pytest.raises(UnreadableWasmError):
         WasmContract(b"not wasm")
     with pytest.raises(UnreadableWasmError):
@@ -294,7 +294,7 @@ def test_what_is_no_module_is_refused(tmp_path: Path) -> None:
 def test_conform_takes_only_the_build_of_the_vectors(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """The module is no escrow: every call on it differs from the recording, and says so."""
+    """The module is no escrow, so every call on it is reported as different."""
     wasm = tmp_path / "escrow.wasm"
     wasm.write_bytes(wasmtime.wat2wasm(MODULE))
     assert main([str(VECTORS), "--wasm", str(wasm)]) == 2

@@ -1,4 +1,4 @@
-"""What a case waits for: told once, when it is due, and never after it has ended."""
+"""A case's waits: an overdue wait is published once, and never after the wait has ended."""
 
 import datetime as dt
 from dataclasses import replace
@@ -22,7 +22,7 @@ def a_waiting_case() -> Dispute:
 
 
 def told(case: Dispute, *, after: dt.timedelta) -> tuple[Dispute, list[object]]:
-    """Tell what is due so long after the opening, as one turn of the loop does."""
+    """Publish what is due this long after the opening, as one turn of the loop does."""
     seen: list[object] = []
     while (one := domain.tell_overdue(case, time=NOON + after, at=NOON + after)) is not None:
         case, fact = one
@@ -36,7 +36,7 @@ def decided(case: Dispute, *, after: dt.timedelta) -> Dispute:
     return replace(case, waits=case.waits.answered(time=NOON + after))
 
 
-def test_a_wait_is_told_of_at_its_due_moment_and_not_before() -> None:
+def test_overdue_event_is_published_when_the_wait_is_due_and_not_before() -> None:
     case = a_waiting_case()
     before, early = told(case, after=24 * HOUR - dt.timedelta(microseconds=1))
 
@@ -48,7 +48,7 @@ def test_a_wait_is_told_of_at_its_due_moment_and_not_before() -> None:
     assert after.version == case.version + 1
 
 
-def test_the_event_says_what_is_waited_for_until_when_and_of_whom() -> None:
+def test_overdue_event_names_the_wait_its_due_time_and_the_agent() -> None:
     case = replace(a_waiting_case(), assigned_to="agent-7")
 
     one = domain.tell_overdue(case, time=NOON + 25 * HOUR, at=NOON)
@@ -63,7 +63,7 @@ def test_the_event_says_what_is_waited_for_until_when_and_of_whom() -> None:
     }
 
 
-def test_both_waits_are_told_of_in_one_turn_the_earlier_first() -> None:
+def test_both_overdue_waits_are_published_in_one_turn_earlier_first() -> None:
     after, seen = told(a_waiting_case(), after=500 * HOUR)
 
     assert seen == ["FIRST_ANSWER", "DECISION"]
@@ -102,7 +102,7 @@ def test_a_withdrawn_decision_leaves_the_case_waiting_for_another() -> None:
     ("answer", "decide", "expected"),
     [(None, None, []), (24 * HOUR, None, ["FIRST_ANSWER"]), (None, 168 * HOUR, ["DECISION"])],
 )
-def test_what_a_marketplace_has_turned_off_is_never_waited_for(
+def test_wait_that_the_marketplace_turned_off_never_becomes_overdue(
     answer: dt.timedelta | None, decide: dt.timedelta | None, expected: list[str]
 ) -> None:
     waits = begun(time=NOON, answer_within=answer, decide_within=decide)
@@ -118,7 +118,7 @@ STEPS = st.lists(
 
 
 @given(STEPS)
-def test_whatever_happens_each_wait_is_told_of_once_and_only_while_it_is_late(
+def test_each_wait_is_published_once_and_only_while_overdue(
     steps: list[tuple[str, int]],
 ) -> None:
     case, after, seen = a_waiting_case(), dt.timedelta(), list[object]()

@@ -18,7 +18,7 @@ from services.disputes.rulings import DisputeDecision
         (wire.DECISIONS, DisputeDecision, orders_pb2.DisputeDecision),
     ],
 )
-def test_every_member_has_its_number(
+def test_every_enum_member_has_its_number_on_the_wire(
     table: dict[str, int], ours: type, theirs: EnumTypeWrapper
 ) -> None:
     assert set(table) == set(ours)  # type: ignore[call-overload] # an enum is iterable

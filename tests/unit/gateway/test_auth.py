@@ -1,4 +1,4 @@
-"""A stream's key is watched: the stream ends when the key does, or cannot be checked."""
+"""A stream's key is watched: the stream ends when the key ends or cannot be checked."""
 
 import asyncio
 import datetime as dt
@@ -18,7 +18,7 @@ NOW = dt.datetime(2026, 2, 18, tzinfo=dt.UTC)
 
 
 class Table:
-    """A table of one key, which can be unavailable, or not answer."""
+    """A table of one key. The table can be unavailable, or not answer."""
 
     def __init__(self) -> None:
         self.key = Key(
@@ -84,14 +84,14 @@ async def test_a_short_database_outage_ends_no_stream(table: Table) -> None:
     watching.cancel()
 
 
-async def test_a_key_that_cannot_be_checked_ends_its_streams(table: Table) -> None:
+async def test_long_database_outage_ends_the_streams_of_a_key(table: Table) -> None:
     table.is_away = True
 
     async with asyncio.timeout(DEADLINE_SECONDS):
         await authenticator(table).until_ended(table.key)
 
 
-async def test_streams_of_one_key_ask_the_table_together(
+async def test_streams_of_one_key_share_one_query(
     table: Table, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(auth, "WATCH_SECONDS", 60.0)

@@ -47,7 +47,7 @@ MILESTONE = {"ref": "r", "title": "t", "amount": "1.00"}
 
 
 class Body(NamedTuple):
-    """A body that is taken, one of whose fields is varied."""
+    """An accepted body; tests vary one of its fields."""
 
     model: type[pydantic.BaseModel]
     valid: Mapping[str, Any]
@@ -137,7 +137,7 @@ PATTERNED = [
 
 
 def allows(body: Body, value: Mapping[str, Any]) -> bool:
-    """Tell whether a document allows a body."""
+    """Return whether the document allows a body."""
     return bool(validator(body.model).is_valid(dict(value)))
 
 
@@ -148,7 +148,7 @@ def validator(model: type[pydantic.BaseModel]) -> Any:
 
 
 def takes(body: Body, raw: str) -> bool:
-    """Tell whether the server takes a body, its services included."""
+    """Return whether the server accepts a body, including the services' field rules."""
     try:
         read: Any = models.validated(body.model, gateway_body.parse(raw.encode(), is_exact=True))
         for url in getattr(read, "evidence", None) or ():
@@ -169,7 +169,7 @@ def takes(body: Body, raw: str) -> bool:
 
 
 def differ(body: Body, field: str, values: Iterator[Any]) -> list[str]:
-    """Return the values of a field about which document and server disagree, and what each says."""
+    """Return the values of a field on which document and server disagree, with both verdicts."""
     found = []
     for value in values:
         said = {**body.valid, field: value}
@@ -180,7 +180,9 @@ def differ(body: Body, field: str, values: Iterator[Any]) -> list[str]:
 
 
 @pytest.mark.parametrize(("kind", "name", "field"), PATTERNED)
-def test_documented_patterns_are_what_the_server_accepts(kind: str, name: str, field: str) -> None:
+def test_documented_patterns_accept_what_the_server_accepts(
+    kind: str, name: str, field: str
+) -> None:
     wraps = field == "evidence"
 
     values = ([value] if wraps else value for value in VALUES[kind])
@@ -229,7 +231,7 @@ EDGED = [
 
 
 @pytest.mark.parametrize(("name", "field"), EDGED)
-def test_documented_sizes_and_types_are_what_the_server_accepts(name: str, field: str) -> None:
+def test_documented_sizes_and_types_accept_what_the_server_accepts(name: str, field: str) -> None:
     body = BODIES[name]
     schema = body.model.model_json_schema()["properties"][field]
 
@@ -239,7 +241,7 @@ def test_documented_sizes_and_types_are_what_the_server_accepts(name: str, field
 @pytest.mark.parametrize(
     "text", [UUID, "ord_02wLIRxqmq3AUo6vl2OW37", "ord_", "ord_1", "dsp_02wLIRxqmq3AUo6vl2OW37", "x"]
 )
-def test_the_pattern_of_an_order_filter_is_what_the_server_accepts(text: str) -> None:
+def test_pattern_of_the_order_filter_accepts_what_the_server_accepts(text: str) -> None:
     schema = disputes.ListDisputes.model_json_schema()["properties"]["orderId"]
 
     assert jsonschema_rs.is_valid(schema, text) is (from_public("ord", text) is not None)

@@ -60,7 +60,7 @@ async def test_every_file_is_served_with_its_type_policy_and_tag(
 
 
 @pytest.mark.parametrize("told", ["", "https://explorer.example/test/"])
-async def test_the_console_is_told_where_the_network_is_shown(told: str) -> None:
+async def test_console_settings_have_the_configured_explorer_url(told: str) -> None:
     app = Starlette(routes=console.routes(explorer_url=told))
     async with httpx.AsyncClient(
         transport=httpx.ASGITransport(app), base_url="http://gateway"
@@ -94,7 +94,7 @@ async def test_nothing_else_is_served(browser: httpx.AsyncClient, path: str) -> 
 
 
 @pytest.mark.parametrize("file", FILES, ids=address)
-def test_no_file_names_another_origin_or_reads_text_as_code(file: Path) -> None:
+def test_no_file_names_another_origin_or_evaluates_text(file: Path) -> None:
     text = file.read_text().replace(NAMESPACE, "")
 
     assert re.findall(r"""(?:[a-z]+:)?//[a-z0-9.-]+\.[a-z]{2,}""", text) == []
@@ -102,7 +102,7 @@ def test_no_file_names_another_origin_or_reads_text_as_code(file: Path) -> None:
 
 
 @pytest.mark.parametrize("file", SCRIPTS, ids=address)
-def test_modules_are_short_say_their_job_and_import_what_is_there(file: Path) -> None:
+def test_modules_are_short_and_documented_and_import_existing_files(file: Path) -> None:
     text = file.read_text()
 
     assert text.startswith("// ")
@@ -111,7 +111,7 @@ def test_modules_are_short_say_their_job_and_import_what_is_there(file: Path) ->
         assert (file.parent / name).is_file(), name
 
 
-async def test_the_page_has_no_code_of_its_own(browser: httpx.AsyncClient) -> None:
+async def test_page_has_no_inline_code_or_style(browser: httpx.AsyncClient) -> None:
     page = (await browser.get(console.PATH)).text
 
     assert re.findall(r"<script[^>]*>[^<]+</script>|<style|\son\w+=", page) == []

@@ -1,4 +1,4 @@
-"""Lines of CSV: read back as they were, and no formula for a spreadsheet."""
+"""CSV lines: texts are read back unchanged, and no text is a spreadsheet formula."""
 
 import csv
 import io
@@ -46,12 +46,12 @@ def test_lines_end_as_the_standard_says() -> None:
         "-٣",
     ],
 )
-def test_what_a_spreadsheet_would_compute_is_text(text: str) -> None:
+def test_formula_of_a_spreadsheet_is_written_as_text(text: str) -> None:
     assert cell(text) == "'" + text
 
 
 @pytest.mark.parametrize("text", ["-5.00", "-0.0000001", "80.00", "a=b", "2026-02-18", "ord_-"])
-def test_amounts_and_other_texts_stay_as_they_are(text: str) -> None:
+def test_amounts_and_other_texts_are_unchanged(text: str) -> None:
     assert cell(text) == text
 
 

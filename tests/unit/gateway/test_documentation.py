@@ -39,7 +39,7 @@ def test_every_answer_and_every_refusal_has_a_model(
     responses = described(document, operation)["responses"]
 
     for status, response in responses.items():
-        # A list may stand beside a stream.
+        # A route with a stream may also have a JSON list.
         content, *others = response["content"].values()
         assert bool(others) is (status == "200" and operation.listing is not None)
         assert all(one["schema"] for one in (content, *others)), status
@@ -91,7 +91,7 @@ def headers_of(document: dict[str, Any], operation: Operation, status: int) -> d
 
 
 @pytest.mark.parametrize("operation", ROUTES)
-def test_the_headers_of_refusals_are_those_that_are_sent(
+def test_documented_headers_of_refusals_match_the_sent_ones(
     document: dict[str, Any], operation: Operation
 ) -> None:
     counted = operation.scope != OPEN
@@ -137,7 +137,7 @@ async def test_pages_and_their_assets_are_served_locally(app: Starlette) -> None
             assert (await client.get(link)).status_code == 200, link
 
 
-async def test_the_first_page_leads_to_everything(app: Starlette) -> None:
+async def test_first_page_links_to_every_page(app: Starlette) -> None:
     client = httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://gateway")
 
     page = await client.get("/")

@@ -86,7 +86,7 @@ def test_internal_errors_show_only_the_request_id() -> None:
     }
 
 
-def test_fields_have_the_names_of_the_body() -> None:
+def test_refused_fields_have_the_bodys_spelling() -> None:
     violation = InvalidArgument("Invalid", fields=[("client_order_ref", "is too long")])
 
     _, error = printed(violation)
@@ -139,7 +139,7 @@ def test_every_kind_has_a_status() -> None:
         ("webhooks", "WEBHOOK_NOT_FOUND"),
     ],
 )
-def test_every_reason_of_a_contract_has_its_place(contract: str, known: str) -> None:
+def test_every_reason_of_a_contract_has_a_status(contract: str, known: str) -> None:
     text = (ROOT / f"protos/orchestrator/{contract}/v1/{contract}.proto").read_text()
     comments = " ".join(line.strip(" /") for line in text.splitlines() if "//" in line)
     listed = re.findall(r"Reasons: ([A-Z_, ]+)", comments)
@@ -149,7 +149,7 @@ def test_every_reason_of_a_contract_has_its_place(contract: str, known: str) -> 
     assert reasons - set(REASONS) == set()
 
 
-def test_a_message_names_fields_as_the_view_does() -> None:
+def test_message_uses_the_views_field_names() -> None:
     error = InvalidArgument("Invalid field: metadata_json", fields=[("metadata_json", "is wrong")])
 
     body: Any = marketplace_refusal(error, request_id="r").body

@@ -38,7 +38,7 @@ def test_every_payload_is_declared_with_the_type_of_its_comment() -> None:
         (("order.*", "order.not_yet"), ("Balance",), ()),
     ],
 )  # fmt: skip
-def test_types_are_those_that_both_filters_match(
+def test_filters_select_the_types_that_match_both(
     patterns: tuple[str, ...], aggregates: tuple[str, ...], expected: tuple[str, ...] | None
 ) -> None:
     assert event_types.names(patterns, aggregates) == expected

@@ -1,4 +1,4 @@
-"""The guides: every page of docs/ is served, its links lead somewhere, and its text is found."""
+"""The guides: every page of docs/ is served, its links work, and search finds its text."""
 
 import re
 from collections.abc import AsyncIterator
@@ -39,7 +39,7 @@ async def test_every_page_is_listed_and_has_a_title(browser: httpx.AsyncClient) 
         assert (again.status_code, again.content) == (304, b"")
 
 
-async def test_every_link_and_picture_of_a_page_is_there(browser: httpx.AsyncClient) -> None:
+async def test_every_link_and_picture_of_a_page_exists(browser: httpx.AsyncClient) -> None:
     texts = {name: (await browser.get(f"{guides.PATH}/{name}")).text for name in NAMES}
     lost = []
     for name, text in texts.items():
@@ -69,7 +69,7 @@ async def test_pages_load_nothing_from_elsewhere(browser: httpx.AsyncClient) -> 
         assert " style=" not in text.replace("style=&quot;", "")
 
 
-async def test_the_search_knows_every_page_and_heading(browser: httpx.AsyncClient) -> None:
+async def test_search_index_has_every_page_and_heading(browser: httpx.AsyncClient) -> None:
     found = (await browser.get(f"{guides.PATH}/search.json")).json()
 
     assert {one["path"].partition("#")[0] for one in found} == {
@@ -114,7 +114,7 @@ def test_html_of_a_page_is_text() -> None:
     assert 'href="javascript' not in made.body
 
 
-def test_links_lead_to_pages_or_are_text() -> None:
+def test_links_point_to_pages_or_become_text() -> None:
     text = "# A b\n\n[m](money.md#x-y) [e](EVENTS.md) [r](../README.md) [s](#a-b) ![p](i/p.png)"
     made = rendering.rendered(text, base="/d", pages=PAGES)
 

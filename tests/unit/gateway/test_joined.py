@@ -1,4 +1,4 @@
-"""The writes of an answer: what belongs together leaves together, and nothing is left behind."""
+"""The writes of an answer: head and body are joined into one write, and no bytes are lost."""
 
 import asyncio
 
@@ -6,7 +6,7 @@ from gateway.joined import Joined
 
 
 class Recorded(asyncio.Transport):
-    """A transport that keeps each write, as a socket would get it."""
+    """A transport that records each write."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -23,7 +23,7 @@ class Recorded(asyncio.Transport):
         self.is_closed = True
 
 
-async def test_head_and_body_leave_in_one_write() -> None:
+async def test_head_and_body_are_sent_in_one_write() -> None:
     transport = Recorded()
     joined = Joined(transport, asyncio.get_running_loop())
 
@@ -34,7 +34,7 @@ async def test_head_and_body_leave_in_one_write() -> None:
     assert transport.written == [b"headbody"]
 
 
-async def test_a_head_alone_leaves_when_the_loop_turns() -> None:
+async def test_head_without_body_is_sent_in_the_next_loop_iteration() -> None:
     transport = Recorded()
     joined = Joined(transport, asyncio.get_running_loop())
 
@@ -45,7 +45,7 @@ async def test_a_head_alone_leaves_when_the_loop_turns() -> None:
     assert transport.written == [b"head"]
 
 
-async def test_what_is_held_leaves_before_the_transport_is_closed() -> None:
+async def test_held_bytes_are_sent_before_the_transport_is_closed() -> None:
     transport = Recorded()
     joined = Joined(transport, asyncio.get_running_loop())
 
@@ -56,7 +56,7 @@ async def test_what_is_held_leaves_before_the_transport_is_closed() -> None:
     assert (transport.written, joined.is_closing()) == ([b"head"], True)
 
 
-async def test_nothing_is_written_to_a_transport_that_was_lost() -> None:
+async def test_nothing_is_written_to_a_lost_transport() -> None:
     transport = Recorded()
     joined = Joined(transport, asyncio.get_running_loop())
 

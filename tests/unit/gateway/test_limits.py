@@ -70,7 +70,7 @@ def test_an_empty_bucket_says_how_long_to_wait(clock: list[float]) -> None:
     assert caught.value.details["retryAfter"] == 20
 
 
-def test_full_buckets_are_dropped_and_empty_ones_are_kept(
+def test_full_buckets_are_dropped_and_used_buckets_are_kept(
     clock: list[float], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(limits, "ACCOUNTS_MAX", 2)
@@ -87,7 +87,7 @@ def test_full_buckets_are_dropped_and_empty_ones_are_kept(
         limiter.take("busy")
 
 
-def test_a_place_given_back_twice_is_free_once() -> None:
+def test_slot_freed_twice_counts_once() -> None:
     places = Places(2)
     first, _second = places.take(), places.take()
     with pytest.raises(Overloaded):
@@ -114,7 +114,7 @@ def test_the_stream_limit_is_per_account() -> None:
     assert caught.value.details == {"retryAfter": 5, "limit": 2, "window": 0}
 
 
-def test_there_is_a_limit_for_all_streams() -> None:
+def test_streams_are_limited_in_total() -> None:
     places = StreamPlaces(per_account=2, in_all=3)
     held = [places.take(account) for account in "aab"]
 

@@ -58,7 +58,7 @@ def test_unknown_fields_are_named() -> None:
     )
 
 
-def test_missing_fields_have_a_code_of_their_own() -> None:
+def test_missing_fields_have_their_own_code() -> None:
     error = refused(CreateOrder, {"title": "Logo design"})
 
     assert error.reason == "MISSING_REQUIRED_FIELD"
@@ -88,7 +88,7 @@ def test_an_invalid_currency_has_its_own_code(currency: Any) -> None:
     assert (error.reason, fields(error)) == ("INVALID_CURRENCY", ["currency"])
 
 
-def test_different_faults_together_are_a_validation_error() -> None:
+def test_several_different_faults_are_one_validation_error() -> None:
     error = refused(CreateOrder, {"amount": "80", "title": "", "buyerId": "a b"})
 
     assert error.reason == "VALIDATION_ERROR"
@@ -138,13 +138,13 @@ def test_a_field_of_the_wrong_kind_or_size_is_named(field: str, value: Any) -> N
         ("nothing", 1, "is not a known field"),
     ],
 )
-def test_errors_have_our_messages(field: str, value: Any, message: str) -> None:
+def test_pydantic_errors_get_our_messages(field: str, value: Any, message: str) -> None:
     ((_, told),) = refused(CreateOrder, {**ORDER, field: value}).fields
 
     assert told == message
 
 
-def test_a_field_inside_a_list_is_named_by_its_place() -> None:
+def test_field_of_a_list_item_is_named_with_its_index() -> None:
     milestones = [{"ref": "a", "title": "x", "amount": "1.00"}, {"ref": "b", "amount": "1"}]
 
     error = refused(CreateOrder, {**ORDER, "milestones": milestones})
@@ -247,7 +247,7 @@ def test_a_query_string_is_read_by_the_same_rules() -> None:
         b"a" * 100 + b"&b" * 40,
     ],
 )
-def test_a_query_string_that_is_not_understood_is_refused(query: bytes) -> None:
+def test_unknown_or_malformed_query_string_is_refused(query: bytes) -> None:
     with pytest.raises(InvalidArgument):
         models.validated_query(ListOrders, query)
 
@@ -259,14 +259,14 @@ def test_a_route_without_parameters_takes_none() -> None:
 
 
 @given(cents=st.integers(1, LARGEST // CENT) | st.integers(LARGEST // CENT - 2000, LARGEST // CENT))
-def test_every_amount_that_can_be_moved_fits_the_documented_pattern(cents: int) -> None:
+def test_every_valid_amount_matches_the_documented_pattern(cents: int) -> None:
     pattern = TypeAdapter(models.Amount).json_schema()["pattern"]
 
     assert re.search(pattern, f"{cents // 100}.{cents % 100:02d}")
 
 
 @given(cents=st.integers(LARGEST // CENT + 1, 10**14 - 1) | st.integers(0, 2000))
-def test_no_amount_that_is_too_large_fits_the_documented_pattern(cents: int) -> None:
+def test_too_large_amount_does_not_match_the_documented_pattern(cents: int) -> None:
     pattern = TypeAdapter(models.Amount).json_schema()["pattern"]
     beyond = cents + LARGEST // CENT + 1 if cents <= 2000 else cents
 

@@ -43,7 +43,7 @@ def operations(document: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]
             yield path, operation
 
 
-def test_a_document_says_what_it_is_and_where_it_is_served(document: dict[str, Any]) -> None:
+def test_document_has_its_version_server_license_and_contact(document: dict[str, Any]) -> None:
     info = document["info"]
 
     assert document["openapi"].startswith("3.1.")
@@ -114,14 +114,14 @@ def test_every_tag_is_declared_with_a_description_and_used(document: dict[str, A
 PRINTED = "/api/v1/orders/"
 
 
-def test_every_path_is_spelled_as_linters_ask(document: dict[str, Any]) -> None:
+def test_every_path_follows_the_linters_rules(document: dict[str, Any]) -> None:
     for path, operation in operations(document):
         assert not path.endswith("/") or path == PRINTED
         declared = {one["name"] for one in operation.get("parameters", ()) if one["in"] == "path"}
         assert declared == set(re.findall(r"{(\w+)}", path))
 
 
-def test_every_operation_says_what_it_does_and_how_it_may_end(document: dict[str, Any]) -> None:
+def test_every_operation_has_a_description_and_its_outcomes(document: dict[str, Any]) -> None:
     for path, operation in operations(document):
         assert operation["summary"], path
         assert operation["description"], path
@@ -131,7 +131,7 @@ def test_every_operation_says_what_it_does_and_how_it_may_end(document: dict[str
 
 
 @pytest.mark.parametrize(("name", "operation"), PLACES)
-def test_credentials_are_named_and_none_where_none_is_needed(
+def test_every_operation_names_exactly_its_credentials(
     documents: dict[str, Any], name: str, operation: Operation
 ) -> None:
     document = documents[name]
@@ -145,7 +145,7 @@ def test_credentials_are_named_and_none_where_none_is_needed(
 
 
 @pytest.mark.parametrize(("name", "operation"), PLACES)
-def test_every_body_has_examples_that_its_schema_and_the_server_take(
+def test_body_examples_are_accepted_by_schema_and_server(
     documents: dict[str, Any], name: str, operation: Operation
 ) -> None:
     document = documents[name]

@@ -71,7 +71,9 @@ WITHDRAWAL = orders_pb2.Preview(
         ("hydrate-run", b"dryrun=true", (False, b"dryrun=true")),
     ],
 )
-def test_wish_for_a_preview_is_found(prefer: str, query: bytes, found: tuple[bool, bytes]) -> None:
+def test_request_for_a_preview_is_recognised(
+    prefer: str, query: bytes, found: tuple[bool, bytes]
+) -> None:
     assert wanted({"prefer": prefer} if prefer else {}, query) == found
 
 
@@ -90,14 +92,14 @@ def test_wish_for_a_preview_is_found(prefer: str, query: bytes, found: tuple[boo
         ("dry-run", b"dryRun=false", "dryRun"),
     ],
 )
-def test_wish_that_could_be_misread_is_refused(prefer: str, query: bytes, field: str) -> None:
+def test_ambiguous_request_for_a_preview_is_refused(prefer: str, query: bytes, field: str) -> None:
     with pytest.raises(InvalidArgument) as refusal:
         wanted({"prefer": prefer} if prefer else {}, query)
 
     assert [name for name, _ in refusal.value.fields] == [field]
 
 
-def test_preview_of_a_command_has_its_request() -> None:
+def test_preview_request_contains_the_commands_request() -> None:
     request = orders_pb2.ReleaseFundsRequest(order_id=ID, force=True)
 
     assert preview_of(request) == orders_pb2.GetPreviewRequest(release_funds=request)
@@ -115,14 +117,14 @@ def test_preview_of_a_command_has_its_request() -> None:
         (party_previews.Preview, party_previews.preview(WITHDRAWAL)),
     ],
 )
-def test_preview_is_printed_as_it_is_documented(shape: Any, printed: Any) -> None:
+def test_printed_preview_matches_its_documented_shape(shape: Any, printed: Any) -> None:
     document = orjson.loads(orjson.dumps(printed))
 
     assert TypeAdapter(shape).validate_python(document) == document
 
 
 @pytest.mark.parametrize("view", [marketplace, party])
-def test_every_preview_is_documented_and_no_other_route_has_one(view: Any) -> None:
+def test_previews_are_documented_on_exactly_their_routes(view: Any) -> None:
     document = view.document()
     for operation in view.OPERATIONS:
         described = document["paths"][f"/api/v1{operation.path}"][operation.method.lower()]

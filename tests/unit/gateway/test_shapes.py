@@ -1,4 +1,4 @@
-"""What the marketplace API prints is what its OpenAPI document says, field by field."""
+"""The marketplace API's answers match its OpenAPI document, field by field."""
 
 from typing import Any
 
@@ -82,7 +82,7 @@ ANN = orders_pb2.User(id=ID, public_id="usr_ann", type=orders_pb2.USER_TYPE_BUYE
         pytest.param(User, user(ANN), id="user"),
     ],
 )
-def test_what_is_printed_is_what_is_documented(shape: Any, data: Any) -> None:
+def test_printed_fields_match_the_documented_shape(shape: Any, data: Any) -> None:
     printed = orjson.loads(orjson.dumps(data))
 
     assert TypeAdapter(shape).validate_python(printed) == printed

@@ -63,7 +63,7 @@ async def test_a_failed_lookup_fails_every_caller_and_is_not_cached() -> None:
     assert failures == 2
 
 
-async def test_a_lookup_goes_on_when_its_first_caller_is_cancelled() -> None:
+async def test_lookup_continues_when_its_first_caller_is_cancelled() -> None:
     cache, source = SingleFlight[str, str](maximum=10), Source()
     source.released.clear()
     first = asyncio.ensure_future(cache.get("a", source.look_up))

@@ -1,4 +1,4 @@
-"""What tests share ends with its last user, and its users run one after the other."""
+"""Shared fixtures end after their last user, and their users run one after the other."""
 
 from dataclasses import dataclass, field
 from typing import Any
@@ -8,7 +8,7 @@ from tests.lifetimes import Lifetimes, ordered
 
 @dataclass(eq=False)
 class Fixture:
-    """A fixture as pytest keeps it."""
+    """A fake of pytest's fixture object."""
 
     argname: str
     scope: str = "session"
@@ -22,7 +22,7 @@ class Fixture:
 
 @dataclass(eq=False)
 class Item:
-    """A test as pytest keeps it."""
+    """A fake of pytest's test item."""
 
     nodeid: str
     fixturenames: tuple[str, ...]
@@ -86,7 +86,7 @@ def test_a_server_ends_with_its_last_user() -> None:
     assert not known["devnet"].is_over
 
 
-def test_a_server_ends_where_its_last_user_runs_on_another_worker() -> None:
+def test_server_ends_if_its_last_user_runs_on_another_worker() -> None:
     (first, _, third), known = items("a: stack", "b: stack", "c:")
     lifetimes = Lifetimes([first, _, third])
 

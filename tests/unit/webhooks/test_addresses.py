@@ -68,7 +68,7 @@ def test_a_public_address_is_allowed(text: str) -> None:
         "https://example.com/#part",
     ],
 )
-def test_a_scheme_port_or_fragment_that_is_not_usual_is_refused(url: str) -> None:
+def test_unusual_scheme_port_or_fragment_is_refused(url: str) -> None:
     with pytest.raises(WebhookUrlNotAllowed):
         addresses.target(url, PUBLIC)
 
@@ -77,12 +77,12 @@ def test_a_scheme_port_or_fragment_that_is_not_usual_is_refused(url: str) -> Non
     "url",
     ["", "x", "ftp://a.example/", "https://a:b@a.example/", "https://a@a.example/", "https:///"],
 )
-def test_what_is_no_url_of_a_host_is_refused(url: str) -> None:
+def test_text_that_is_not_a_url_with_a_host_is_refused(url: str) -> None:
     with pytest.raises(InvalidArgument):
         addresses.target(url, PUBLIC)
 
 
-def test_a_url_is_taken_apart() -> None:
+def test_url_is_parsed_into_its_parts() -> None:
     found = addresses.target("https://bücher.example:8443/a b?c=é".replace(" ", "%20"), PUBLIC)
     assert (found.host, found.port) == ("xn--bcher-kva.example", 8443)
     assert found.path == "/a%20b?c=%C3%A9"
@@ -91,7 +91,7 @@ def test_a_url_is_taken_apart() -> None:
 @pytest.mark.parametrize(
     "url", ["http://127.0.0.1:9000/hook", "http://localhost:3000/", "https://[::1]:1/"]
 )
-def test_this_machine_is_allowed_in_dev_only(url: str) -> None:
+def test_loopback_is_allowed_in_dev_only(url: str) -> None:
     addresses.target(url, DEV)
     with pytest.raises(WebhookUrlNotAllowed):
         addresses.target(url, PUBLIC)

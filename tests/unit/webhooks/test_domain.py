@@ -1,4 +1,4 @@
-"""What is sent where, and when again."""
+"""Which events a webhook gets, the pauses between attempts, and a webhook's secrets."""
 
 import datetime as dt
 import uuid
@@ -36,13 +36,13 @@ WEBHOOK = Webhook(
         (("*",), "webhook.disabled", True),
     ],
 )
-def test_a_webhook_names_types_families_or_all(
+def test_webhook_subscribes_to_types_families_or_all(
     types: tuple[str, ...], event_type: str, *, is_wanted: bool
 ) -> None:
     assert domain.wants(types, event_type) is is_wanted
 
 
-def test_attempts_go_on_for_three_days() -> None:
+def test_attempts_continue_for_three_days() -> None:
     pauses = [domain.pause_after(number) for number in range(1, len(PAUSES) + 2)]
     assert pauses == [*PAUSES, None]
     assert sum(PAUSES) == 3 * 86_400

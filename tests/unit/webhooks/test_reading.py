@@ -1,4 +1,4 @@
-"""Readers of one subscription: each gets the events after its own place, each once."""
+"""Readers of one subscription: each gets every event after its own position once."""
 
 from collections.abc import Sequence
 
@@ -12,7 +12,7 @@ STREAM, OLD_STREAM = "made today", "made yesterday"
 
 
 class Reader:
-    """Remembers what it is given."""
+    """A reader that records its events and positions."""
 
     def __init__(self, made: str, sequence: int) -> None:
         self._begun = Place(made=made, sequence=sequence)
@@ -61,7 +61,7 @@ async def read(*readers: Reader) -> Place:
     return begun
 
 
-async def test_a_reader_gets_nothing_that_it_has_and_no_earlier_place() -> None:
+async def test_reader_gets_only_new_events_and_never_an_earlier_position() -> None:
     behind, ahead = Reader(STREAM, 2), Reader(STREAM, 7)
 
     assert await read(behind, ahead) == Place(made=STREAM, sequence=2)
@@ -72,7 +72,7 @@ async def test_a_reader_gets_nothing_that_it_has_and_no_earlier_place() -> None:
     assert ahead.places == [8, 9]
 
 
-async def test_a_stream_that_is_new_to_one_reader_is_read_from_its_start() -> None:
+async def test_stream_unknown_to_one_reader_is_read_from_its_start() -> None:
     new, known = Reader(OLD_STREAM, 8), Reader(STREAM, 7)
 
     await read(new, known)
@@ -81,7 +81,7 @@ async def test_a_stream_that_is_new_to_one_reader_is_read_from_its_start() -> No
     assert known.taken == [8, 9]
 
 
-async def test_what_is_no_event_is_given_to_nobody_and_passed() -> None:
+async def test_invalid_event_is_skipped_and_given_to_no_reader() -> None:
     reader = Reader(STREAM, 0)
     shared = SharedReading([reader])
     await shared.start()

@@ -82,7 +82,7 @@ def released(amount: int, *, basis_points: int, is_absorbed: bool) -> Ended:
 def divided(
     seller: int, buyer: int, *, basis_points: int, is_absorbed: bool, surplus: int = 0
 ) -> Ended:
-    """Divide an order's amount, or refund it where the seller gets nothing."""
+    """Divide an order's amount, or refund the amount if the seller gets nothing."""
     policy = FeePolicy(is_absorbed=is_absorbed, platform_fee_bps=basis_points)
     plan = plan_resolve(is_frozen=True, seller=seller, buyer=buyer, fees=policy)
     contract_bps = contract_fee_bps(amount=seller + buyer, agreed_bps=basis_points)
@@ -190,7 +190,7 @@ def units_of(fragment: Any) -> int:
 
 
 def assert_booked_as_paid(ended: Ended) -> None:
-    """Hold the ledger to the chain: nothing left in escrow, each account as it was paid."""
+    """Assert that the ledger matches the chain: escrow is empty, each account has its payments."""
     balances = booked(ended)
     surplus = sum(p.amount for p in ended.payments if not p.is_absorbed_fee) - ended.amount
 
@@ -207,7 +207,7 @@ def assert_booked_as_paid(ended: Ended) -> None:
 
 
 def assert_receipt_adds_up(ended: Ended) -> None:
-    """Hold the receipt to the chain, and each of its parts to what was agreed."""
+    """Assert that the receipt matches the chain, and each of its parts the agreed terms."""
     receipt = printed(ended)
     share = ended.shares[SELLER]
 
@@ -220,12 +220,12 @@ def assert_receipt_adds_up(ended: Ended) -> None:
 
 
 def borne(share: int, ended: Ended) -> int:
-    """Return what the contract keeps of a share for its maker, where who is paid bears it."""
+    """Return the provider fee of a share, or 0 if the fee is absorbed."""
     return 0 if ended.is_absorbed else share * payouts.PROVIDER_BPS // payouts.DENOMINATOR
 
 
 def contract_can_take(amount: int, *, basis_points: int) -> bool:
-    """Tell whether the contract's highest rate is enough for the agreed fee."""
+    """Return whether the contract's highest rate is enough for the agreed fee."""
     highest = amount * MOST_FEE_BPS // payouts.DENOMINATOR
     return fee_half_up(amount, basis_points=basis_points) <= highest
 
@@ -298,7 +298,7 @@ def test_surplus_in_the_contract_changes_no_receipt(
 
 
 @pytest.mark.parametrize("is_absorbed", [True, False])
-def test_a_release_whose_fee_the_contract_cannot_take_adds_up_to_what_was_paid(
+def test_release_with_a_fee_above_the_contracts_limit_adds_up_to_the_paid_amounts(
     *, is_absorbed: bool
 ) -> None:
     # Half of a cent is a cent, rounded; the contract takes 99 % of it at the most.
@@ -314,7 +314,7 @@ def test_a_release_whose_fee_the_contract_cannot_take_adds_up_to_what_was_paid(
 
 
 @pytest.mark.parametrize("cents", [1, 4, 5, 14, 15, 25, 95, 115, 155, 165, 166, 199])
-def test_an_order_of_little_money_costs_the_business_the_rounded_fee(cents: int) -> None:
+def test_small_order_costs_the_business_the_rounded_fee(cents: int) -> None:
     ended = released(cents * CENT, basis_points=1000, is_absorbed=True)
 
     fee = (cents + 5) // 10
@@ -326,7 +326,7 @@ def test_an_order_of_little_money_costs_the_business_the_rounded_fee(cents: int)
     }
 
 
-def test_the_documents_roundings_in_figures() -> None:
+def test_documented_roundings_have_their_exact_figures() -> None:
     little = released(165 * CENT, basis_points=1000, is_absorbed=True)
     split = divided(5 * CENT, 195 * CENT, basis_points=1000, is_absorbed=False)
 
@@ -352,7 +352,7 @@ def test_a_rounded_fee_can_take_the_whole_share(*, is_absorbed: bool, surplus: i
     }
 
 
-def test_the_documents_order_in_figures() -> None:
+def test_documented_order_has_its_exact_figures() -> None:
     absorbed = released(15_000 * CENT, basis_points=1000, is_absorbed=True)
     net = released(15_000 * CENT, basis_points=1000, is_absorbed=False)
 

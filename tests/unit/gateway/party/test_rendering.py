@@ -88,7 +88,7 @@ def test_each_state_has_its_party_status(
     ("final", "word"),
     [("RELEASED", "completed"), ("REFUNDED", "refunded"), ("CANCELED", "cancelled")],
 )
-def test_each_end_has_its_party_status(final: str, word: str) -> None:
+def test_each_final_status_has_its_party_status(final: str, word: str) -> None:
     assert status(an_order("CLOSED", final_status=f"FINAL_STATUS_{final}")) == word
 
 
@@ -178,7 +178,7 @@ def test_a_dispute_opened_by_the_marketplace_is_initiated_by_its_side(side: str,
     assert data["reason"] == "not_delivered"
 
 
-def test_a_receipt_of_a_split_is_about_what_was_released() -> None:
+def test_receipt_of_a_split_covers_the_released_part() -> None:
     message = a_receipt(
         released_share=usdc(10_000),
         platform_fee=usdc(1000),
@@ -191,7 +191,7 @@ def test_a_receipt_of_a_split_is_about_what_was_released() -> None:
     assert (data["amount"], data["platform_fee"], data["business_income"]) == (100, 10, 90)
 
 
-def test_a_fee_that_the_business_bears_is_shown() -> None:
+def test_provider_fee_borne_by_the_business_is_shown() -> None:
     message = a_receipt(seller_income=usdc(13_455), provider_fee=usdc(45))
 
     data = orjson.loads(text(receipt(message)))
@@ -200,7 +200,7 @@ def test_a_fee_that_the_business_bears_is_shown() -> None:
     assert data["business_income"] == data["cost_breakdown"]["business_payout"] == 134.55
 
 
-def test_a_score_or_a_delivery_that_was_not_there_is_null() -> None:
+def test_missing_score_or_delivery_time_is_null() -> None:
     message = a_receipt(delta_score_tenths=-1, response_time_ms=0)
 
     data = receipt(message)
@@ -220,7 +220,7 @@ def test_a_score_or_a_delivery_that_was_not_there_is_null() -> None:
         ),
     ],
 )
-def test_what_is_printed_is_what_is_documented(model: Any, data: dict[str, Any]) -> None:
+def test_printed_fields_match_the_documented_model(model: Any, data: dict[str, Any]) -> None:
     printed = orjson.loads(text(data))
 
     assert TypeAdapter(model).validate_python(printed) == printed

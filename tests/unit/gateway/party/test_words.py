@@ -1,4 +1,4 @@
-"""Refusals in the parties' words."""
+"""Refusals with the party API's codes and terms."""
 
 from typing import Any
 
@@ -57,7 +57,7 @@ def test_the_documented_codes(
     assert set(body) == {"code", "message", "detail"}
 
 
-def test_no_message_uses_the_other_views_words() -> None:
+def test_no_message_uses_terms_of_the_marketplace_api() -> None:
     details = {"orderId": "ord_1", "currentState": "IN_PROGRESS", "allowedStates": ["DISPUTED"]}
     error = kinds.FailedPrecondition("Order is IN_PROGRESS; cannot fund", details=details)
 
@@ -125,7 +125,7 @@ def test_retry_after_is_in_the_header_and_the_body() -> None:
         ("contract_terms_json", "contract_terms"),
     ],
 )
-def test_a_wrong_field_has_the_documents_name(contract: str, field: str) -> None:
+def test_wrong_field_has_its_documented_name(contract: str, field: str) -> None:
     _, body, _ = printed(InvalidArgument("Invalid", fields=[(contract, "is wrong")]))
 
     assert body["errors"] == [{"field": field, "message": "is wrong"}]
@@ -148,9 +148,7 @@ def test_a_wrong_field_has_the_documents_name(contract: str, field: str) -> None
         ("Buyer and seller must differ", ["seller"], "Buyer and seller must differ"),
     ],
 )
-def test_a_message_names_fields_as_the_document_does(
-    said: str, fields: list[str], told: str
-) -> None:
+def test_message_uses_the_documented_field_names(said: str, fields: list[str], told: str) -> None:
     _, body, _ = printed(InvalidArgument(said, fields=[(name, "is wrong") for name in fields]))
 
     assert body["message"] == told
