@@ -32,7 +32,7 @@ def test_a_goal_that_needs_more_cores_is_not_judged() -> None:
     assert goals.verdict(goal, {"reads": 1000}, cores=4) == MET
 
 
-def test_a_share_above_one_is_better_than_required_in_both_directions() -> None:
+def test_share_above_one_is_better_than_required_for_rates_and_times() -> None:
     assert RATE.share(400) == 2
     assert TIME.share(7.5) == 2
     assert TIME.share(0) == float("inf")
@@ -53,7 +53,7 @@ def test_figures_are_printed_with_significant_digits(
     assert goals.spelled(value, unit) == expected
 
 
-def test_every_goal_has_a_row_whatever_was_measured() -> None:
+def test_every_goal_has_a_row_even_without_a_figure() -> None:
     rows = list(goals.rows({"get.floor": 0.5, "get.rate": 2600}))
 
     assert [row[0] for row in rows] == [goal.work for goal in GOALS]
@@ -67,7 +67,7 @@ def test_every_goal_has_a_row_whatever_was_measured() -> None:
     assert {row[4] for row in rows[1:]} == {OPEN}
 
 
-def test_another_commit_has_a_column_of_its_own_before_this_run() -> None:
+def test_compared_commit_has_its_own_column_before_this_run() -> None:
     beside = Beside(commit="abc1234", figures={"get.floor": 0.2})
 
     row = next(goals.rows({"get.floor": 0.5}, beside))

@@ -5,7 +5,7 @@ import io
 from bench.progress import Progress, clock
 
 
-def test_progress_says_the_part_and_how_long_the_rest_takes() -> None:
+def test_progress_line_has_the_part_and_the_remaining_time() -> None:
     said = io.StringIO()
     progress = Progress({"rest": 60, "flows": 90}, to=said)
 
@@ -18,5 +18,5 @@ def test_progress_says_the_part_and_how_long_the_rest_takes() -> None:
     assert lines[2] == "[0:00, about 1:30 left] 2/2 flows: by one escrow process"
 
 
-def test_seconds_are_spelled_as_minutes() -> None:
+def test_seconds_are_printed_as_minutes() -> None:
     assert [clock(5), clock(65.4), clock(600)] == ["0:05", "1:05", "10:00"]

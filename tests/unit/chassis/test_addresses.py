@@ -1,4 +1,4 @@
-"""Hosts and addresses in every form that other programs take; anything else is refused."""
+"""Hosts and addresses: every form that other programs accept is accepted, others are refused."""
 
 import pytest
 
@@ -50,7 +50,7 @@ def test_an_ipv6_address_stands_in_brackets_before_a_port(host: str, place: str)
         "ipv6:[::1]:1,[::2]:2",
     ],
 )
-def test_an_address_may_have_one_of_grpcs_own_forms(text: str) -> None:
+def test_address_may_have_a_grpc_scheme(text: str) -> None:
     assert addresses.target(text) == text
 
 
@@ -100,7 +100,7 @@ def test_a_url_of_http_names_a_host(text: str) -> None:
         "http://1.2.3",
     ],
 )
-def test_another_url_is_refused(text: str) -> None:
+def test_invalid_http_url_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match=r"^must "):
         addresses.http_url(text)
 
@@ -122,9 +122,7 @@ SEVERAL = "postgresql://me:pw@a:5432,b:5433/db"
         (f"{SEVERAL}?target_session_attrs=any", False),
     ],
 )
-def test_of_several_database_hosts_the_primary_is_chosen(
-    *, text: str, finds_the_primary: bool
-) -> None:
+def test_primary_of_several_database_hosts_is_chosen(*, text: str, finds_the_primary: bool) -> None:
     assert postgres_settings.checked(text) == text
     assert ("read-write" in postgres_settings.conninfo(text)) is finds_the_primary
 

@@ -75,13 +75,13 @@ def test_a_signed_identity_is_read_back(who: Identity) -> None:
     assert who == verifier().identity(token)
 
 
-def test_the_caller_is_the_service_that_signs_not_the_one_that_was_called() -> None:
+def test_caller_is_the_signing_service_and_not_the_called_one() -> None:
     token = signer("orders").token(KEY_HOLDER)
 
     assert verifier().identity(token).caller == "orders"
 
 
-def test_the_environment_that_a_caller_from_outside_claims_is_not_believed() -> None:
+def test_environment_claimed_by_an_external_caller_is_ignored() -> None:
     claimed = replace(KEY_HOLDER, environment="test")
 
     assert verifier().identity(signer(BILLING).token(claimed)).environment == ""

@@ -1,4 +1,4 @@
-"""Field rules: a message is refused by the name of every wrong field, as callers know it."""
+"""Field rules: a refusal names every wrong field with the caller's field names."""
 
 import pytest
 from orchestrator.common.v1 import common_pb2
@@ -16,7 +16,7 @@ def fields_of(message: object) -> list[str]:
     return [name for name, _ in refused.value.fields]
 
 
-def test_a_message_that_keeps_its_rules_passes() -> None:
+def test_message_that_satisfies_its_rules_passes() -> None:
     validate(orders_pb2.GetOrderRequest(order_id="01989e2a-7b1c-7def-8123-456789abcdef"))
 
 
@@ -36,7 +36,7 @@ def test_a_field_inside_a_field_is_named_by_its_path() -> None:
     assert fields_of(request) == ["page.page_size"]
 
 
-def test_an_item_of_a_list_is_named_by_its_place() -> None:
+def test_list_item_is_named_by_its_index() -> None:
     request = ledger_pb2.PostTransfersRequest(transfers=[ledger_pb2.NewTransfer(id="x")])
 
     assert "transfers[0].id" in fields_of(request)

@@ -1,4 +1,4 @@
-"""The address of NATS: what other programs of its kind take, or one line that refuses it."""
+"""The address of NATS: forms that other NATS programs accept are valid; others are refused."""
 
 import pytest
 from hypothesis import given

@@ -1,4 +1,4 @@
-"""Events: the body subscribers read, and an id that follows from what the event is about."""
+"""Events: the published body, and the id that is derived from aggregate and version."""
 
 import datetime as dt
 import uuid

@@ -1,4 +1,4 @@
-"""How much goes into a page: by number and by size, one at least."""
+"""The limits of a page: rows and bytes, with at least one row."""
 
 import pytest
 from orchestrator.common.v1 import common_pb2
@@ -22,7 +22,7 @@ SMALL = common_pb2.PageRequest(page_token="x")
     ],
     ids=["none", "one more", "all", "large ones", "a huge one", "a huge one after"],
 )
-def test_a_page_ends_by_number_and_by_size(
+def test_page_is_limited_by_rows_and_by_bytes(
     given: list[common_pb2.PageRequest], size: int, fits: int
 ) -> None:
     assert fitting(given, size) == given[:fits]

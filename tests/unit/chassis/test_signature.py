@@ -1,4 +1,4 @@
-"""Signatures over events: only the writer's hold, only over what was signed."""
+"""Signatures over events: valid only with the writer's key and for the signed event."""
 
 import pytest
 from hypothesis import given

@@ -94,7 +94,7 @@ def test_a_refusal_without_a_message_sends_its_reason() -> None:
     assert to_status(FailedPrecondition()).message == "INVALID_STATE"
 
 
-def test_a_fault_at_the_other_end_stays_a_fault() -> None:
+def test_fault_of_the_called_service_stays_a_fault() -> None:
     got = from_status(to_status(Internal("Internal error")))
 
     assert isinstance(got, Internal)

@@ -1,4 +1,4 @@
-"""Logs: one JSON object a line, and nothing secret in it."""
+"""Logs: one JSON object per line, without secrets."""
 
 import io
 import json

@@ -53,7 +53,7 @@ def test_a_missing_choice_is_named() -> None:
     assert broken(disputes_pb2.GetDisputeRequest()) == ["by"]
 
 
-def test_text_with_a_nul_is_refused_wherever_it_is() -> None:
+def test_text_with_a_nul_is_refused_in_any_field() -> None:
     assert broken(a_request(description="a\0b", evidence=["a", "\0"])) == [
         "description",
         "evidence[1]",

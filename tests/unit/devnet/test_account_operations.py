@@ -1,4 +1,4 @@
-"""Operations on an account itself, and what an issuer may do to its holders.
+"""Operations on an account, and an issuer's operations on its holders' trustlines.
 
 Sources: stellar-core, MergeOpFrame.cpp, ManageDataOpFrame.cpp, SetOptionsOpFrame.cpp,
 SetTrustLineFlagsOpFrame.cpp, ClawbackOpFrame.cpp, PathPaymentOpFrameBase.cpp; CAP-35, CAP-67.
@@ -125,7 +125,7 @@ def test_new_limit_does_not_unfreeze_a_trustline(bench: Bench) -> None:
     assert not present(read_trustline(bench.world.view, BUYER, IDENTITY.usdc)).authorized
 
 
-def test_an_issuers_decision_is_an_event(bench: Bench) -> None:
+def test_authorisation_change_by_the_issuer_is_an_event(bench: Bench) -> None:
     bench.flags(BUYER, clear_flags=AUTHORIZED)
 
     (event,) = bench.topics
@@ -166,7 +166,7 @@ def test_only_the_issuer_sets_trustline_flags(bench: Bench) -> None:
     assert bench.apply(operation) == "SET_TRUST_LINE_FLAGS_MALFORMED"
 
 
-def test_the_issuers_flags_are_those_of_a_new_line(bench: Bench) -> None:
+def test_new_trustline_takes_the_issuers_flags(bench: Bench) -> None:
     """CAP-35: clawback is enabled for lines that are opened after the issuer allowed it."""
     bench.issuer_flags(rules.AUTH_REQUIRED | rules.AUTH_REVOCABLE | rules.AUTH_CLAWBACK_ENABLED)
     assert bench.apply(CreateAccount(NEW, "10"), ChangeTrust(USDC, source=NEW)).endswith("SUCCESS")

@@ -96,7 +96,7 @@ def test_native_xlm_has_a_contract_too(world: World) -> None:
     assert balance(world, address("buyer"), XLM) == before - UNIT
 
 
-def test_refusals_by_number(world: World) -> None:
+def test_refusals_have_their_documented_numbers(world: World) -> None:
     buyer, nobody = address("buyer"), address("nobody")
     ask = [scval.to_address(nobody)]
 

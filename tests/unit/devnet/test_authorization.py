@@ -1,4 +1,4 @@
-"""Recording and enforcing: who had to allow what, and which signatures count."""
+"""Recording and enforcing authorisations: who must allow which call, and which signatures count."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -69,7 +69,7 @@ def signed(world: World, *, until: int = 10, by: Keypair = OWNER) -> xdr.Soroban
     return authorize_entry(entry, by, until, IDENTITY.passphrase)
 
 
-def test_the_sources_own_call_needs_no_nonce(world: World) -> None:
+def test_call_by_the_source_account_needs_no_nonce(world: World) -> None:
     own = recorded(world, source=OWNER.public_key)
     other = recorded(world, source=address("stranger"))
 
@@ -98,7 +98,7 @@ def test_a_signature_of_another_key_allows_nothing(world: World) -> None:
     assert enforced(world, [signed(world, by=Keypair.random())]) == "Error(Auth, InvalidAction)"
 
 
-def test_a_signature_over_something_else_allows_nothing(world: World) -> None:
+def test_signature_over_another_payload_allows_nothing(world: World) -> None:
     entry = signed(world)
     credentials = present(entry.credentials.address)
     credentials.nonce = xdr.Int64(credentials.nonce.int64 ^ 1)
@@ -145,7 +145,7 @@ def test_the_newer_kind_of_entry_binds_the_address(world: World) -> None:
     assert enforced(world, [done]) == "None"
 
 
-def test_only_calls_that_asked_are_in_the_tree() -> None:
+def test_only_calls_that_required_auth_are_in_the_tree() -> None:
     contracts: Contracts = Registry(fee_address=IDENTITY.fee_address)
     world = World()
     recorder = Recorder(source=OWNER.public_key)

@@ -1,4 +1,4 @@
-"""What the escrow contract does and pays; its refusals are in their own module."""
+"""The escrow contract's effects and payments; test_escrow_refusals.py has its refusals."""
 
 from dataclasses import replace
 
@@ -133,7 +133,7 @@ def test_an_escrow_deploys_no_others(world: World) -> None:
         (5, scval.to_vec([scval.to_void()]), "Error(Context, InvalidAction)"),
     ],
 )
-def test_a_wrong_deployment_leaves_nothing(
+def test_failed_deployment_leaves_no_entries(
     world: World, position: int, value: xdr.SCVal, error: str
 ) -> None:
     args = world.deploy_args(an_escrow(), salt=SALT)
@@ -145,7 +145,7 @@ def test_a_wrong_deployment_leaves_nothing(
     assert world.try_deploy(an_escrow()).error is None
 
 
-def test_evidence_is_kept_when_none_is_given(world: World) -> None:
+def test_status_change_without_evidence_keeps_the_earlier_evidence(world: World) -> None:
     contract = world.deploy()
 
     world.change_status(contract, evidence="https://example.org/1")
@@ -182,7 +182,7 @@ def test_extending_reaches_the_escrow_entry_only(world: World) -> None:
     assert world.view.get(keys.instance(contract)) == instance
 
 
-def test_a_build_that_takes_the_fee_address_pays_it() -> None:
+def test_build_with_a_fee_address_argument_pays_that_address() -> None:
     world = World(PROFILE_B_DEV)
     contract = world.approved()
     fee_address = world.open("provider", usdc=0)
@@ -229,7 +229,7 @@ def test_an_escrow_is_read_through_another_instance_but_not_through_itself(world
     assert own.error == "Error(Context, InvalidAction)"
 
 
-def test_functions_of_the_host_are_not_called(world: World) -> None:
+def test_constructor_cannot_be_called_directly(world: World) -> None:
     assert world.call(world.deploy(), "__constructor", []).error == "Error(Context, InvalidAction)"
 
 
@@ -242,7 +242,7 @@ def test_a_salt_has_32_bytes(world: World) -> None:
         assert answer.error == "Error(WasmVm, InvalidAction)"
 
 
-def test_a_taken_address_is_refused_before_unknown_code_and_this_before_arguments(
+def test_taken_address_is_refused_before_unknown_code_and_wrong_arguments(
     world: World,
 ) -> None:
     args = world.deploy_args(an_escrow(), salt=SALT)

@@ -41,7 +41,9 @@ def event(*topics: str) -> EventRecord:
         (["**"], [], True),
     ],
 )
-def test_a_topic_pattern(pattern: list[str], topics: list[str], *, expected: bool) -> None:
+def test_topic_pattern_matches_exact_segments_and_wildcards(
+    pattern: list[str], topics: list[str], *, expected: bool
+) -> None:
     (found,) = parse_filters([{"topics": [pattern]}])
 
     assert found.matches(event(*topics)) is expected
@@ -80,6 +82,6 @@ def test_a_filter_of_another_contract_or_kind_does_not_match() -> None:
         [{"topics": [["*"]] * 6}],
     ],
 )
-def test_nonsense_is_refused(filters: Any) -> None:
+def test_invalid_filter_is_refused(filters: Any) -> None:
     with pytest.raises(RpcError):
         parse_filters(filters)

@@ -7,7 +7,7 @@ import pytest
 from devnet.faults import FaultKind, Faults, InvalidFaultError
 
 
-def test_a_fault_is_used_as_often_as_it_says() -> None:
+def test_fault_is_used_as_often_as_its_count() -> None:
     faults = Faults()
     faults.arm({"kind": "hold", "count": 2})
 
@@ -17,7 +17,7 @@ def test_a_fault_is_used_as_often_as_it_says() -> None:
     assert faults.armed() == []
 
 
-def test_a_fault_of_a_function_leaves_others_alone() -> None:
+def test_fault_of_a_function_does_not_affect_other_functions() -> None:
     faults = Faults()
     faults.arm({"kind": "fail_at_apply", "function": "release_funds"})
 
@@ -25,7 +25,7 @@ def test_a_fault_of_a_function_leaves_others_alone() -> None:
     assert faults.take(FaultKind.FAIL_AT_APPLY, function="release_funds") is not None
 
 
-def test_an_evil_api_lies_about_the_amount_unless_told_otherwise() -> None:
+def test_evil_api_changes_the_amount_by_default() -> None:
     assert Faults().arm({"kind": "evil_rest"}).mode == "amount"
 
 
@@ -53,6 +53,6 @@ def test_clearing_disarms_everything() -> None:
         {"kind": "hold", "times": 1},
     ],
 )
-def test_nonsense_is_refused(description: dict[str, Any]) -> None:
+def test_invalid_fault_is_refused(description: dict[str, Any]) -> None:
     with pytest.raises(InvalidFaultError):
         Faults().arm(description)

@@ -1,4 +1,4 @@
-"""Garbled envelopes: refused as such, whatever is wrong with them; nothing else escapes."""
+"""Garbled envelopes are refused as invalid; no other error occurs."""
 
 import base64
 import contextlib

@@ -1,4 +1,4 @@
-"""The host: no re-entry, no endless depth, no call on behalf of somebody else, no stray access."""
+"""The host: no re-entry, limited depth, no call for another account, no undeclared access."""
 
 import pytest
 from stellar_sdk import scval, xdr
@@ -34,7 +34,7 @@ def test_a_contract_cannot_call_itself_through_another(world: World) -> None:
     assert world.fund(contract, UNIT).error == "Error(Context, InvalidAction)"
 
 
-def test_calls_nest_only_so_deep(world: World) -> None:
+def test_depth_of_nested_calls_is_limited(world: World) -> None:
     def nested(depth: int) -> list[xdr.SCVal]:
         args = world.deploy_args(an_escrow(), salt=SALT)
         if depth > 1:
@@ -49,7 +49,7 @@ def test_calls_nest_only_so_deep(world: World) -> None:
     assert world.call(IDENTITY.factory, function, nested(MAX_DEPTH - 1)).error is None
 
 
-def test_a_contract_allows_only_what_it_calls_itself(world: World) -> None:
+def test_contract_authorises_only_its_own_calls(world: World) -> None:
     factory = IDENTITY.factory
     roles: Roles = some_roles(release_signer=factory)
     contract = world.deploy(an_escrow(roles=roles))
@@ -66,7 +66,7 @@ def test_a_missing_contract_cannot_be_called(world: World) -> None:
     assert world.call(nowhere, "get_escrow", []).error == "Error(Storage, MissingValue)"
 
 
-def test_every_key_must_be_declared_for_what_is_done_with_it(world: World) -> None:
+def test_every_key_must_be_declared_for_its_kind_of_access(world: World) -> None:
     lines = [keys.trustline(address(name), IDENTITY.usdc) for name in ("buyer", "seller")]
     entry = signed(world)
     assert entry.credentials.address is not None

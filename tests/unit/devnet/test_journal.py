@@ -1,4 +1,4 @@
-"""The journal: what is appended is read back by another opening of the same file."""
+"""The journal: appended ledgers are read back after the file is opened again."""
 
 from dataclasses import replace
 from pathlib import Path

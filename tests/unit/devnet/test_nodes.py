@@ -1,4 +1,4 @@
-"""Nodes that lag, have no classic events, fell behind or begin again, over their real routes."""
+"""Nodes that lag, have no classic events, are unhealthy or were reset, over their real routes."""
 
 import asyncio
 import time
@@ -24,7 +24,7 @@ PAYER = IDENTITY.keypair("till-1")
 
 
 class Chain:
-    """A devnet whose ledgers close when the test says so."""
+    """A devnet whose ledgers close only when the test closes them."""
 
     def __init__(self, devnet: Devnet, http: httpx.AsyncClient) -> None:
         self.ledger = devnet.ledger

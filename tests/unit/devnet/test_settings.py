@@ -5,7 +5,7 @@ import pytest
 from devnet.settings import SettingsError, load
 
 
-def test_everything_has_a_default() -> None:
+def test_every_setting_has_a_default() -> None:
     settings = load({})
 
     assert settings.host == "127.0.0.1"

@@ -1,4 +1,4 @@
-"""Views: changes pile up, merge or vanish; the parent is untouched until told."""
+"""Views of state: changes are merged or dropped; the parent changes only on a merge."""
 
 from devnet.chain.state import Entries, Entry, View
 

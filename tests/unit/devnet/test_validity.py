@@ -1,4 +1,4 @@
-"""Validity of a transaction by its shape, fees and balances; the wire tests do the rest."""
+"""Validity of a transaction: its shape, fees and balances; the wire tests cover the rest."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -84,7 +84,7 @@ def test_a_transaction_without_time_bounds_never_expires(world: World) -> None:
     assert refused(world, tx) == Code.txBAD_AUTH
 
 
-def test_a_contract_operation_stands_alone_and_brings_its_resources(world: World) -> None:
+def test_contract_operation_must_be_alone_and_declare_its_resources(world: World) -> None:
     alone = builder(RICH, [EXTEND], base_fee=100 + FEE).set_soroban_data(soroban_data())
     beside = builder(RICH, [EXTEND, TRUST]).set_soroban_data(soroban_data())
 
@@ -101,7 +101,7 @@ def test_preconditions_beyond_time_are_not_supported(world: World) -> None:
     assert refused(world, signed(made, RICH)) == Code.txNOT_SUPPORTED
 
 
-def test_a_fee_is_paid_from_above_the_reserve(world: World) -> None:
+def test_fee_is_paid_from_the_balance_above_the_reserve(world: World) -> None:
     assert refused(world, signed(builder(POOR, [TRUST]), POOR)) == Code.txINSUFFICIENT_BALANCE
 
 
@@ -126,7 +126,7 @@ def test_a_fee_bump_needs_a_payer_with_enough_money(world: World) -> None:
     assert refused(world, bump(inner, Keypair.random())) == Code.txNO_ACCOUNT
 
 
-def test_a_fee_bump_offers_for_one_operation_more(world: World) -> None:
+def test_fee_bump_must_offer_for_one_more_operation(world: World) -> None:
     envelope = bump(signed(builder(RICH, [TRUST]), RICH), RICH)
     tx = envelope.to_xdr_object()
     tx.fee_bump.tx.fee = xdr.Int64(199)
@@ -134,7 +134,7 @@ def test_a_fee_bump_offers_for_one_operation_more(world: World) -> None:
     assert refused(world, tx) == Code.txINSUFFICIENT_FEE
 
 
-def test_a_fee_bump_bids_as_high_as_what_is_inside(world: World) -> None:
+def test_fee_bump_must_bid_as_high_as_its_inner_transaction(world: World) -> None:
     inner = signed(builder(RICH, [TRUST], base_fee=500), RICH)
     envelope = bump(inner, RICH, base_fee=500)
     assert refused(world, envelope) is None
@@ -151,7 +151,7 @@ def test_a_fee_bump_carries_one_signature_only(world: World) -> None:
     assert refused(world, envelope) == Code.txBAD_AUTH_EXTRA
 
 
-def test_a_refused_inner_transaction_is_told_inside(world: World) -> None:
+def test_refusal_of_the_inner_transaction_is_in_the_inner_result(world: World) -> None:
     envelope = bump(signed(builder(RICH, [TRUST]), POOR), RICH)
     parsed = parse(envelope.to_xdr(), network_id=IDENTITY.network_id)
 
@@ -175,7 +175,7 @@ def weighed(world: World, **changes: Any) -> World:
     return other
 
 
-def test_another_signer_signs_for_an_account(world: World) -> None:
+def test_additional_signer_may_sign_for_an_account(world: World) -> None:
     """SignatureChecker.cpp: weights are added until the threshold is reached."""
     both = signed(builder(RICH, [TRUST]), RICH)
     both.sign(POOR)
@@ -198,7 +198,7 @@ def test_another_signer_signs_for_an_account(world: World) -> None:
         (SetTrustLineFlags(POOR.public_key, Asset("USDC", RICH.public_key)), [1, 1, 2, 2], None),
     ],
 )
-def test_operations_have_levels(
+def test_operations_have_threshold_levels(
     world: World, operation: Operation, thresholds: list[int], code: object
 ) -> None:
     """OperationFrame.cpp, `getThresholdLevel`: low, medium or high."""

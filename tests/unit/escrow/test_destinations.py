@@ -35,7 +35,7 @@ def ours(*, is_wallet: bool = False, is_platform: bool = False) -> Ours:
     return Ours(wallet=WALLET, issuer=ISSUER, is_wallet=is_wallet, is_platform=is_platform)
 
 
-def test_addresses_are_read_as_they_are_spelled() -> None:
+def test_addresses_are_parsed_by_their_kind() -> None:
     assert recipient(OUTSIDE) == Recipient(kind=AddressKind.ACCOUNT, account=OUTSIDE)
     assert recipient(MUXED) == Recipient(kind=AddressKind.MUXED, account=OUTSIDE)
     assert recipient(contract_of("escrow")).kind is AddressKind.CONTRACT
@@ -55,7 +55,7 @@ def test_addresses_are_read_as_they_are_spelled() -> None:
         MUXED[:-1],
     ],
 )
-def test_what_is_no_address_is_unknown(text: str) -> None:
+def test_text_that_is_no_address_is_unknown(text: str) -> None:
     assert recipient(text) == Recipient(kind=AddressKind.UNKNOWN)
 
 
@@ -76,7 +76,7 @@ def test_what_is_no_address_is_unknown(text: str) -> None:
         (ISSUER, None, ours(), Flaw.ASSET_ISSUER),
     ],
 )
-def test_an_address_that_is_ours_or_no_account_is_refused(
+def test_own_or_unpayable_address_is_refused(
     address: str, memo: Memo | None, mine: Ours, flaw: Flaw | None
 ) -> None:
     assert flaw_of_address(recipient(address), memo=memo, ours=mine) is flaw
@@ -116,7 +116,7 @@ def test_an_account_that_cannot_receive_the_amount_is_refused(
     ("address", "memo", "flaw"),
     [(OUTSIDE, None, Flaw.MEMO_REQUIRED), (OUTSIDE, MEMO, None), (MUXED, None, None)],
 )
-def test_an_account_that_demands_a_memo_is_not_paid_without_a_recipient(
+def test_account_that_requires_a_memo_is_not_paid_without_one(
     address: str, memo: Memo | None, flaw: Flaw | None
 ) -> None:
     view = RecipientView(trustline=OPEN.trustline, wants_memo=True)
@@ -124,5 +124,5 @@ def test_an_account_that_demands_a_memo_is_not_paid_without_a_recipient(
     assert flaw_of_account(recipient(address), view, memo=memo, amount=UNIT) is flaw
 
 
-def test_every_flaw_has_a_sentence() -> None:
+def test_every_flaw_has_a_message() -> None:
     assert all(flaw.message for flaw in Flaw)

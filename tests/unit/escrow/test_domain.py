@@ -85,7 +85,7 @@ def test_closed_escrow_stays_closed() -> None:
 
 @pytest.mark.parametrize("kind", COMMANDS)
 @pytest.mark.parametrize("state", list(EscrowState))
-def test_a_command_is_accepted_exactly_where_the_table_says(
+def test_command_is_accepted_only_in_the_states_of_the_table(
     state: EscrowState, kind: CommandKind
 ) -> None:
     expected = domain.TRANSITIONS.get((state, kind))

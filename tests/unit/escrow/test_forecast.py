@@ -29,7 +29,9 @@ def escrow(amount: int, rate: int) -> Escrow:
 
 
 @given(amount=amounts, rate=rates)
-def test_release_pays_what_the_contract_pays_and_what_is_made_good(amount: int, rate: int) -> None:
+def test_forecast_of_a_release_has_the_payouts_and_the_reimbursement(
+    amount: int, rate: int
+) -> None:
     fees = FeePolicy(is_absorbed=True, platform_fee_bps=rate)
     planned = plan_release(milestones=1, amount=amount, fees=fees)
     contract, rest = payouts.released(
@@ -45,7 +47,9 @@ def test_release_pays_what_the_contract_pays_and_what_is_made_good(amount: int, 
 
 
 @given(amount=amounts, rate=rates, share=st.integers(0, 10**6))
-def test_division_pays_what_the_contract_pays(amount: int, rate: int, share: int) -> None:
+def test_forecast_of_a_division_has_the_contracts_payouts(
+    amount: int, rate: int, share: int
+) -> None:
     seller = amount * share // 10**6 // CENT * CENT
     fees = FeePolicy(is_absorbed=False, platform_fee_bps=rate)
     planned = plan_resolve(is_frozen=False, seller=seller, buyer=amount - seller, fees=fees)
@@ -71,7 +75,7 @@ def test_division_pays_what_the_contract_pays(amount: int, rate: int, share: int
     assert sum(one.minor_units for one in from_contract) == amount
 
 
-def test_other_commands_pay_the_contract_the_address_or_nothing() -> None:
+def test_forecast_of_other_commands_pays_the_contract_the_address_or_nothing() -> None:
     fund = forecast(plan_fund(minor_units=7), escrow=escrow(7 * CENT, 0))
     withdraw = forecast(plan_withdrawal(minor_units=5, address="G", memo=None), escrow=None)
 

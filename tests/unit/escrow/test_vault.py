@@ -61,7 +61,7 @@ async def test_an_imported_secret_keeps_its_address() -> None:
 
 
 @pytest.mark.parametrize("change", ["last", "empty", "address", "junk"])
-async def test_a_text_that_is_no_secret_is_refused_without_being_shown(change: str) -> None:
+async def test_text_that_is_no_secret_is_refused_without_printing_it(change: str) -> None:
     secret = Keypair.random().secret
     wrong = {
         "last": secret[:-1] + ("A" if secret[-1] != "A" else "B"),

@@ -73,7 +73,7 @@ def test_an_idempotency_key_that_is_not_printable_is_refused(key: str) -> None:
         a_call({"idempotency-key": key}).write_key()
 
 
-def test_without_a_key_every_request_is_new() -> None:
+def test_without_an_idempotency_key_every_request_is_new() -> None:
     assert a_call().write_key() != a_call().write_key()
     assert a_call().write_key().startswith("r:")
 
@@ -116,7 +116,7 @@ def test_another_request_has_another_fingerprint(change: dict[str, Any]) -> None
         ("wait=soon", 30),
     ],
 )
-def test_prefer_says_how_long_to_wait(prefer: str | None, seconds: int) -> None:
+def test_prefer_header_sets_the_wait_time(prefer: str | None, seconds: int) -> None:
     headers = {} if prefer is None else {"prefer": prefer}
 
     assert a_call(headers).wait_seconds() == seconds

@@ -215,7 +215,7 @@ def test_third_party_is_refused_every_command(
         command(an_order(State.CLOSED), STRANGER)
 
 
-def test_a_person_cancels_as_the_buyer_whatever_party_is_named() -> None:
+def test_person_always_cancels_as_the_buyer() -> None:
     order = an_order(State.ORDER_CREATED)
 
     own = use_cases.cancel(order, by=Party.SELLER, reason="r", user_id=BUYER.id)
@@ -235,7 +235,7 @@ def test_a_person_cancels_as_the_buyer_whatever_party_is_named() -> None:
         (SELLER.id, Party.SELLER, str(SELLER.id)),
     ],
 )
-def test_a_dispute_is_opened_for_the_side_of_the_person_who_asks(
+def test_dispute_is_opened_for_the_callers_side(
     user_id: uuid.UUID | None, opened_by: Party, initiated_by: str
 ) -> None:
     accepted = a_dispute(an_order(State.IN_PROGRESS), user_id=user_id)
@@ -247,7 +247,7 @@ def test_a_dispute_is_opened_for_the_side_of_the_person_who_asks(
     assert [fact.event_type for fact in accepted.facts] == ["order.disputed"]
 
 
-def test_the_id_of_a_dispute_follows_from_its_operation() -> None:
+def test_dispute_id_is_derived_from_its_operation() -> None:
     one, two = (a_dispute(an_order(State.IN_PROGRESS)) for _ in range(2))
 
     assert one.order.dispute is not None

@@ -1,4 +1,4 @@
-"""No money is stuck: each state in which it rests has an exit; a state without one is found."""
+"""No money is stuck: each state with resting money has an exit; a missing exit is found."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""`make house` counts what is planted, and nothing else."""
+"""`make house` counts exactly the planted findings."""
 
 from pathlib import Path
 
@@ -107,7 +107,7 @@ def test_engines_and_modules_that_run_sqlalchemy_are_listed(tmp_path: Path) -> N
     assert run_time_sql(tree) == ["chassis/pool.py", "services/b/store.py"]
 
 
-def test_a_rule_is_reached_by_a_test_that_names_it_or_one_that_calls_it(tmp_path: Path) -> None:
+def test_rule_is_tested_if_a_test_calls_it_directly_or_through_another_rule(tmp_path: Path) -> None:
     rules = "def pay():\n    domain.move()\ndef move(): ...\ndef close(): ...\ndef _own(): ...\n"
     tree = plant(
         tmp_path,
@@ -122,7 +122,7 @@ def test_a_rule_is_reached_by_a_test_that_names_it_or_one_that_calls_it(tmp_path
     assert measures(tree)["rule_tests"] == 1
 
 
-def test_a_module_takes_leases_where_it_counts_an_epoch_up(tmp_path: Path) -> None:
+def test_module_that_increments_an_epoch_counts_as_taking_leases(tmp_path: Path) -> None:
     tree = plant(
         tmp_path,
         {
@@ -134,7 +134,7 @@ def test_a_module_takes_leases_where_it_counts_an_epoch_up(tmp_path: Path) -> No
     assert measures(tree)["leases"] == 1
 
 
-def test_background_work_counts_only_where_a_request_gave_it_more_to_do() -> None:
+def test_background_work_counts_only_if_a_request_added_work() -> None:
     poll: Call = ("relay.run", "chassis/relay.py", "poll")
     publish: Call = ("relay.run", "chassis/bus.py", "publish")
     sweep: Call = ("sweep", "services/orders/sweep.py", "sweep")
@@ -154,7 +154,7 @@ def test_background_work_counts_only_where_a_request_gave_it_more_to_do() -> Non
     assert found == Passed(files=3, most=1)
 
 
-def test_the_table_has_eighty_columns_and_says_which_wishes_are_met() -> None:
+def test_table_has_eighty_columns_and_marks_the_goals_that_are_met() -> None:
     figures = {row.key: 12_345 for row in house.ROWS} | {"once_percent": 12}
 
     lines = house.table(figures, figures).splitlines()

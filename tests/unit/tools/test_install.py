@@ -1,4 +1,4 @@
-"""While packages are installed, a line says what is being done and for how long."""
+"""The progress line while packages are installed: the current work and its duration."""
 
 import io
 
@@ -19,7 +19,7 @@ def test_a_terminal_shows_one_line_that_is_replaced() -> None:
     assert out.getvalue() == ("\rInstalling the packages … 0 s\rInstalling the packages … 3 s\n")
 
 
-def test_without_a_terminal_each_look_is_a_line() -> None:
+def test_without_a_terminal_each_update_is_a_line() -> None:
     out, times = io.StringIO(), iter([0.0, 0.0, 3.0])
 
     with ticking("Installing the packages", out, clock=lambda: next(times)):

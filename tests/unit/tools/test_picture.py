@@ -1,4 +1,4 @@
-"""The pictures of the state machines: all of each table is in them, and no text covers another."""
+"""The pictures of the state machines: each shows its whole table, and no texts overlap."""
 
 import enum
 import itertools
@@ -34,7 +34,7 @@ STEPS: Mapping[Any, enum.Enum] = {
 
 
 def groups(drawn: str) -> dict[str, ET.Element]:
-    """Map the title of each state and each arrow to what is drawn for it."""
+    """Map the title of each state and each arrow to its drawn element."""
     root = ET.fromstring(drawn)  # noqa: S314 - ours
     found = [one for one in root.iter(f"{SVG}g") if one.find(f"{SVG}title") is not None]
     return {one.findtext(f"{SVG}title", ""): one for one in found}
@@ -88,7 +88,7 @@ def test_ends_have_two_frames_and_the_start_a_dot() -> None:
     assert dot.attrib["cx"] == box.attrib["x"]
 
 
-def test_a_picture_is_told_in_words_and_has_colours_for_the_dark() -> None:
+def test_picture_has_a_text_description_and_dark_colours() -> None:
     root = ET.fromstring(picture.draw(STEPS, title="Steps & more"))  # noqa: S314 - ours
 
     named = {one.attrib["id"]: one.text for one in root if "id" in one.attrib}

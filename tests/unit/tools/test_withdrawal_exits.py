@@ -1,4 +1,4 @@
-"""No withdrawal is stuck: each state in which it must not stay has an exit, or it is found."""
+"""No withdrawal is stuck: each temporary state has an exit; a missing exit is found."""
 
 import pytest
 
@@ -8,7 +8,7 @@ from tools.exits import By
 from tools.withdrawal_exits import Machine, Stage
 
 
-def test_every_reachable_state_in_which_it_must_not_stay_has_an_exit() -> None:
+def test_every_reachable_temporary_state_has_an_exit() -> None:
     assert Machine().stuck() == []
 
 

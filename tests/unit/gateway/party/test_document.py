@@ -45,7 +45,7 @@ def described(document: dict[str, Any], operation: Operation) -> dict[str, Any]:
     DOCUMENTED.items(),
     ids=[f"{place[1]} {place[0]}" for place in DOCUMENTED],
 )
-def test_every_documented_route_is_there_with_its_statuses(
+def test_every_documented_route_exists_with_its_statuses(
     document: dict[str, Any], place: tuple[str, str], statuses: set[int]
 ) -> None:
     path, method = place
@@ -88,7 +88,7 @@ def test_every_change_takes_an_idempotency_key(
     assert ("Idempotency-Key" in names) is (operation.method != "GET")
 
 
-def test_an_amount_is_described_by_what_every_validator_reads_alike(
+def test_amount_schema_uses_keywords_that_all_validators_agree_on(
     document: dict[str, Any],
 ) -> None:
     amount = document["components"]["schemas"]["CreateOrder"]["properties"]["amount"]

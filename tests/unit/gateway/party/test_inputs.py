@@ -19,14 +19,14 @@ ORDER = f'{{"business_id": "{BUSINESS}", "amount": 150.00}}'
 
 
 def refused(model: type[Request], text: str) -> list[str]:
-    """Return the fields that a body is refused for."""
+    """Return the fields that the refusal of a body names."""
     with pytest.raises(InvalidArgument) as caught:
         models.validated(model, parse(text.encode(), is_exact=True))
     return [name for name, _ in caught.value.fields]
 
 
 def order_with(**changes: str) -> str:
-    """Return the least order, with fields as JSON texts."""
+    """Return a minimal order body, with the given fields as JSON texts."""
     fields = {"business_id": f'"{BUSINESS}"', "amount": "150.00"} | changes
     return "{" + ", ".join(f'"{name}": {text}' for name, text in fields.items()) + "}"
 
@@ -113,13 +113,13 @@ def test_a_body_is_an_object(body: str) -> None:
         (Nothing, '{"reason": "x"}', ["reason"]),
     ],
 )
-def test_other_bodies_are_held_to_their_rules(
+def test_other_bodies_are_checked_by_their_rules(
     model: type[Request], text: str, fields: list[str]
 ) -> None:
     assert refused(model, text) == fields
 
 
-def test_ten_characters_are_enough_of_a_reason() -> None:
+def test_reason_of_ten_characters_is_accepted() -> None:
     body = models.validated(OpenDispute, {"reason": "0123456789"})
 
     assert (body.reason, body.evidence) == ("0123456789", [])
@@ -166,13 +166,13 @@ def test_a_list_without_parameters_is_the_first_page_of_the_business() -> None:
         "limit=10&limit=10",
     ],
 )
-def test_a_query_that_is_not_right_is_refused(text: str) -> None:
+def test_invalid_query_is_refused(text: str) -> None:
     with pytest.raises(InvalidArgument):
         query(text)
 
 
 @pytest.mark.parametrize("limit", [1, 100])
-def test_a_page_has_one_to_a_hundred(limit: int) -> None:
+def test_page_limit_is_1_to_100(limit: int) -> None:
     assert query(f"role=personal&status_filter=paid&offset=1000000&limit={limit}").limit == limit
 
 

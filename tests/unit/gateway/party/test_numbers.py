@@ -1,4 +1,4 @@
-"""Numbers of the party API: exact both ways."""
+"""Numbers of the party API are read and printed exactly."""
 
 import decimal
 import json
@@ -21,7 +21,7 @@ def read(text: str) -> Any:
 
 
 @given(st.integers(1, LARGEST // CENT))
-def test_an_amount_that_was_printed_is_read_as_it_was(cents: int) -> None:
+def test_printed_amount_is_read_back_unchanged(cents: int) -> None:
     printed = text_of(numbers.printed(cents * CENT))
 
     assert numbers.amount(read(printed)) == cents * CENT
@@ -121,7 +121,7 @@ def test_terms_are_kept_in_their_order_and_with_every_kind_of_value() -> None:
     ("basis_points", "printed"),
     [(1000, "0.10"), (0, "0.00"), (250, "0.025"), (5, "0.0005"), (10_000, "1.00"), (30, "0.003")],
 )
-def test_a_rate_is_printed_as_a_share_of_one(basis_points: int, printed: str) -> None:
+def test_rate_is_printed_as_a_fraction_of_one(basis_points: int, printed: str) -> None:
     assert text_of(numbers.rate(basis_points)) == printed
 
 

@@ -31,7 +31,7 @@ TENANT = "72f988bf-86f1-41af-91ab-2d7cd011db47"
 
 @dataclass(frozen=True, kw_only=True)
 class Provider:
-    """One provider: our settings, its header and claims, what makes an admin, and who that is."""
+    """A provider: our settings, its token's header and claims, its admin's claims and identity."""
 
     settings: dict[str, Any]
     header: dict[str, Any]
@@ -217,7 +217,7 @@ EACH = pytest.mark.parametrize("name", PROVIDERS)
 
 @pytest.fixture(scope="module")
 def tokens(tmp_path_factory: pytest.TempPathFactory) -> Tokens:
-    """A verifier of all of them at once; their keys are in one file, as any JWK set may be."""
+    """A verifier of all providers at once, with all keys in one JWK set file."""
     keys = [
         json.loads(RSAAlgorithm.to_jwk(RSA.public_key())) | {"kid": "rsa-1", "use": "sig"},
         json.loads(ECAlgorithm.to_jwk(P256.public_key())) | {"kid": "ec-1", "use": "sig"},
@@ -229,7 +229,7 @@ def tokens(tmp_path_factory: pytest.TempPathFactory) -> Tokens:
 
 
 def token(one: Provider, **changes: Any) -> str:
-    """Sign what a provider says, changed; a change to None takes a claim out."""
+    """Sign a provider's claims with changes; a change to None removes the claim."""
     said = claims(aud=None, sub=None, iss=one.settings["issuer"]) | one.said | changes
     said = {name: value for name, value in said.items() if value is not None}
     algorithm = one.settings["algorithm"]
@@ -243,7 +243,7 @@ async def refused(tokens: Tokens, text: str) -> None:
         await tokens.verify(text)
 
 
-def test_the_documents_settings_are_settings() -> None:
+def test_settings_in_the_document_exist() -> None:
     blocks = re.findall(r"```json\n(\[.*?\])\n```", DOCUMENT.read_text(), re.DOTALL)
 
     found = [Issuer.model_validate(one) for block in blocks for one in json.loads(block)]
@@ -325,7 +325,7 @@ async def test_an_issuer_cannot_name_another_issuers_user(tokens: Tokens) -> Non
             assert (await _said_by(tokens, name, spelled)).subject != theirs
 
 
-async def test_a_claim_is_found_where_the_settings_say_and_nowhere_else(tokens: Tokens) -> None:
+async def test_claim_is_read_only_at_its_configured_path(tokens: Tokens) -> None:
     keycloak, auth0 = PROVIDERS["Keycloak"], PROVIDERS["Auth0"]
     said = [
         token(keycloak, **{"realm_access.roles": ["admin"]}),

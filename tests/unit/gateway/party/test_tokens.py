@@ -74,11 +74,11 @@ async def test_the_role_makes_an_admin(tokens: Tokens) -> None:
 
 
 class FromNow(int):
-    """Seconds from the moment the test runs: what is collected early may run late."""
+    """Seconds after the test's start, because a test may run long after its collection."""
 
 
 def at_run_time(said: dict[str, Any]) -> dict[str, Any]:
-    """Replace what is counted from now."""
+    """Replace relative times by absolute times."""
     now = int(time.time())
     return {k: now + int(v) if isinstance(v, FromNow) else v for k, v in said.items()}
 
@@ -229,14 +229,12 @@ async def test_other_fields_of_a_token_header_are_ignored(
 
 
 @pytest.mark.parametrize("kid", ["key-1", "../../dev/null", "' or 1=1 --", "https://evil.example"])
-async def test_a_kid_is_only_a_name_and_a_shared_secret_needs_none(
-    tokens: Tokens, kid: str
-) -> None:
+async def test_kid_is_ignored_with_a_shared_secret(tokens: Tokens, kid: str) -> None:
     assert (await tokens.verify(signed(claims(), kid=kid))).subject == SUBJECT
 
 
 @pytest.mark.parametrize("algorithm", ["none", "None", "NONE", "nOnE", "HS384", "RS256", "", None])
-async def test_the_algorithm_is_the_issuers_and_not_the_tokens(
+async def test_algorithm_is_the_issuers_and_not_the_tokens(
     tokens: Tokens, algorithm: str | None
 ) -> None:
     header = json.dumps({"alg": algorithm, "typ": "JWT"}).encode()
@@ -327,7 +325,7 @@ async def test_a_token_signed_with_a_key_of_the_issuers_set_is_valid(
     await refused(tokens, stranger)
 
 
-async def test_of_several_keys_the_token_must_name_one(tmp_path: Path) -> None:
+async def test_token_must_name_its_key_if_the_set_has_several(tmp_path: Path) -> None:
     other = ed25519.Ed25519PrivateKey.generate()
     tokens = with_keys(tmp_path, "EdDSA", jwk(ED25519, kid="k1"), jwk(other, kid="k2"))
 
