@@ -1,4 +1,4 @@
-"""Processes that die: the k-th thing a pipeline does to the world is the last it does."""
+"""Simulated process deaths: a pipeline stops right after its k-th effect on the world."""
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -10,8 +10,8 @@ from services.escrow.domain import CommandState
 from services.escrow.sending.pipeline import Pipeline
 from tests.integration.escrow.world import World
 
-# What is counted besides commits. After a mere look at the chain nothing is different from before
-# it: to die there is to die after what came before.
+# The calls that are counted besides commits. Reads of the chain are not counted: they change
+# nothing, so that dying after a read equals dying after the previous effect.
 CALLS = frozenset({"build", "verify_and_sign", "submit", "announce"})
 LOOKS = frozenset(
     {
@@ -36,24 +36,24 @@ LOOKS = frozenset(
         "transfers_since",
     }
 )
-# What no command does: a local network's gifts, and the end of the process.
+# Calls that no command makes: the faucet of a local network, and closing at the process's end.
 BESIDE = frozenset({"fund_with_friendbot", "request_asset", "close"})
 COMMIT = "commit"
 
 
 class Died(BaseException):
-    """kill -9: nothing of ours catches it."""
+    """Stands for kill -9: no code of the service catches it."""
 
 
 class Fuse:
-    """Counts what is done, and burns through after the k-th. passed: the names of those things."""
+    """Counts effects and raises Died after the k-th. passed: the names of the counted effects."""
 
     def __init__(self, *, after: int) -> None:
         self.left = after
         self.passed: list[str] = []
 
     def burn(self, name: str) -> None:
-        """Count one thing that has been done. Raises: Died."""
+        """Count one effect that has happened. Raises: Died, after the k-th."""
         self.passed.append(name)
         self.left -= 1
         if self.left == 0:
@@ -61,7 +61,7 @@ class Fuse:
 
 
 class Fused:
-    """A chain or a builder on a fuse."""
+    """A chain or a builder whose calls are counted by a fuse."""
 
     def __init__(self, real: Any, fuse: Fuse) -> None:
         self._real = real
@@ -81,7 +81,7 @@ class Fused:
 
 
 class FusedDatabase:
-    """A database on a fuse: it burns after a commit."""
+    """A database whose commits are counted by a fuse."""
 
     def __init__(self, real: Database, fuse: Fuse) -> None:
         self._real = real
@@ -89,21 +89,21 @@ class FusedDatabase:
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[Transaction]:
-        """Open a transaction that may be the last."""
+        """Open a transaction; the process may die after its commit."""
         async with self._real.transaction() as tx:
             yield tx
         self._fuse.burn(COMMIT)
 
     @asynccontextmanager
     async def statement(self) -> AsyncIterator[Connection]:
-        """Lend a connection; what is executed on it may be the last."""
+        """Lend a connection; the process may die after a statement on it."""
         async with self._real.statement() as connection:
             yield connection
         self._fuse.burn(COMMIT)
 
 
 def mortal(world: World, *, after: int) -> tuple[Pipeline, Fuse]:
-    """Return a pipeline that dies after the k-th thing it does, and its fuse."""
+    """Return a pipeline that dies after its k-th effect, and the pipeline's fuse."""
     fuse, house = Fuse(after=after), world.house
     real = house.chain, house.builder, house.database
     chain: Any = Fused(house.chain, fuse)
@@ -131,6 +131,6 @@ async def die_and_resume(
     try:
         return await world.house.pipeline().carry_out(newer), True
     except LeaseLost:
-        # It died after the last commit: nobody would have claimed the command again.
+        # The pipeline died after the last commit, so no worker would claim the command again.
         ended = await world.ended(lease.id)
         return ended.state, True

@@ -1,4 +1,4 @@
-"""What others might do on the chain with keys of ours: transactions that no book knows."""
+"""Transactions with our keys that the books do not know, as a thief of a key might send."""
 
 import asyncio
 

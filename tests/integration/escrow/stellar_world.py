@@ -1,4 +1,4 @@
-"""A network with a cast: wallets, a platform and a channel account, driven through the ports."""
+"""A network with wallets, a platform and a channel account, used through escrow's ports."""
 
 import asyncio
 import os
@@ -61,7 +61,7 @@ def options_of(info: dict[str, Any], **changes: Any) -> StellarOptions:
 
 @contextmanager
 def devnet_without_limit(folder: Path) -> Iterator[Devnet]:
-    """Run a devnet whose provider API refuses no number of requests."""
+    """Run a devnet whose provider API has no rate limit."""
     environment = child_environment(DEVNET_LEDGER_SECONDS="0.05", DEVNET_TW_RATE_LIMIT="0")
     running = Devnet(
         home=folder / "ledger",
@@ -87,7 +87,7 @@ def provider_of(info: dict[str, Any]) -> TrustlessWorkOptions:
 
 @dataclass(slots=True, kw_only=True)
 class World:
-    """Everybody an order needs. buyer and seller hold the asset and no lumens."""
+    """The accounts that an order needs. buyer and seller hold the asset and no lumens."""
 
     options: StellarOptions
     chain: Chain
@@ -100,7 +100,7 @@ class World:
     seller: str = ""
 
     async def new_signer(self) -> str:
-        """Make a key; nothing is on the chain yet."""
+        """Make a key without an account on chain."""
         owner, sealed = await self.vault.create(marketplace_id="m", wallet_id=os.urandom(4).hex())
         self.signers[owner.address] = self.vault.signer(sealed, owner=owner)
         return owner.address
@@ -121,7 +121,7 @@ class World:
         valid_seconds: int = VALID_SECONDS,
         payer: Signer | None = None,
     ) -> Prepared:
-        """Build, verify and sign. payer: who pays for it, None: its source."""
+        """Build, verify and sign. payer: who pays the network fee; None: the source account."""
         source = source or self.channel
         account = await self.chain.account(source)
         assert account is not None
@@ -206,7 +206,7 @@ class World:
         )
 
     def completion(self, escrow: EscrowView) -> ChangeMilestoneStatus:
-        """Return the seller's word that the work is done."""
+        """Return the intent by which the seller marks the milestone as done."""
         return ChangeMilestoneStatus(
             contract_id=escrow.contract_id,
             wasm_hash=escrow.wasm_hash,
@@ -216,7 +216,7 @@ class World:
         )
 
     def approval(self, escrow: EscrowView) -> ApproveMilestone:
-        """Return the buyer's approval."""
+        """Return the intent by which the buyer approves the milestone."""
         return ApproveMilestone(
             contract_id=escrow.contract_id,
             wasm_hash=escrow.wasm_hash,
@@ -225,7 +225,7 @@ class World:
         )
 
     def release(self, escrow: EscrowView) -> ReleaseFunds:
-        """Return the buyer's release."""
+        """Return the intent by which the buyer releases the money."""
         return ReleaseFunds(
             contract_id=escrow.contract_id,
             wasm_hash=escrow.wasm_hash,
@@ -235,7 +235,7 @@ class World:
         )
 
     def dispute(self, escrow: EscrowView) -> DisputeEscrow:
-        """Return the buyer's dispute."""
+        """Return the intent by which the buyer disputes the contract."""
         return DisputeEscrow(
             contract_id=escrow.contract_id, wasm_hash=escrow.wasm_hash, signer=self.buyer
         )
@@ -251,7 +251,7 @@ class World:
         )
 
     async def close(self) -> None:
-        """Let the connections go."""
+        """Close the connections."""
         await self.builder.close()
         await self.chain.close()
 
@@ -278,11 +278,11 @@ async def open_world(
 async def until(look: Callable[[], Awaitable[T | None]]) -> T:
     """Wait until `look` returns something. Raises: TimeoutError."""
     async with asyncio.timeout(PATIENCE_SECONDS):
-        while (found := await look()) is None:  # noqa: ASYNC110 - a ledger rings no bell
+        while (found := await look()) is None:  # noqa: ASYNC110 - a closing ledger notifies nobody
             await asyncio.sleep(0.02)
         return found
 
 
 def stranger() -> str:
-    """Return an address nobody here has anything to do with."""
+    """Return a random address that no part of the system knows."""
     return Keypair.random().public_key

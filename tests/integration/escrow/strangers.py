@@ -1,4 +1,4 @@
-"""Accounts that nobody here knows, with keys of their own, on the devnet."""
+"""Third-party accounts on the devnet, with keys of their own, that the system does not know."""
 
 import asyncio
 import json

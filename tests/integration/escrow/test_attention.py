@@ -1,4 +1,4 @@
-"""What an operator is shown of many commands of concern."""
+"""The list of commands that need an operator's attention."""
 
 import uuid
 
@@ -18,7 +18,7 @@ values (%(marketplace)s, %(id)s, 'CREDIT_WALLET', 'QUARANTINED', %(wallet)s, 'ma
 """
 
 
-async def test_a_quarantined_command_is_listed_before_all_that_wait(world: World) -> None:
+async def test_quarantined_commands_are_listed_before_waiting_commands(world: World) -> None:
     own = World(house=world.house, devnet=world.devnet)
     wallet, command_id = await own.wallet(), uuid.uuid4()
     names = {"marketplace": own.marketplace_id, "wallet": wallet.id, "id": command_id}

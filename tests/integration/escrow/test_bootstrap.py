@@ -1,4 +1,4 @@
-"""The first start and what keeps the channel accounts going."""
+"""The first start of escrow, and the upkeep of the channel accounts."""
 
 import asyncio
 import math
@@ -48,7 +48,7 @@ async def channels_of(world: World) -> list[str]:
         return [channel.address for channel in await world.house.accounts.channels(tx)]
 
 
-async def test_a_second_start_finds_everything_there(alone: World) -> None:
+async def test_second_start_changes_no_account(alone: World) -> None:
     before = await channels_of(alone)
     platform = (await alone.house.keyring.platform()).address
     held = await alone.balance(platform)
@@ -59,14 +59,14 @@ async def test_a_second_start_finds_everything_there(alone: World) -> None:
     assert await alone.balance(platform) == held == 10_000 * UNIT
 
 
-async def test_the_watcher_begins_before_any_wallet_can_be_paid(alone: World) -> None:
+async def test_watcher_has_its_cursor_after_bootstrap(alone: World) -> None:
     async with alone.house.database.transaction() as tx:
         cursor = await alone.house.deposits.cursor(tx, alone.house.asset_contract)
 
     assert cursor is not None
 
 
-async def test_the_platform_pays_for_channel_accounts_without_lumens(alone: World) -> None:
+async def test_platform_pays_network_fees_of_channel_accounts_without_lumens(alone: World) -> None:
     channels, chain = await channels_of(alone), alone.house.chain
     platform = (await alone.house.keyring.platform()).address
     before = await chain.account(platform)
@@ -85,9 +85,7 @@ async def test_the_platform_pays_for_channel_accounts_without_lumens(alone: Worl
     assert max(used[channel] & 0xFFFF_FFFF for channel in channels) > 0
 
 
-async def test_what_the_platform_sends_itself_is_sent_again_while_the_network_lets_it_wait(
-    alone: World,
-) -> None:
+async def test_bootstrap_transaction_is_resent_after_try_again_later(alone: World) -> None:
     bootstrap = alone.house.bootstrap()
     bootstrap._plan = replace(bootstrap._plan, channels=5)
     await alone.fault(kind="try_again_later", function="create_account", count=3)
@@ -97,7 +95,7 @@ async def test_what_the_platform_sends_itself_is_sent_again_while_the_network_le
     assert len(await channels_of(alone)) == 5
 
 
-async def test_channel_accounts_keep_their_lumens_when_the_platform_begins_to_pay(
+async def test_channel_accounts_keep_their_lumens_after_the_platform_starts_paying_fees(
     rich: World,
 ) -> None:
     channels, chain = await channels_of(rich), rich.house.chain
@@ -114,7 +112,7 @@ async def test_channel_accounts_keep_their_lumens_when_the_platform_begins_to_pa
     assert set(await channels_of(rich)) == set(channels)
 
 
-async def test_channel_accounts_without_lumens_pay_again_when_they_shall(alone: World) -> None:
+async def test_channel_accounts_are_funded_when_they_are_set_to_pay_fees(alone: World) -> None:
     channels, chain = await channels_of(alone), alone.house.chain
     platform = (await alone.house.keyring.platform()).address
     object.__setattr__(alone.house.settings, "fees_paid_by", "channels")
@@ -139,7 +137,7 @@ async def test_channel_accounts_without_lumens_pay_again_when_they_shall(alone: 
         pytest.param("channel_lumens", 50, id="half-of-what-they-begin-with"),
     ],
 )
-async def test_channel_accounts_that_hold_too_little_are_topped_up_and_none_is_left_behind(
+async def test_channel_accounts_below_their_minimum_are_all_topped_up(
     setting: str, lumens: int, rich: World
 ) -> None:
     before, chain = await channels_of(rich), rich.house.chain
@@ -157,7 +155,7 @@ async def test_channel_accounts_that_hold_too_little_are_topped_up_and_none_is_l
     await rich.funded()
 
 
-async def test_what_channel_accounts_lack_is_noticed_while_the_service_runs(rich: World) -> None:
+async def test_running_service_adds_and_tops_up_channel_accounts(rich: World) -> None:
     before, chain = await channels_of(rich), rich.house.chain
     bootstrap = rich.house.bootstrap()
     bootstrap._keeper._look_at = math.inf
@@ -179,7 +177,7 @@ async def test_what_channel_accounts_lack_is_noticed_while_the_service_runs(rich
     await asyncio.gather(keeping, return_exceptions=True)
 
 
-async def test_a_contract_waits_for_the_wallets_of_its_parties(alone: World) -> None:
+async def test_deployment_waits_until_both_parties_have_wallets(alone: World) -> None:
     buyer = await alone.wallet()
     await alone.pause_worker()
     seller_id = uuid.uuid4()
@@ -203,7 +201,9 @@ async def test_a_contract_waits_for_the_wallets_of_its_parties(alone: World) -> 
     assert found.state is WalletState.ACTIVE
 
 
-async def test_a_wallet_waits_for_a_platform_without_lumens(alone: World) -> None:
+async def test_wallet_creation_waits_while_its_transaction_fails_on_the_ledger(
+    alone: World,
+) -> None:
     await alone.fault(kind="fail_at_apply", function="create_account", count=3)
     await alone.pause_worker()
     user_id = uuid.uuid4()
@@ -223,7 +223,7 @@ async def test_a_wallet_waits_for_a_platform_without_lumens(alone: World) -> Non
 
 
 @pytest.mark.parametrize("lumens", ["1", "5"])
-async def test_an_account_that_a_stranger_made_becomes_a_wallet(
+async def test_account_created_by_a_third_party_becomes_the_wallet(
     alone: World, devnet: RunningDevnet, lumens: str
 ) -> None:
     stranger = Stranger(devnet.info)

@@ -1,4 +1,4 @@
-"""A command's id is one command's, of one kind, for longer than its answer is kept."""
+"""A command id names one command of one kind, even after its stored answer has expired."""
 
 import uuid
 from dataclasses import replace
@@ -10,14 +10,12 @@ from services.escrow.domain import CommandKind, CommandState, EscrowState
 from tests.integration.escrow.world import World
 
 
-async def test_the_id_of_a_command_of_another_kind_is_refused_and_nothing_is_begun(
-    world: World,
-) -> None:
+async def test_command_id_of_another_kind_is_refused_without_effect(world: World) -> None:
     order = await world.funded()
     frozen = world.asked(CommandKind.FREEZE)
     await world.escrows.freeze(frozen, order_id=order.id)
     assert (await world.ended(frozen)).state is CommandState.SUCCEEDED
-    # As when the record of the first is past its time: the key finds nothing, the id does.
+    # The stored answer of the first command has expired: its key is unknown, its id is known.
     key = replace(frozen.key, key=str(uuid.uuid4()))
     other = replace(frozen, key=key, kind=CommandKind.REFUND)
 

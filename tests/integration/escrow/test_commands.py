@@ -63,7 +63,7 @@ async def test_releasing_pays_the_seller_the_whole_amount(world: World) -> None:
     ]
 
 
-async def test_events_tell_what_the_contract_of_events_says(world: World) -> None:
+async def test_events_carry_the_declared_payloads(world: World) -> None:
     order = await world.funded()
     await world.do(CommandKind.RELEASE, order)
 
@@ -85,7 +85,7 @@ async def test_events_tell_what_the_contract_of_events_says(world: World) -> Non
     assert {body["metadata"]["correlationId"] for body in bodies} == {"req-test"}
 
 
-async def test_a_refund_gives_the_buyer_everything_back(world: World) -> None:
+async def test_refund_pays_the_buyer_the_whole_amount(world: World) -> None:
     order = await world.funded()
 
     command = await world.do(CommandKind.REFUND, order)
@@ -96,7 +96,7 @@ async def test_a_refund_gives_the_buyer_everything_back(world: World) -> None:
     assert (await world.events(to_public("esc", order.escrow_id)))[-1] == (4, "escrow.refunded")
 
 
-async def test_a_frozen_contract_is_divided_as_decided(world: World) -> None:
+async def test_frozen_contract_is_split_as_decided(world: World) -> None:
     order = await world.funded()
     frozen = await world.do(CommandKind.FREEZE, order)
 
@@ -115,7 +115,7 @@ async def test_a_frozen_contract_is_divided_as_decided(world: World) -> None:
     assert bodies[-1]["payload"]["refundedAmount"] == "30.00"
 
 
-async def test_a_contract_that_is_not_frozen_is_frozen_before_it_is_divided(world: World) -> None:
+async def test_resolve_freezes_a_contract_that_is_not_frozen_yet(world: World) -> None:
     order = await world.funded()
 
     await world.do(CommandKind.RESOLVE, order, seller=usdc(0), buyer=usdc(AMOUNT))
@@ -132,7 +132,7 @@ async def test_a_contract_that_is_not_frozen_is_frozen_before_it_is_divided(worl
     assert {row.state for row in sent} == {"SUCCEEDED"}
 
 
-async def test_a_refund_of_a_frozen_contract_disputes_it_no_second_time(world: World) -> None:
+async def test_refund_of_a_frozen_contract_does_not_dispute_it_again(world: World) -> None:
     order = await world.funded()
     await world.do(CommandKind.FREEZE, order)
 
@@ -143,7 +143,7 @@ async def test_a_refund_of_a_frozen_contract_disputes_it_no_second_time(world: W
     assert await world.balance(order.buyer.address) == 100 * UNIT
 
 
-async def test_the_platforms_fee_is_taken_of_a_release(world: World) -> None:
+async def test_platform_fee_is_charged_on_a_release(world: World) -> None:
     order = await world.funded(platform_fee_bps=1000)
 
     command = await world.do(CommandKind.RELEASE, order)
@@ -153,7 +153,7 @@ async def test_the_platforms_fee_is_taken_of_a_release(world: World) -> None:
     assert fees == [8 * UNIT]
 
 
-async def test_the_platforms_fee_is_not_taken_of_a_refund(world: World) -> None:
+async def test_platform_fee_is_not_charged_on_a_refund(world: World) -> None:
     order = await world.funded(platform_fee_bps=1000)
 
     await world.do(CommandKind.REFUND, order)
@@ -161,7 +161,7 @@ async def test_the_platforms_fee_is_not_taken_of_a_refund(world: World) -> None:
     assert await world.balance(order.buyer.address) == 100 * UNIT
 
 
-async def test_a_fee_that_is_not_absorbed_stays_with_the_receiver(world: World) -> None:
+async def test_unabsorbed_provider_fee_is_borne_by_the_recipient(world: World) -> None:
     order = await world.funded()
     contracts = replace(world.escrows.contracts, are_fees_absorbed=False)
     service = replace(world.escrows, contracts=contracts)
@@ -187,7 +187,7 @@ async def test_every_milestone_is_completed_and_approved(world: World) -> None:
     assert await world.balance(order.seller.address) == AMOUNT
 
 
-async def test_money_that_somebody_sent_to_a_contract_goes_to_the_buyer(world: World) -> None:
+async def test_surplus_in_a_contract_is_paid_to_the_buyer(world: World) -> None:
     order = await world.funded()
     escrow = await world.queries.escrow(marketplace_id=world.marketplace_id, order_id=order.id)
     await outsiders.pay(world, to=escrow.contract_id, amount=1)
@@ -218,7 +218,7 @@ async def test_funding_waits_until_the_contract_is_deployed(world: World) -> Non
     succeeded(await world.ended(answer))
 
 
-async def test_of_a_release_and_a_refund_at_once_one_is_accepted(world: World) -> None:
+async def test_one_of_a_concurrent_release_and_refund_is_accepted(world: World) -> None:
     order = await world.funded()
 
     answers = await asyncio.gather(
@@ -235,7 +235,7 @@ async def test_of_a_release_and_a_refund_at_once_one_is_accepted(world: World) -
     assert sum(held) == 100 * UNIT
 
 
-async def test_a_command_repeated_is_answered_with_the_same_bytes(world: World) -> None:
+async def test_repeated_command_returns_the_same_bytes(world: World) -> None:
     order = await world.funded()
     asked = world.asked(CommandKind.RELEASE)
 
@@ -258,7 +258,9 @@ async def test_a_command_id_with_other_fields_is_refused(world: World) -> None:
         await world.escrows.freeze(other, order_id=uuid.uuid4())
 
 
-async def test_a_command_that_outlived_its_record_is_answered_as_it_is(world: World) -> None:
+async def test_repeat_after_the_stored_answer_expired_returns_the_current_command(
+    world: World,
+) -> None:
     order = await world.funded()
     asked = world.asked(CommandKind.RELEASE)
     await world.ended(await world.escrows.release(asked, order_id=order.id))
@@ -270,7 +272,7 @@ async def test_a_command_that_outlived_its_record_is_answered_as_it_is(world: Wo
     assert await world.balance(order.seller.address) == AMOUNT
 
 
-async def test_a_buyer_without_the_money_fails_and_may_try_again(world: World) -> None:
+async def test_funding_without_enough_money_fails_and_can_be_retried(world: World) -> None:
     order = await world.order(funds="10.00")
     await world.created(order)
 
@@ -302,7 +304,7 @@ async def test_a_buyer_without_the_money_fails_and_may_try_again(world: World) -
         (CommandKind.FREEZE, EscrowNotReady),
     ],
 )
-async def test_what_the_state_forbids_is_refused(
+async def test_command_that_the_state_does_not_allow_is_refused(
     world: World, kind: CommandKind, refusal: type[DomainError]
 ) -> None:
     order = await world.order()
@@ -323,7 +325,7 @@ async def test_a_second_escrow_of_an_order_is_refused(world: World) -> None:
         await world.created(order)
 
 
-async def test_what_is_not_there_is_not_found(world: World) -> None:
+async def test_unknown_ids_are_not_found(world: World) -> None:
     order = await world.order()
     stranger = replace(order.buyer, user_id=uuid.uuid4())
 
@@ -352,7 +354,7 @@ async def test_buyer_and_seller_must_differ(world: World) -> None:
     ("seller", "buyer"),
     [(AMOUNT, CENT), (AMOUNT - 1, 1), (AMOUNT + CENT, -CENT), (0, 0)],
 )
-async def test_shares_that_do_not_divide_the_amount_are_refused(
+async def test_shares_that_do_not_add_up_to_the_amount_are_refused(
     world: World, funded_order: Order, seller: int, buyer: int
 ) -> None:
     with pytest.raises(SharesMismatch):
@@ -361,11 +363,11 @@ async def test_shares_that_do_not_divide_the_amount_are_refused(
 
 @pytest.fixture(scope="module")
 async def funded_order(world: World) -> Order:
-    """An order with its money in its contract; tests that use it leave it there."""
+    """A funded order; the tests that share it must not move its money."""
     return await world.funded()
 
 
-async def test_a_user_asked_for_twice_at_once_has_one_wallet(world: World) -> None:
+async def test_concurrent_wallet_requests_for_one_user_create_one_wallet(world: World) -> None:
     world.bind()
     user, wallets = uuid.uuid4(), world.house.wallets()
 

@@ -1,4 +1,4 @@
-"""The crash tests know each thing that a command does to the world: none is missing."""
+"""The crash tests cover every call of the chain and builder ports that changes something."""
 
 import inspect
 
@@ -6,7 +6,7 @@ from services.escrow.ports import Chain, EscrowBuilder
 from tests.integration.escrow.crashes import BESIDE, CALLS, LOOKS
 
 
-def test_each_call_of_the_chain_and_the_builder_is_a_boundary_or_a_look() -> None:
+def test_every_port_method_is_either_a_crash_boundary_or_a_read() -> None:
     found = {
         name
         for port in (Chain, EscrowBuilder)

@@ -1,4 +1,4 @@
-"""A process may die after anything it does: the money moves once, whoever goes on."""
+"""A process may die after any effect: another process continues, and the money moves once."""
 
 import asyncio
 import uuid
@@ -25,7 +25,7 @@ from tests.integration.escrow.world import (
 
 pytestmark = pytest.mark.slow
 
-# More than a release does; the test says so where it is not.
+# An upper bound of a release's effects; the test fails if it is too small.
 MORE_THAN_ENOUGH = 90
 AT_ONCE = 10
 UNIT = 10_000_000
@@ -37,7 +37,7 @@ async def still(
     devnet: RunningDevnet,
     tmp_path_factory: pytest.TempPathFactory,
 ) -> AsyncIterator[World]:
-    """A house whose worker can be stopped: these tests carry commands out themselves."""
+    """A house whose worker can be stopped: these tests execute commands themselves."""
     folder = tmp_path_factory.mktemp("escrow")
     async with running(make_database(), devnet, folder, channel_accounts=AT_ONCE) as made:
         yield made
@@ -61,7 +61,7 @@ async def funded_orders(world: World, count: int, *, buyer: Wallet) -> list[Orde
 
 
 async def lease_anew(world: World, lease: Lease) -> Lease:
-    """Take a command whose worker is dead, as the claim does when its lease has run out."""
+    """Take over the command of a dead worker, as the claim does after the lease has expired."""
     async with world.house.database.transaction() as tx:
         claimed = "update commands set lease_epoch = lease_epoch + 1 where id = %(id)s"
         await tx.execute(claimed, {"id": lease.id})
@@ -112,7 +112,7 @@ async def death_at_every_boundary(
     raise AssertionError(f"a command does more than {MORE_THAN_ENOUGH} things")
 
 
-async def test_a_release_that_dies_anywhere_pays_once(still: World) -> None:
+async def test_release_pays_once_after_a_crash_at_any_boundary(still: World) -> None:
     lived, orders = await death_at_every_boundary(still, CommandKind.RELEASE)
 
     assert lived > 24
@@ -124,9 +124,7 @@ async def test_a_release_that_dies_anywhere_pays_once(still: World) -> None:
     assert await still.balance(orders[0].buyer.address) == MORE_THAN_ENOUGH * AMOUNT - sent
 
 
-async def test_a_redirected_release_that_dies_anywhere_pays_the_other_address_once(
-    still: World,
-) -> None:
+async def test_redirected_release_pays_once_after_a_crash_at_any_boundary(still: World) -> None:
     outside = Stranger(still.devnet.info)
     await outside.come(amount="1.00")
 
@@ -145,9 +143,7 @@ async def test_a_redirected_release_that_dies_anywhere_pays_the_other_address_on
     assert await still.balance(orders[0].buyer.address) == MORE_THAN_ENOUGH * AMOUNT - sent
 
 
-async def test_a_milestone_that_dies_anywhere_is_marked_once_and_can_be_released(
-    still: World,
-) -> None:
+async def test_milestone_is_marked_once_after_a_crash_at_any_boundary(still: World) -> None:
     lived, orders = await death_at_every_boundary(still, CommandKind.COMPLETE_MILESTONE, index=0)
 
     assert lived > 8
@@ -159,7 +155,7 @@ async def test_a_milestone_that_dies_anywhere_is_marked_once_and_can_be_released
         assert await still.balance(order.seller.address) == AMOUNT
 
 
-async def test_a_refund_that_dies_anywhere_pays_back_once(still: World) -> None:
+async def test_refund_pays_once_after_a_crash_at_any_boundary(still: World) -> None:
     lived, orders = await death_at_every_boundary(still, CommandKind.REFUND)
 
     assert lived > 16

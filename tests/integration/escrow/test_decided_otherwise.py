@@ -1,4 +1,4 @@
-"""After a restore a payout is decided otherwise than it was: it is decided again, as it was."""
+"""A restored database has forgotten a payout, and then a different payout is decided."""
 
 import uuid
 from collections.abc import AsyncIterator, Callable, Mapping
@@ -22,7 +22,7 @@ Decision = tuple[CommandKind, Mapping[str, Any]]
 
 
 async def accept(world: World, order: Order, decision: Decision) -> Request:
-    """Accept a decision about an order's money."""
+    """Accept a payout command for an order, without waiting for its end."""
     kind, shares = decision
     asked = world.asked(kind)
     await getattr(world.escrows, kind.value.lower())(asked, order_id=order.id, **shares)
@@ -30,12 +30,12 @@ async def accept(world: World, order: Order, decision: Decision) -> Request:
 
 
 async def decided(world: World, order: Order, decision: Decision) -> Command:
-    """Carry a decision out."""
+    """Accept a payout command and wait for its end."""
     return await world.ended(await accept(world, order, decision))
 
 
 async def abandoned(world: World, asked: Request) -> Command:
-    """Rule that a command ends, and wait until it has ended or is quarantined again."""
+    """Abandon a command, and wait until it has ended or is quarantined again."""
     await world.house.rulings().abandon(
         marketplace_id=world.marketplace_id, command_id=asked.command_id, ruling=OPERATOR
     )
@@ -53,7 +53,7 @@ async def restored(
     is_frozen: bool,
     then: Decision,
 ) -> AsyncIterator[tuple[World, Order, list[tuple[int, int]]]]:
-    """Restore the books to the moment before a decision was made and paid."""
+    """Restore the database to a moment before a payout was decided and paid."""
     database, marketplace_id = make_database(), uuid.uuid4()
     async with house_on(database, devnet, folder, marketplace_id=marketplace_id) as world:
         order = await world.funded(platform_fee_bps=250)
@@ -81,7 +81,7 @@ async def restored(
     ],
     ids=["split-release", "release-split", "refund-split", "refund-release", "release-refund"],
 )
-async def test_a_payout_that_was_forgotten_and_decided_otherwise_is_decided_again_as_it_was(
+async def test_different_decision_after_a_restore_is_abandoned_and_the_paid_one_succeeds(
     make_database: Callable[[], TestDatabase],
     devnet: RunningDevnet,
     tmp_path: Path,
@@ -111,13 +111,13 @@ async def test_a_payout_that_was_forgotten_and_decided_otherwise_is_decided_agai
         assert ended.escrow.state is (EscrowState.DISPUTED if is_frozen else EscrowState.FUNDED)
         assert await held(world, [order]) == money
         parties = [order.buyer.address, order.seller.address]
-        # What was made good then is claimed too, and not paid again.
+        # The reimbursements of the forgotten payout are claimed too, and not paid again.
         assert [
             sum(p.minor_units for p in again.payments if p.to_address == one) for one in parties
         ] == [money[0][0] - (100 * 10_000_000 - AMOUNT), money[0][1]]
 
 
-async def test_a_number_that_another_forgotten_step_has_used_is_taken_for_nobodys_doing(
+async def test_sequence_number_used_by_a_forgotten_step_holds_the_chain(
     make_database: Callable[[], TestDatabase], devnet: RunningDevnet, tmp_path: Path
 ) -> None:
     database, marketplace_id = make_database(), uuid.uuid4()
@@ -135,8 +135,8 @@ async def test_a_number_that_another_forgotten_step_has_used_is_taken_for_nobody
     database.server.execute("create database {} template {}", copy.name, database.name)
     async with house_on(database, devnet, tmp_path, **running) as world:
         succeeded(await world.ended(await credit(world, first, 3)))
-        # The node shows accounts as they were before, when the books are compared and when the
-        # next step signs.
+        # The node shows the old sequence numbers: first to the comparison of the books with the
+        # chain, then to the signing of the next step.
         await world.fault(kind="stale_sequence", count=1_000_000)
 
     async with house_on(copy, devnet, tmp_path, **running) as world:
@@ -156,5 +156,5 @@ async def test_a_number_that_another_forgotten_step_has_used_is_taken_for_nobody
 
 
 async def held_by(world: World, *wallets: Wallet) -> list[int]:
-    """Return what wallets hold."""
+    """Return the balances of wallets on chain, in minor units."""
     return [await world.balance(wallet.address) for wallet in wallets]

@@ -1,4 +1,4 @@
-"""A node that denies what has landed: each step lands once, and others go on meanwhile."""
+"""A node denies transactions that have landed: each step lands once, and no other waits."""
 
 import asyncio
 import uuid
@@ -49,7 +49,7 @@ async def denied(
 
 
 async def others_work(world: World) -> None:
-    """Let others' commands take each channel account, and see that each lands at once."""
+    """Create wallets on every channel account, and check that each needs one envelope only."""
     wallets = [await world.wallet() for _ in range(OTHERS)]
     statement = (
         "select count(*) from attempts a join steps s on s.id = a.step_id"
@@ -61,7 +61,7 @@ async def others_work(world: World) -> None:
 
 
 async def landed(world: World, command_id: uuid.UUID) -> list[tuple[str, str]]:
-    """Read name and state of every envelope of a command."""
+    """Read the step's name and the state of every envelope of a command."""
     statement = (
         "select s.name, a.state from attempts a join steps s on s.id = a.step_id"
         " where s.command_id = %(id)s order by s.position, a.number"
@@ -94,7 +94,7 @@ async def ready(world: World, kind: CommandKind) -> Order:
 
 
 async def held(world: World, order: Order) -> tuple[int, int]:
-    """Return what the buyer's and the seller's wallets hold."""
+    """Return the balances of the buyer's and seller's wallets, in minor units."""
     return await world.balance(order.buyer.address), await world.balance(order.seller.address)
 
 
@@ -112,7 +112,7 @@ BUYER = 100 * 10_000_000
         (CommandKind.CREDIT_WALLET, "transfer", (BUYER, CREDIT)),
     ],
 )
-async def test_money_whose_landing_is_denied_moves_once_whatever_is_requeued(
+async def test_money_moves_once_although_the_node_denies_it_and_the_command_is_requeued(
     denied: World, kind: CommandKind, function: str, after: tuple[int, int]
 ) -> None:
     order = await ready(denied, kind)
@@ -145,7 +145,7 @@ async def test_money_whose_landing_is_denied_moves_once_whatever_is_requeued(
         (CommandKind.FREEZE, "dispute_escrow"),
     ],
 )
-async def test_what_moves_no_money_goes_on_by_its_effect_where_its_landing_is_denied(
+async def test_denied_call_that_moves_no_money_is_proved_by_its_effect(
     denied: World, kind: CommandKind, function: str
 ) -> None:
     order = await ready(denied, kind)
@@ -161,7 +161,7 @@ async def test_what_moves_no_money_goes_on_by_its_effect_where_its_landing_is_de
     await others_work(denied)
 
 
-async def test_a_wallet_whose_landing_is_denied_is_made_once(denied: World) -> None:
+async def test_wallet_is_created_once_although_the_node_denies_the_landing(denied: World) -> None:
     await denied.fault(kind="not_found", function="create_account", count=ALWAYS)
     wallet = await denied.wallet()
     await denied.clear_faults()
@@ -171,7 +171,7 @@ async def test_a_wallet_whose_landing_is_denied_is_made_once(denied: World) -> N
 
 
 @pytest.mark.parametrize("kind", [CommandKind.FUND, CommandKind.CREDIT_WALLET])
-async def test_a_node_that_also_shows_old_numbers_makes_nothing_land_twice(
+async def test_denied_landing_and_stale_sequence_numbers_do_not_pay_twice(
     denied: World, kind: CommandKind
 ) -> None:
     order = await ready(denied, kind)
@@ -181,12 +181,12 @@ async def test_a_node_that_also_shows_old_numbers_makes_nothing_land_twice(
     await denied.fault(kind="not_found", function=function, count=ALWAYS)
     asked = await begun(denied, kind, order)
     async with asyncio.timeout(WAIT_SECONDS):
-        while await held(denied, order) == before:  # noqa: ASYNC110 - the chain rings no bell
+        while await held(denied, order) == before:  # noqa: ASYNC110 - the chain cannot notify
             await asyncio.sleep(0.02)
     await denied.fault(kind="stale_sequence", count=ALWAYS)
-    # The first envelope counts as dead: its number seems unused.
+    # The first envelope is taken for expired, because its sequence number seems unused.
     async with asyncio.timeout(WAIT_SECONDS):
-        while (name, "EXPIRED") not in await landed(denied, asked.command_id):  # noqa: ASYNC110 - nor does another task
+        while (name, "EXPIRED") not in await landed(denied, asked.command_id):  # noqa: ASYNC110 - the same
             await asyncio.sleep(0.02)
     once = await held(denied, order)
     await denied.clear_faults()
@@ -205,7 +205,7 @@ async def test_a_node_that_also_shows_old_numbers_makes_nothing_land_twice(
     await others_work(denied)
 
 
-async def test_channel_accounts_that_are_behind_the_chain_stop_nobody(denied: World) -> None:
+async def test_channel_accounts_behind_the_chain_do_not_delay_commands(denied: World) -> None:
     await others_work(denied)
     async with denied.house.database.transaction() as tx:
         behind = "update channels set next_sequence = next_sequence - 2 where leased_by is null"
@@ -214,7 +214,7 @@ async def test_channel_accounts_that_are_behind_the_chain_stop_nobody(denied: Wo
     await others_work(denied)
 
 
-async def test_what_strangers_paid_a_contract_is_no_funding_unless_it_is_the_amount(
+async def test_third_party_payment_of_the_whole_amount_quarantines_the_funding(
     denied: World, devnet: RunningDevnet
 ) -> None:
     stranger = Stranger(devnet.info)
@@ -237,7 +237,9 @@ async def test_what_strangers_paid_a_contract_is_no_funding_unless_it_is_the_amo
     assert await landed(denied, asked.command_id) == []
 
 
-async def test_what_landed_otherwise_than_meant_is_looked_at_again(denied: World) -> None:
+async def test_landed_funding_without_its_effect_is_quarantined_until_the_effect_shows(
+    denied: World,
+) -> None:
     order = await ready(denied, CommandKind.FUND)
     real = denied.house.chain.read_escrow
     is_shown = False
@@ -261,13 +263,13 @@ async def test_what_landed_otherwise_than_meant_is_looked_at_again(denied: World
 
 
 async def in_use(world: World) -> Sequence[Any]:
-    """Read which steps have a channel account."""
+    """Read the ids of the steps that hold a channel account."""
     async with world.house.database.transaction() as tx:
         statement = "select leased_by from channels where leased_by is not null"
         return [row[0] for row in await tx.fetch(statement)]
 
 
-async def test_a_quarantined_step_keeps_its_account_while_its_envelope_may_have_landed(
+async def test_quarantined_step_keeps_its_channel_account_until_the_outcome_is_known(
     denied: World,
 ) -> None:
     order = await ready(denied, CommandKind.CREDIT_WALLET)

@@ -1,4 +1,4 @@
-"""Where a withdrawal may go: each flaw by a real account, and each that appears after the hold."""
+"""Flaws of a withdrawal's destination, shown by real accounts, before and after the hold."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -105,7 +105,7 @@ async def test_flaw_that_appears_after_the_hold_fails_the_withdrawal(
     assert command.payments == ()
 
 
-async def test_line_frozen_after_the_signature_fails_the_withdrawal(world: World) -> None:
+async def test_trustline_frozen_after_the_signature_fails_the_withdrawal(world: World) -> None:
     payer, outside = await paid_in(world), await stranger(world)
     request = world.asked(CommandKind.WITHDRAW)
     await world.fault(kind="rpc_down", function="sendTransaction", count=1_000_000)
@@ -124,7 +124,7 @@ async def test_line_frozen_after_the_signature_fails_the_withdrawal(world: World
     assert command.payments == ()
 
 
-async def test_flaw_that_ends_before_the_signature_fails_nothing(world: World) -> None:
+async def test_flaw_fixed_before_the_signature_does_not_fail_the_withdrawal(world: World) -> None:
     payer, outside = await paid_in(world), await stranger(world)
     await narrow(world, outside)
     await world.pause_worker()
@@ -168,7 +168,7 @@ async def addresses(world: World, payer: Wallet) -> dict[str, Flaw]:
 
 
 @pytest.mark.slow
-async def test_every_flaw_is_shown_by_some_address_and_moves_nothing(world: World) -> None:
+async def test_every_flaw_is_reported_and_no_money_moves(world: World) -> None:
     payer, good = await paid_in(world), await stranger(world)
     cases: list[tuple[str, Memo | None, Flaw]] = [
         (address, None, flaw) for address, flaw in (await addresses(world, payer)).items()
@@ -186,7 +186,7 @@ async def test_every_flaw_is_shown_by_some_address_and_moves_nothing(world: Worl
             address, payer=payer.address, memo=memo, amount=TEN
         )
         assert found is flaw, address
-        # A caller that does not ask first is paid nothing either.
+        # A withdrawal without a preceding check of the destination pays nothing either.
         command = await world.ended(command_of(await begun(world, payer, address, memo)))
         assert (command.state, command.error_reason) == (CommandState.FAILED, flaw.value)
 

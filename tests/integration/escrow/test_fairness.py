@@ -1,4 +1,4 @@
-"""No marketplace stops another: a flood, and commands that hang, delay nobody else's for long."""
+"""Fair shares: many or hanging commands of one marketplace hardly delay another's commands."""
 
 import asyncio
 import contextlib
@@ -32,7 +32,7 @@ from tests.patience import until
 pytestmark = pytest.mark.slow
 
 FLOOD = 80
-# What a command in trouble may wait for as well: the others in trouble, and a busy machine.
+# Other reasons that a troubled command may show: no free channel account, or a slow machine.
 BESIDES = ("CHANNELS_BUSY", "NO_ANSWER")
 PLACES = 8
 Build = Callable[..., Awaitable[Any]]
@@ -45,7 +45,7 @@ async def narrow(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> AsyncIterator[World]:
-    """A house with few places, where trouble becomes a refusal after ten seconds."""
+    """A house with few slots, where a troubled command is refused after ten seconds."""
     monkeypatch.setattr(worker, "PATIENCE_SECONDS", 0.5)
     changed = {"commands_at_once": PLACES, "step_seconds": 5, "refuse_after_seconds": 10}
     # What is told is not drawn: tracebacks with everything in them hold the loop up for seconds.
@@ -140,7 +140,7 @@ TROUBLES = {
 }
 
 
-# How often somebody else gets through while commands are in trouble.
+# How often a command of another marketplace succeeds while commands are in trouble.
 EVERY_SECONDS = 0.5
 
 
@@ -152,9 +152,7 @@ async def several(world: World, size: int) -> tuple[list[Order], list[Any]]:
     return orders, asks
 
 
-async def test_a_flood_of_one_marketplace_hardly_delays_the_single_command_of_another(
-    narrow: World,
-) -> None:
+async def test_flood_of_one_marketplace_hardly_delays_a_command_of_another(narrow: World) -> None:
     await narrow.pause_worker()
     await flood(narrow)
     await narrow.resume_worker()
@@ -164,7 +162,7 @@ async def test_a_flood_of_one_marketplace_hardly_delays_the_single_command_of_an
 
     await other.wallet()
 
-    # Those that were in their places when it came, and who took them while it was carried out.
+    # The commands that held slots when this one arrived, and those that followed meanwhile.
     assert await ended_of(narrow) - before <= 5 * PLACES
 
 
@@ -173,7 +171,7 @@ async def _is_busy(world: World) -> bool:
 
 
 @pytest.mark.parametrize("name", TROUBLES)
-async def test_eight_commands_that_hang_stop_nobody_and_are_listed(
+async def test_commands_that_hang_in_every_slot_do_not_block_others_and_are_listed(
     narrow: World, name: str
 ) -> None:
     fail, reason = TROUBLES[name]
@@ -189,7 +187,7 @@ async def test_eight_commands_that_hang_stop_nobody_and_are_listed(
         await other.do(CommandKind.FUND, theirs)
 
         await until(lambda: _all_listed(narrow, asks, reason))
-        # Others got through: it is these commands that are refused, and nothing of them can land.
+        # Other commands succeed, so these commands are refused; none of their envelopes can land.
         async with going_on(other, theirs):
             ended = await asyncio.gather(*(ended_at_last(narrow, asked) for asked in asks))
         await until(lambda: _nothing_held(narrow))
@@ -197,7 +195,7 @@ async def test_eight_commands_that_hang_stop_nobody_and_are_listed(
     assert {command.state for command in ended} == {CommandState.FAILED}
     assert {command.error_reason for command in ended} <= {reason, *BESIDES}
     assert {c.escrow.state for c in ended if c.escrow} == {EscrowState.FAILED}
-    # The same may be asked for again.
+    # The same escrow may be requested again.
     await narrow.created(orders[0])
 
 
@@ -219,7 +217,7 @@ async def _nothing_held(world: World) -> bool:
 
 @asynccontextmanager
 async def going_on(world: World, order: Order) -> AsyncIterator[None]:
-    """Let a deployment get through now and then."""
+    """Deploy a contract successfully every EVERY_SECONDS."""
 
     async def deploy() -> None:
         while True:
@@ -249,9 +247,7 @@ async def ended_at_last(world: World, asked: Any) -> Command:
     return await world.ended(asked)
 
 
-async def test_an_outage_for_everybody_refuses_nothing_however_long_it_lasts(
-    narrow: World,
-) -> None:
+async def test_outage_that_affects_all_commands_refuses_none(narrow: World) -> None:
     order = await narrow.order()
     asked = narrow.asked(CommandKind.CREATE)
     builder, chain = narrow.house.builder, narrow.house.chain
@@ -268,7 +264,9 @@ async def test_an_outage_for_everybody_refuses_nothing_however_long_it_lasts(
     succeeded(await narrow.ended(asked))
 
 
-async def test_trouble_that_nobody_else_was_without_refuses_nothing(narrow: World) -> None:
+async def test_troubled_command_is_not_refused_unless_another_command_succeeds(
+    narrow: World,
+) -> None:
     orders, asks = await several(narrow, 1)
     builder = narrow.house.builder
     async with replaced(builder, "build", failing_for(orders, builder.build, unavailable)):
@@ -279,7 +277,7 @@ async def test_trouble_that_nobody_else_was_without_refuses_nothing(narrow: Worl
     succeeded(await narrow.ended(asks[0]))
 
 
-async def test_a_payout_in_trouble_is_never_refused(narrow: World) -> None:
+async def test_troubled_payout_is_never_refused(narrow: World) -> None:
     order = await narrow.funded()
     asked = narrow.asked(CommandKind.RELEASE)
     real, fails = narrow.house.builder.build, True
@@ -300,9 +298,7 @@ async def test_a_payout_in_trouble_is_never_refused(narrow: World) -> None:
     assert await narrow.balance(order.seller.address) == AMOUNT
 
 
-async def test_a_funding_of_which_something_may_have_landed_is_never_refused(
-    narrow: World,
-) -> None:
+async def test_funding_that_may_have_landed_is_never_refused(narrow: World) -> None:
     order = await narrow.order()
     await narrow.created(order)
     asked = narrow.asked(CommandKind.FUND)
@@ -314,7 +310,7 @@ async def test_a_funding_of_which_something_may_have_landed_is_never_refused(
         await narrow.escrows.fund(asked, order_id=order.id)
         await troubled_for_long(narrow, asked)
         assert await concern(narrow, asked) == ("RUNNING", "fund_escrow", "IN_FLIGHT")
-        # The envelope keeps its channel account and its number; the place is somebody else's.
+        # The envelope keeps its channel account and sequence number; the slot is free for others.
         assert await channels_of(narrow) == 1
 
     await narrow.wake(asked.command_id)
@@ -325,7 +321,7 @@ async def test_a_funding_of_which_something_may_have_landed_is_never_refused(
 
 
 async def troubled_for_long(world: World, asked: Any) -> None:
-    """Let a command that rests be in trouble for an hour, and rest once more."""
+    """Backdate a waiting command's trouble by an hour, and wait until it rests once more."""
     command = await world.until(asked.command_id, partial(_has_rested, times=1))
     async with world.house.database.transaction() as tx:
         await tx.execute(LONG_AGO, {"id": asked.command_id})

@@ -76,7 +76,7 @@ async def begun(world: World, kind: CommandKind, order: Order) -> Any:
     ],
 )
 @pytest.mark.parametrize("whose", ["one", "all"])
-async def test_a_stopped_payout_waits_and_is_paid_when_it_is_resumed(
+async def test_stopped_payout_waits_and_is_paid_after_resume(
     world: World, kind: CommandKind, flow: Flow, whose: str
 ) -> None:
     order = await world.funded()
@@ -100,7 +100,7 @@ async def signed(world: World, asked: Any) -> int:
         return int(await tx.fetchval(statement, {"id": asked.command_id}))
 
 
-async def test_a_stop_of_one_flow_or_marketplace_stops_no_other(world: World) -> None:
+async def test_stop_affects_one_flow_of_one_marketplace_only(world: World) -> None:
     other = World(house=world.house, devnet=world.devnet)
     order, theirs = await world.order(), await other.order()
     await asyncio.gather(world.created(order), other.created(theirs))
@@ -115,7 +115,7 @@ async def test_a_stop_of_one_flow_or_marketplace_stops_no_other(world: World) ->
     succeeded(await world.ended(asked))
 
 
-async def test_a_freeze_protects_and_is_never_stopped(world: World) -> None:
+async def test_freeze_is_never_stopped(world: World) -> None:
     order = await world.funded()
     for flow in Flow:
         await change(world, flow, Change.STOP)
@@ -126,7 +126,7 @@ async def test_a_freeze_protects_and_is_never_stopped(world: World) -> None:
         await change(world, flow, Change.RESUME)
 
 
-async def test_the_stop_of_all_is_lifted_only_as_it_was_put(world: World) -> None:
+async def test_stop_for_all_marketplaces_needs_a_resume_for_all(world: World) -> None:
     await change(world, Flow.PAYMENTS, Change.STOP)
     await change(world, Flow.PAYMENTS, Change.STOP, of_all=True)
     await change(world, Flow.PAYMENTS, Change.RESUME)
@@ -140,7 +140,7 @@ async def test_the_stop_of_all_is_lifted_only_as_it_was_put(world: World) -> Non
     ]
 
 
-async def test_what_was_signed_before_a_stop_is_settled(world: World) -> None:
+async def test_envelope_signed_before_a_stop_is_settled(world: World) -> None:
     order = await world.order()
     await world.created(order)
     await world.fault(kind="not_found", function="fund_escrow", count=20)
@@ -153,9 +153,7 @@ async def test_what_was_signed_before_a_stop_is_settled(world: World) -> None:
     await change(world, Flow.FUNDING, Change.RESUME)
 
 
-async def test_what_is_signed_while_the_stop_is_committed_is_neither_kept_nor_sent(
-    world: World,
-) -> None:
+async def test_envelope_signed_during_a_stop_is_neither_stored_nor_sent(world: World) -> None:
     order = await world.order()
     await world.created(order)
     real, sent = world.house.chain.verify_and_sign, []
@@ -176,7 +174,9 @@ async def test_what_is_signed_while_the_stop_is_committed_is_neither_kept_nor_se
     succeeded(await world.ended(asked))
 
 
-async def test_beyond_a_daily_limit_money_waits_for_the_limit_or_the_day(world: World) -> None:
+async def test_payout_beyond_the_daily_limit_waits_for_the_next_day_or_a_new_limit(
+    world: World,
+) -> None:
     mine = World(house=world.house, devnet=world.devnet)
     first, second = await mine.funded(), await mine.funded()
     await change(mine, Flow.RELEASES, Change.LIMIT, limit=AMOUNT)
@@ -188,7 +188,7 @@ async def test_beyond_a_daily_limit_money_waits_for_the_limit_or_the_day(world: 
     assert (shown.daily_limit, shown.used_today) == (AMOUNT, AMOUNT)
     assert await mine.balance(second.seller.address) == 0
 
-    # The next day: what was counted is yesterday's.
+    # The next day begins: the counted uses become yesterday's.
     await in_books(mine, "update escrow.flow_uses set day = day - 1")
     await mine.wake(asked.command_id)
     succeeded(await mine.ended(asked))
@@ -210,7 +210,7 @@ async def in_books(world: World, statement: str) -> None:
         await tx.execute(statement)
 
 
-async def test_a_limit_of_all_is_each_marketplaces_own_where_it_has_none(world: World) -> None:
+async def test_limit_for_all_applies_to_marketplaces_without_their_own(world: World) -> None:
     one, two = (World(house=world.house, devnet=world.devnet) for _ in range(2))
     await change(one, Flow.PAYMENTS, Change.LIMIT, of_all=True, limit=7)
     await change(two, Flow.PAYMENTS, Change.LIMIT, limit=9)
@@ -221,7 +221,7 @@ async def test_a_limit_of_all_is_each_marketplaces_own_where_it_has_none(world: 
     assert (await state(one, Flow.PAYMENTS)).daily_limit is None
 
 
-async def test_a_refused_payment_counts_for_nothing(world: World) -> None:
+async def test_refused_payment_does_not_count_against_the_limit(world: World) -> None:
     mine = World(house=world.house, devnet=world.devnet)
     poor = await mine.order(funds="1.00")
     await mine.created(poor)
@@ -231,7 +231,7 @@ async def test_a_refused_payment_counts_for_nothing(world: World) -> None:
     assert (await state(mine, Flow.FUNDING)).used_today == 0
 
 
-async def test_replicas_that_sign_at_once_never_exceed_the_limit(
+async def test_concurrent_replicas_never_exceed_the_daily_limit(
     world: World, devnet: RunningDevnet
 ) -> None:
     mine = World(house=world.house, devnet=devnet)
@@ -269,9 +269,7 @@ async def seen(world: World, asks: list[Any]) -> list[str]:
     return found
 
 
-async def test_two_transactions_that_count_at_once_are_counted_one_after_the_other(
-    world: World,
-) -> None:
+async def test_concurrent_uses_of_a_limit_are_serialized(world: World) -> None:
     mine = World(house=world.house, devnet=world.devnet)
     await change(mine, Flow.FUNDING, Change.LIMIT, limit=10)
     flows, database = world.house.flows, world.house.database
@@ -297,7 +295,7 @@ async def test_two_transactions_that_count_at_once_are_counted_one_after_the_oth
         return True
 
     assert sorted(await asyncio.gather(count(first), count(second))) == [False, True]
-    # Asked again for what passed, it passes, and counts once.
+    # A repeated admission passes again and is counted once.
     async with database.transaction() as tx:
         await flows.admit(tx, replace(first, is_counted=True))
     assert (await state(mine, Flow.FUNDING)).used_today == 6
@@ -314,7 +312,7 @@ async def some_steps(world: World, size: int) -> list[uuid.UUID]:
         return [row.id for row in rows]
 
 
-async def test_the_history_says_who_why_and_when_and_is_never_changed(world: World) -> None:
+async def test_history_of_changes_says_who_why_and_when_and_is_immutable(world: World) -> None:
     mine = World(house=world.house, devnet=world.devnet)
     await change(mine, Flow.REFUNDS, Change.STOP)
     await change(mine, Flow.REFUNDS, Change.RESUME)

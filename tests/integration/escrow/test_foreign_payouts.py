@@ -1,4 +1,4 @@
-"""What somebody else does to an order's contract, or lets it pay, is an alarm."""
+"""A third party's change of an order's contract, or payout from it, raises an alarm."""
 
 import uuid
 from collections.abc import Callable
@@ -51,7 +51,7 @@ async def touch(own: World, thief: Stranger, contract_id: str) -> None:
     await thief.call(contract_id, "update_escrow", same)
 
 
-async def test_what_a_stolen_key_does_is_an_alarm_and_our_own_steps_are_not(
+async def test_transactions_with_a_stolen_key_raise_an_alarm_and_own_steps_do_not(
     make_database: Callable[[], TestDatabase],
     devnet: RunningDevnet,
     tmp_path_factory: pytest.TempPathFactory,
@@ -92,8 +92,8 @@ async def test_what_a_stolen_key_does_is_an_alarm_and_our_own_steps_are_not(
                 return await listed(own) == told
 
             await until(are_told)
-        # A step that claims the transaction makes it ours, by either of its hashes; an order that
-        # has ended needs nothing.
+        # A transaction that a step claims, by either of its hashes, is no longer listed. An order
+        # that has ended needs no attention.
         by_hash = CLAIM.format(hash="f.transaction_hash", bump_hash="''")
         by_bump = CLAIM.format(hash="'inside'", bump_hash="f.transaction_hash")
         async with own.house.database.transaction() as tx:

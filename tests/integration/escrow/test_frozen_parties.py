@@ -1,4 +1,4 @@
-"""A seller whom the issuer has frozen cannot be paid: the order is decided another way."""
+"""A seller frozen by the issuer cannot be paid: the order is decided in another way."""
 
 import asyncio
 
@@ -10,7 +10,7 @@ from tests.integration.escrow.world import AMOUNT, World, post, usdc
 BUYER = 100 * 10_000_000
 
 
-async def test_a_release_to_a_frozen_seller_is_abandoned_and_the_money_divided(
+async def test_release_to_a_frozen_seller_is_abandoned_and_the_order_is_resolved(
     world: World,
 ) -> None:
     order = await world.funded()

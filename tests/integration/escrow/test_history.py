@@ -1,4 +1,4 @@
-"""A node with a short memory: what became of an envelope is told by what it left on the chain."""
+"""A node with short retention: the outcome of an envelope is proved by its effect on chain."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
@@ -23,7 +23,7 @@ from tests.integration.escrow.world import AMOUNT, World, new_escrow, succeeded
 
 @asynccontextmanager
 async def forgetting(world: World, *functions: str) -> AsyncIterator[None]:
-    """Let the node know no transaction that calls one of these, and no ledger but its newest."""
+    """Let the node forget the transactions that call these functions, and all older ledgers."""
     chain = world.house.chain
     submit, outcome, forgotten = chain.submit, chain.outcome, set()
 
@@ -55,7 +55,7 @@ async def forgetting(world: World, *functions: str) -> AsyncIterator[None]:
         yield
 
 
-async def test_what_never_landed_is_built_anew_without_any_history(impatient: World) -> None:
+async def test_envelope_that_never_landed_is_rebuilt_without_history(impatient: World) -> None:
     order = await impatient.order()
     await impatient.created(order)
     await impatient.fault(kind="hold", function="fund_escrow")
@@ -64,7 +64,7 @@ async def test_what_never_landed_is_built_anew_without_any_history(impatient: Wo
         asked = impatient.asked(CommandKind.FUND)
         await impatient.escrows.fund(asked, order_id=order.id)
         await impatient.until(asked.command_id, is_quarantined)
-    # The first one never landed; the second one did, and moved money: only a ledger tells that.
+    # The first envelope never landed. The second landed and moved money; only a ledger proves that.
     sent = await attempts_of(impatient, order, StepName.FUND)
     assert [row.state for row in sent] == ["EXPIRED", "SENT"]
     assert sent[0].sequence == sent[1].sequence
@@ -83,7 +83,7 @@ async def test_what_never_landed_is_built_anew_without_any_history(impatient: Wo
         (CommandKind.REFUND, "dispute_escrow"),
     ],
 )
-async def test_what_a_landed_call_marked_proves_it(
+async def test_landed_call_is_proved_by_its_effect_on_the_contract(
     impatient: World, kind: CommandKind, function: str
 ) -> None:
     order = await impatient.funded()
@@ -95,7 +95,7 @@ async def test_what_a_landed_call_marked_proves_it(
     assert (sent.state, sent.code) == ("SUCCEEDED", "BY_EFFECT")
 
 
-async def test_a_payout_that_failed_in_a_forgotten_ledger_is_built_anew(impatient: World) -> None:
+async def test_payout_that_failed_in_a_forgotten_ledger_is_rebuilt(impatient: World) -> None:
     order = await impatient.funded()
     await impatient.fault(kind="fail_at_apply", function="release_funds")
 
@@ -111,7 +111,7 @@ async def test_a_payout_that_failed_in_a_forgotten_ledger_is_built_anew(impatien
     assert await impatient.balance(order.seller.address) == AMOUNT
 
 
-async def test_what_a_stranger_pays_for_lands_once_and_is_the_steps(
+async def test_envelope_in_a_third_partys_fee_bump_lands_once_for_its_step(
     impatient: World, devnet: RunningDevnet
 ) -> None:
     stranger = Stranger(devnet.info)
@@ -136,7 +136,7 @@ async def test_what_a_stranger_pays_for_lands_once_and_is_the_steps(
     assert await impatient.balance(order.seller.address) == AMOUNT
 
 
-async def test_what_a_node_lists_under_its_fee_bump_alone_is_found(impatient: World) -> None:
+async def test_transaction_listed_only_under_its_fee_bump_hash_is_found(impatient: World) -> None:
     order = await impatient.funded()
     chain = impatient.house.chain
     outcome = chain.outcome
@@ -160,7 +160,7 @@ async def test_what_a_node_lists_under_its_fee_bump_alone_is_found(impatient: Wo
     assert await impatient.balance(order.seller.address) == AMOUNT
 
 
-async def test_what_lands_without_its_fee_bump_is_the_steps(
+async def test_envelope_that_lands_without_its_fee_bump_completes_its_step(
     impatient: World, devnet: RunningDevnet
 ) -> None:
     stranger = Stranger(devnet.info)
@@ -190,7 +190,7 @@ async def test_what_lands_without_its_fee_bump_is_the_steps(
     assert await impatient.balance(order.seller.address) == AMOUNT
 
 
-async def test_channel_accounts_of_quarantined_commands_are_made_up_for(
+async def test_channel_accounts_held_by_quarantined_commands_are_replaced(
     make_database: Callable[[], TestDatabase], devnet: RunningDevnet, tmp_path: Path
 ) -> None:
     async with running(

@@ -1,4 +1,4 @@
-"""What the comparison with the ledger is told of contracts and wallets."""
+"""The holdings of contracts and wallets, as reconciliation with the ledger reads them."""
 
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
@@ -29,7 +29,7 @@ async def holdings(world: World) -> Holdings:
     return await world.queries.holdings(marketplace_id=world.marketplace_id, after=None, size=100)
 
 
-async def test_a_second_funding_by_the_buyer_is_told_from_what_strangers_gave(
+async def test_second_funding_by_the_buyer_is_distinguished_from_third_party_payments(
     held: World, devnet: RunningDevnet
 ) -> None:
     stranger = Stranger(devnet.info)
@@ -50,7 +50,7 @@ async def test_a_second_funding_by_the_buyer_is_told_from_what_strangers_gave(
     assert found.balances[twice_at] == found.balances[gift_at] == 2 * AMOUNT
 
 
-async def test_what_is_quarantined_for_ten_minutes_is_no_longer_in_motion(held: World) -> None:
+async def test_command_quarantined_for_ten_minutes_is_no_longer_in_motion(held: World) -> None:
     order = await held.funded()
     await outsiders.dispute(held, order)
     asked = await begun(held, CommandKind.RELEASE, order)

@@ -1,4 +1,4 @@
-"""Idle wallets are merged, their reserves come back, and no money is lost by it."""
+"""Idle wallets are merged to free their reserves, and no money is lost."""
 
 import datetime as dt
 import uuid
@@ -12,7 +12,7 @@ from services.escrow.wallets.idle import IdleWallets
 from tests.integration.escrow.world import AMOUNT, Order, World, succeeded, usdc
 from tests.patience import until
 
-# The codes of what a ledger refused of a wallet's merges.
+# The failure codes of a wallet's merges that failed on the ledger.
 _CODES = """
 select a.code from attempts a join steps s on s.id = a.step_id
 where s.name = 'merge_account' and a.state = 'FAILED'
@@ -29,7 +29,7 @@ def idle(world: World) -> IdleWallets:
 
 
 def later(world: World) -> dt.datetime:
-    """Return an instant before which all that has happened so far has happened."""
+    """Return an instant after everything that has happened so far."""
     return world.house.clock.now() + dt.timedelta(seconds=1)
 
 
@@ -65,7 +65,7 @@ async def merged(world: World) -> Wallet:
 
 @asynccontextmanager
 async def merge_in_flight(world: World, wallet: Wallet) -> AsyncIterator[None]:
-    """Hold a merge back that is signed; the network takes it after the block."""
+    """Sign a merge and keep the network from taking it until the block ends."""
     await world.fault(kind="try_again_later", count=100_000)
     try:
         assert await merging(world, wallet)
@@ -90,7 +90,7 @@ async def sponsored(world: World) -> int:
     return platform.sponsored
 
 
-async def test_a_merged_wallet_gives_its_reserves_back_and_returns_when_its_address_is_told(
+async def test_merged_wallet_frees_its_reserves_and_is_restored_when_its_address_is_read(
     world: World,
 ) -> None:
     wallet = await world.wallet()
@@ -110,7 +110,7 @@ async def test_a_merged_wallet_gives_its_reserves_back_and_returns_when_its_addr
     assert await world.balance(wallet.address) == TEN
 
 
-async def test_a_payment_that_comes_before_the_merge_lands_stays_where_it_is(world: World) -> None:
+async def test_payment_before_the_merge_keeps_the_wallet(world: World) -> None:
     wallet = await world.wallet()
     await world.pause_worker()
     assert await merging(world, wallet)
@@ -123,19 +123,19 @@ async def test_a_payment_that_comes_before_the_merge_lands_stays_where_it_is(wor
     assert await world.balance(wallet.address) == TEN
 
 
-async def test_a_wallet_that_is_used_or_has_been_used_lately_is_not_merged(world: World) -> None:
+async def test_wallet_in_use_or_recently_used_is_not_merged(world: World) -> None:
     order = await world.order()
     unused = await world.wallet()
     await world.created(order)
 
-    # Of an order that has not ended, either side is in use; the other wallet was made just now.
+    # Both wallets of an open order are in use; the third wallet has just been created.
     assert not await merging(world, order.buyer)
     assert not await merging(world, order.seller)
     assert not await idle(world).merge(unused, before=unused.created_at)
     assert await state_of(world, order.seller) is WalletState.ACTIVE
 
 
-async def test_an_order_wakes_the_wallet_of_its_seller_and_pays_it(world: World) -> None:
+async def test_order_restores_the_merged_wallet_of_its_seller(world: World) -> None:
     seller, buyer = await merged(world), await world.wallet()
     await world.pay_in(buyer, "100.00")
     order = Order(id=uuid.uuid4(), escrow_id=uuid.uuid4(), buyer=buyer, seller=seller)
@@ -151,7 +151,7 @@ async def test_an_order_wakes_the_wallet_of_its_seller_and_pays_it(world: World)
     assert not await idle(world).merge(buyer, before=before)
 
 
-async def test_a_credit_wakes_a_wallet(world: World) -> None:
+async def test_credit_restores_a_merged_wallet(world: World) -> None:
     wallet = await merged(world)
 
     asked = world.asked(CommandKind.CREDIT_WALLET)
@@ -161,7 +161,7 @@ async def test_a_credit_wakes_a_wallet(world: World) -> None:
     assert await world.balance(wallet.address) == TEN
 
 
-async def test_a_wallet_that_is_wanted_before_its_merge_is_signed_stays(world: World) -> None:
+async def test_wallet_needed_before_its_merge_is_signed_is_kept(world: World) -> None:
     wallet = await world.wallet()
     await world.pause_worker()
     assert await merging(world, wallet)
@@ -173,7 +173,7 @@ async def test_a_wallet_that_is_wanted_before_its_merge_is_signed_stays(world: W
     assert await state_of(world, wallet) is WalletState.ACTIVE
 
 
-async def test_a_wallet_that_is_wanted_while_its_merge_lands_is_made_again(world: World) -> None:
+async def test_wallet_needed_while_its_merge_lands_is_restored(world: World) -> None:
     wallet = await world.wallet()
     async with merge_in_flight(world, wallet):
         await world.queries.wallet(marketplace_id=wallet.marketplace_id, user_id=wallet.user_id)
@@ -183,7 +183,7 @@ async def test_a_wallet_that_is_wanted_while_its_merge_lands_is_made_again(world
     assert await world.house.chain.account(wallet.address) is not None
 
 
-async def test_a_payment_that_comes_after_the_merge_is_signed_makes_it_fail_on_the_chain(
+async def test_payment_after_the_merge_is_signed_makes_the_merge_fail_on_the_ledger(
     world: World,
 ) -> None:
     wallet = await world.wallet()
@@ -198,7 +198,7 @@ async def test_a_payment_that_comes_after_the_merge_is_signed_makes_it_fail_on_t
     assert await world.balance(wallet.address) == TEN
 
 
-async def test_a_wallet_tells_of_its_making_once(world: World) -> None:
+async def test_restored_wallet_publishes_no_second_wallet_created_event(world: World) -> None:
     wallet = await merged(world)
     await world.queries.wallet(marketplace_id=wallet.marketplace_id, user_id=wallet.user_id)
     await back(world, wallet)
@@ -230,7 +230,7 @@ class Tomorrow:
         return dt.datetime.now(dt.UTC) + dt.timedelta(days=2)
 
 
-async def test_the_walk_merges_what_is_empty_and_leaves_what_holds_money(world: World) -> None:
+async def test_walk_merges_empty_wallets_and_keeps_wallets_with_money(world: World) -> None:
     empty, paid = await world.wallet(), await world.wallet()
     await world.pay_in(paid, "10.00")
     walk = replace(idle(world), days=1, clock=Tomorrow())
@@ -242,7 +242,9 @@ async def test_the_walk_merges_what_is_empty_and_leaves_what_holds_money(world: 
     assert await walk.look() == 0
 
 
-async def test_the_walk_makes_an_account_that_restored_books_take_for_there(world: World) -> None:
+async def test_walk_recreates_a_missing_account_of_a_wallet_that_the_books_call_active(
+    world: World,
+) -> None:
     wallet = await merged(world)
     async with world.house.database.transaction() as tx:
         await world.house.wallet_store.set_wallet_state(tx, wallet=wallet, state=WalletState.ACTIVE)
@@ -256,7 +258,7 @@ async def test_the_walk_makes_an_account_that_restored_books_take_for_there(worl
     await back(world, wallet)
 
 
-async def test_a_wallet_that_was_paid_lately_is_in_use(world: World) -> None:
+async def test_wallet_with_a_recent_deposit_is_not_merged(world: World) -> None:
     wallet = await world.wallet()
     before = world.house.clock.now()
     await world.pay_in(wallet, "10.00")

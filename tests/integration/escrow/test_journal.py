@@ -1,4 +1,4 @@
-"""The journal: every write checks the lease, and one without a lease writes nothing."""
+"""The journal: every write checks the lease, and a write without the lease changes nothing."""
 
 import asyncio
 import datetime as dt
@@ -67,7 +67,7 @@ def payment(attempt: Attempt) -> Payment:
 
 
 def writes(journal: Journal, step: Step, sent: Attempt) -> dict[str, Callable[..., Any]]:
-    """Return every write of the journal, to be called with a transaction and a lease."""
+    """Return every write of the journal by name, to be called with a transaction and a lease."""
     outcome = TransactionOutcome(
         hash=sent.prepared.hash,
         status=OutcomeStatus.SUCCEEDED,
@@ -116,7 +116,7 @@ async def _ready(world: World) -> Any:
 
 
 async def books(world: World, lease: Lease) -> list[str]:
-    """Read the command with what belongs to it, and the channel accounts."""
+    """Read a command with its steps, attempts and payments, the channels and the envelopes."""
     statement = "select to_jsonb(c)::text from channels c order by address"
     async with world.house.database.transaction() as tx:
         channels = [row[0] for row in await tx.fetch(statement)]
@@ -140,7 +140,7 @@ async def test_a_write_without_the_lease_writes_nothing(idle: World) -> None:
     assert await books(idle, lease) == before
 
 
-async def test_a_signed_envelope_is_kept_as_bytes_until_its_account_signs_the_next(
+async def test_envelope_bytes_are_kept_until_the_account_signs_the_next_envelope(
     idle: World,
 ) -> None:
     lease, step, sent = await begun(idle)
@@ -163,7 +163,7 @@ async def test_a_signed_envelope_is_kept_as_bytes_until_its_account_signs_the_ne
     assert kept == [b"\x04\x10\x41"]
 
 
-async def test_an_envelope_that_the_version_before_has_kept_is_read(idle: World) -> None:
+async def test_envelope_stored_by_the_previous_version_is_read(idle: World) -> None:
     lease, _, sent = await begun(idle)
     async with idle.house.database.transaction() as tx:
         await idle.house.journal.expired(tx, lease, attempt=sent)
@@ -184,7 +184,7 @@ async def test_an_envelope_that_the_version_before_has_kept_is_read(idle: World)
     assert step.attempts[1].prepared.bump_hash == ""
 
 
-async def test_a_landing_is_written_whole(idle: World) -> None:
+async def test_landing_is_written_completely(idle: World) -> None:
     lease, step, sent = await begun(idle)
     write = writes(idle.house.journal, step, sent)["succeeded"]
 
@@ -205,7 +205,7 @@ async def test_a_landing_is_written_whole(idle: World) -> None:
     assert (channel.next_sequence, channel.leased_by) == (sent.prepared.sequence + 1, None)
 
 
-# What may happen between the reading of a command and the storing of an envelope.
+# Changes that may happen between reading a command and storing its envelope.
 CHANGES = {
     "it is abandoned": "update commands set abandoned_why = 'w' where id = %(command)s",
     "the step is done": "update steps set state = 'SKIPPED' where id = %(step)s",
@@ -270,7 +270,7 @@ async def is_kept(
     return kept
 
 
-async def test_a_stop_waits_until_envelopes_that_are_being_stored_are(idle: World) -> None:
+async def test_stop_waits_for_envelopes_that_are_being_stored(idle: World) -> None:
     stopping: list[asyncio.Task[None]] = []
     waiting = "select count(*) from pg_locks where relation = 'flow_gate'::regclass and not granted"
 
@@ -305,7 +305,7 @@ async def changed(world: World, change: Change) -> None:
 
 
 @pytest.mark.parametrize("name", CHANGES)
-async def test_an_envelope_is_kept_only_while_the_books_are_as_they_were_read(
+async def test_envelope_is_stored_only_if_the_books_have_not_changed_since_the_read(
     idle: World, name: str
 ) -> None:
     assert await is_kept(idle, CommandKind.FREEZE, place=0)
@@ -321,13 +321,13 @@ async def test_an_envelope_is_kept_only_while_the_books_are_as_they_were_read(
         (CommandKind.RELEASE, 2, False),
     ],
 )
-async def test_an_envelope_is_kept_only_where_the_steps_before_it_are_done(
+async def test_envelope_is_stored_only_if_the_preceding_steps_are_done(
     idle: World, kind: CommandKind, place: int, *, may_be: bool
 ) -> None:
     assert await is_kept(idle, kind, place=place) is may_be
 
 
-async def test_an_escrow_that_has_changed_since_it_was_read_is_not_written(idle: World) -> None:
+async def test_escrow_changed_since_it_was_read_is_not_overwritten(idle: World) -> None:
     lease, step, sent = await begun(idle)
     async with idle.house.database.statement() as connection:
         command = await idle.house.store.command(

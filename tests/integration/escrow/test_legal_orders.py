@@ -1,4 +1,4 @@
-"""Every legal order is deployed and paid, whoever builds the transactions: no field stops it."""
+"""Orders whose fields are at their limits are deployed and paid with either builder."""
 
 import asyncio
 import uuid
@@ -27,7 +27,7 @@ from tests.integration.escrow.stellar_world import (
 from tests.integration.escrow.world import World, new_escrow
 from tests.unit.escrow.test_domain import escrow
 
-# The dearest order of the API, in minor units.
+# The largest amount of an order in the API, in minor units.
 AMOUNT_MAX = 92_233_720_368_547 * CENT
 PLAIN = Terms(amount=CENT, title="t", description="", milestones=("t",), platform_fee_bps=0)
 WIDE = "\U0001f600"
@@ -76,7 +76,7 @@ async def chain(
 
 
 @pytest.mark.parametrize("changed", EXTREMES.values(), ids=EXTREMES)
-async def test_an_order_with_a_field_at_its_extreme_is_deployed_as_it_was_meant(
+async def test_order_with_a_field_at_its_limit_is_deployed_with_the_intended_terms(
     chain: StellarWorld, changed: dict[str, Any]
 ) -> None:
     meant = escrow(
@@ -96,13 +96,13 @@ async def test_an_order_with_a_field_at_its_extreme_is_deployed_as_it_was_meant(
     assert chain.chain.is_deployed_as(shown, intent)
 
 
-async def test_the_dearest_contract_is_funded_by_the_same_call_of_both_builders(
+async def test_both_builders_build_the_same_funding_of_the_largest_order(
     chain: StellarWorld,
 ) -> None:
     shown = await chain.deployed(amount=AMOUNT_MAX)
     assert await chain.chain.request_asset(chain.buyer, amount=CENT)
 
-    # The buyer's money does not reach; the builders say so alike, and neither stumbles.
+    # The buyer has too little money; both builders refuse for this reason, and neither crashes.
     funding = chain.funding(shown, amount=AMOUNT_MAX)
     with pytest.raises(ChainRefused):
         await chain.sign(funding)
@@ -125,7 +125,7 @@ async def provided(
         yield made
 
 
-async def test_eight_orders_without_a_description_are_deployed_and_stop_nobody(
+async def test_eight_orders_without_a_description_do_not_block_other_commands(
     provided: World,
 ) -> None:
     order = await provided.order()

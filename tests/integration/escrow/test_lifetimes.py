@@ -56,7 +56,7 @@ async def days_left(world: World, contract: str) -> int:
     return min(each.ledgers_left for each in found) // LEDGERS_A_DAY
 
 
-async def test_entries_that_live_for_too_short_are_extended_once(kept: World) -> None:
+async def test_entries_close_to_their_expiry_are_extended_once(kept: World) -> None:
     order = await kept.funded()
     escrow = await kept.queries.escrow(marketplace_id=kept.marketplace_id, order_id=order.id)
     assert await days_left(kept, escrow.contract_id) < 7
@@ -90,7 +90,7 @@ async def test_entries_are_extended_while_the_service_runs(kept: World) -> None:
     await asyncio.gather(keeping, return_exceptions=True)
 
 
-async def test_the_contract_of_an_order_that_has_ended_is_not_kept(kept: World) -> None:
+async def test_contract_of_an_ended_order_is_not_extended(kept: World) -> None:
     order = await kept.funded()
     await kept.do(CommandKind.RELEASE, order)
     escrow = await kept.queries.escrow(marketplace_id=kept.marketplace_id, order_id=order.id)

@@ -1,4 +1,4 @@
-"""What escrow measures of commands, channel accounts and the hold."""
+"""Escrow's metrics of commands, channel accounts and the chain hold."""
 
 from prometheus_client import REGISTRY
 
@@ -10,7 +10,7 @@ from tests.integration.escrow.test_faults import is_quarantined
 from tests.integration.escrow.world import World
 
 
-async def test_a_quarantined_command_is_measured(world: World) -> None:
+async def test_quarantined_command_is_counted_in_the_metrics(world: World) -> None:
     order = await world.funded()
     await outsiders.dispute(world, order)
     asked = world.asked(CommandKind.RELEASE)

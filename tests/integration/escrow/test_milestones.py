@@ -43,9 +43,7 @@ async def told(world: World, order: Order) -> list[str]:
     return [name for _, name in events]
 
 
-async def test_completed_milestone_is_marked_and_the_escrow_is_funded_as_before(
-    world: World,
-) -> None:
+async def test_completed_milestone_is_marked_and_the_escrow_stays_funded(world: World) -> None:
     order = await divided(world)
 
     await complete(world, order, 1)
@@ -55,7 +53,7 @@ async def test_completed_milestone_is_marked_and_the_escrow_is_funded_as_before(
     assert await world.balance(order.seller.address) == 0
 
 
-async def test_release_marks_only_what_is_not_marked_yet(world: World) -> None:
+async def test_release_marks_only_the_unmarked_milestones(world: World) -> None:
     order = await divided(world)
     for index in (0, 2):
         await complete(world, order, index)
@@ -87,9 +85,7 @@ async def test_milestone_that_the_contract_does_not_have_is_not_found(world: Wor
     assert await marked(world, order) == [False, False, False]
 
 
-async def test_milestone_is_completed_only_while_the_contract_holds_the_money(
-    world: World,
-) -> None:
+async def test_milestone_is_completed_only_while_the_contract_holds_the_money(world: World) -> None:
     order = await divided(world)
     await release(world, order)
 
@@ -97,7 +93,7 @@ async def test_milestone_is_completed_only_while_the_contract_holds_the_money(
         await complete(world, order, 0)
 
 
-async def test_refund_after_a_completed_milestone_pays_the_buyer_all(world: World) -> None:
+async def test_refund_after_a_completed_milestone_pays_the_whole_amount(world: World) -> None:
     order = await divided(world)
     before = await world.balance(order.buyer.address)
     await complete(world, order, 0)

@@ -1,4 +1,4 @@
-"""What is checked before a first order, each on a network that lacks just that."""
+"""Checks of a network before its first order; each test removes one precondition."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
@@ -76,7 +76,7 @@ def checked(
 
 
 def by_name(findings: Any) -> Findings:
-    """Sort findings by their names, each of which stands once."""
+    """Return the findings by name. Each name must occur once."""
     found = {finding.name: finding for finding in findings}
     assert len(found) == len(findings) == 15
     assert all(bool(one.todo) == (one.state is WRONG) for one in findings)
@@ -84,17 +84,17 @@ def by_name(findings: Any) -> Findings:
 
 
 def wrong(findings: Findings) -> set[str]:
-    """Name what is wrong."""
+    """Return the names of the findings that are wrong."""
     return {name for name, finding in findings.items() if finding.state is WRONG}
 
 
-async def test_a_network_that_is_ready_has_nothing_wrong(world: World) -> None:
+async def test_ready_network_has_no_finding_that_is_wrong(world: World) -> None:
     found = by_name(await world.house.network().run())
 
     assert {name for name, finding in found.items() if finding.state is not WELL} == set()
 
 
-async def test_a_node_of_another_network_is_named(checked: Check) -> None:
+async def test_node_of_another_network_is_reported(checked: Check) -> None:
     found = await checked(stellar_network_passphrase="Another network")
 
     assert wrong(found) == {"passphrase"}
@@ -102,7 +102,7 @@ async def test_a_node_of_another_network_is_named(checked: Check) -> None:
     assert found["code"].state is UNKNOWN
 
 
-async def test_a_newer_protocol_is_named(checked: Check, devnet: RunningDevnet) -> None:
+async def test_newer_protocol_is_reported(checked: Check, devnet: RunningDevnet) -> None:
     newer = NEWEST_PROTOCOL + 1
 
     found = await checked(stellar_rpc_url=f"{devnet.url}/nodes/protocol-{newer}/rpc")
@@ -111,7 +111,7 @@ async def test_a_newer_protocol_is_named(checked: Check, devnet: RunningDevnet) 
     assert str(newer) in found["protocol"].says
 
 
-async def test_a_node_that_forgets_soon_is_named(checked: Check, devnet: RunningDevnet) -> None:
+async def test_node_with_short_retention_is_reported(checked: Check, devnet: RunningDevnet) -> None:
     spare = f"{devnet.url}/nodes/short-100/rpc"
 
     found = await checked(stellar_rpc_spare_urls=spare)
@@ -121,7 +121,7 @@ async def test_a_node_that_forgets_soon_is_named(checked: Check, devnet: Running
 
 
 @pytest.mark.usefixtures("stranger")
-async def test_a_node_without_classic_events_is_named(
+async def test_node_without_classic_events_is_reported(
     checked: Check, devnet: RunningDevnet
 ) -> None:
     found = await checked(stellar_rpc_url=f"{devnet.url}/nodes/quiet/rpc")
@@ -129,7 +129,7 @@ async def test_a_node_without_classic_events_is_named(
     assert "events" in wrong(found)
 
 
-async def test_a_node_that_lags_is_named(world: World) -> None:
+async def test_lagging_node_is_reported(world: World) -> None:
     late = f"{world.devnet.url}/nodes/behind-60/rpc"
     checks = world.house.network()
     changed = world.house.settings.model_copy(update={"stellar_rpc_spare_urls": late})
@@ -152,7 +152,7 @@ async def test_a_node_that_lags_is_named(world: World) -> None:
     assert "node 1" not in found["lag"].says
 
 
-async def test_a_node_that_does_not_answer_is_named(checked: Check) -> None:
+async def test_node_that_does_not_answer_is_reported(checked: Check) -> None:
     dead = f"http://127.0.0.1:{free_port()}/rpc"
 
     found = await checked(stellar_rpc_spare_urls=dead)
@@ -165,14 +165,14 @@ async def test_a_node_that_does_not_answer_is_named(checked: Check) -> None:
     assert {one.state for name, one in alone.items() if name != "nodes"} == {UNKNOWN}
 
 
-async def test_code_that_is_missing_is_named(checked: Check) -> None:
+async def test_missing_code_is_reported(checked: Check) -> None:
     found = await checked(escrow_wasm_hash=HASH, escrow_builds=f'{{"{HASH}": "B"}}')
 
     assert {"code", "factory"} <= wrong(found)
     assert "has no code" in found["code"].says
 
 
-async def test_a_factory_that_is_missing_or_another_contract_is_named(
+async def test_factory_that_is_missing_or_another_contract_is_reported(
     checked: Check, devnet: RunningDevnet
 ) -> None:
     spare = await checked(escrow_spare_factory_ids=CONTRACT)
@@ -183,7 +183,7 @@ async def test_a_factory_that_is_missing_or_another_contract_is_named(
     assert "other code" in other["factory"].says
 
 
-async def test_a_factory_that_holds_an_escrow_is_named(
+async def test_factory_that_holds_an_escrow_is_reported(
     checked: Check, world: World, stranger: Stranger
 ) -> None:
     own = world.house.settings
@@ -218,13 +218,13 @@ async def test_a_factory_that_holds_an_escrow_is_named(
     assert "holds an escrow" in found["factory"].says
 
 
-async def test_an_asset_without_a_contract_is_named(checked: Check) -> None:
+async def test_asset_without_a_contract_is_reported(checked: Check) -> None:
     found = await checked(usdc_issuer=Keypair.random().public_key)
 
     assert "asset" in wrong(found)
 
 
-async def test_an_issuer_that_authorizes_lines_by_hand_is_named(
+async def test_issuer_that_must_authorize_each_trustline_is_reported(
     checked: Check, stranger: Stranger, devnet: RunningDevnet
 ) -> None:
     usual = await checked()
@@ -241,7 +241,7 @@ async def test_an_issuer_that_authorizes_lines_by_hand_is_named(
     assert "authorizes every line by hand" in strict["issuer"].says
 
 
-async def test_a_platform_without_an_account_or_a_line_is_named(
+async def test_platform_without_an_account_or_trustline_is_reported(
     checked: Check, stranger: Stranger
 ) -> None:
     key = Keypair.random()
@@ -256,9 +256,7 @@ async def test_a_platform_without_an_account_or_a_line_is_named(
     assert bare["resolver"].state is WELL
 
 
-async def test_a_line_that_the_issuer_has_frozen_is_named(
-    checked: Check, devnet: RunningDevnet
-) -> None:
+async def test_frozen_trustline_is_reported(checked: Check, devnet: RunningDevnet) -> None:
     frozen = Stranger(devnet.info)
     await frozen.come(amount="1.00")
     body = {"action": "freeze", "address": frozen.address}
@@ -272,7 +270,7 @@ async def test_a_line_that_the_issuer_has_frozen_is_named(
     assert "ask the issuer" in found["platform"].todo
 
 
-async def test_lumens_that_do_not_last_are_named(checked: Check, stranger: Stranger) -> None:
+async def test_too_few_lumens_are_reported(checked: Check, stranger: Stranger) -> None:
     key = Keypair.random()
     await stranger.make_account(key.public_key, lumens="20")
 
@@ -285,7 +283,7 @@ async def test_lumens_that_do_not_last_are_named(checked: Check, stranger: Stran
     assert key.public_key in found["runway"].todo
 
 
-async def test_lumens_that_are_locked_pay_for_nothing(
+async def test_locked_lumens_are_not_counted_as_spendable(
     checked: Check, stranger: Stranger, devnet: RunningDevnet
 ) -> None:
     key = Keypair.random()
@@ -301,7 +299,7 @@ async def test_lumens_that_are_locked_pay_for_nothing(
     assert after["runway"].says.startswith("69.00 XLM pay for")
 
 
-async def test_reserves_that_the_platform_pays_for_others_are_locked(world: World) -> None:
+async def test_sponsored_reserves_are_counted_as_locked(world: World) -> None:
     await world.wallet()
     platform = await world.house.keyring.platform()
 
@@ -345,7 +343,7 @@ def known(devnet: RunningDevnet) -> dict[str, Any]:
     return {"escrow_builds": f'{{"{devnet.info["wasmHash"]}": "B"}}'}
 
 
-async def test_an_unknown_build_on_a_public_network_is_named(
+async def test_unknown_build_on_a_public_network_is_reported(
     make_database: Callable[[], TestDatabase], dear: RunningDevnet, tmp_path: Path
 ) -> None:
     async with house(make_database, dear, tmp_path) as made:
@@ -355,7 +353,7 @@ async def test_an_unknown_build_on_a_public_network_is_named(
     assert "code" in wrong(found)
 
 
-async def test_entries_near_their_end_and_a_dear_deployment_are_named(
+async def test_entries_close_to_their_expiry_and_an_expensive_deployment_are_reported(
     make_database: Callable[[], TestDatabase], dear: RunningDevnet, tmp_path: Path
 ) -> None:
     # The first ledger's code and factory live for 3,110,400 ledgers.
@@ -372,7 +370,7 @@ async def test_entries_near_their_end_and_a_dear_deployment_are_named(
     assert "1.00 XLM is the limit" in found["deployment"].says
 
 
-async def test_code_that_is_archived_is_named(
+async def test_archived_code_is_reported(
     make_database: Callable[[], TestDatabase], dear: RunningDevnet, tmp_path: Path
 ) -> None:
     await asyncio.to_thread(post, f"{dear.url}/archive", {})

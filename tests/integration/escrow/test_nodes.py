@@ -1,4 +1,4 @@
-"""Two nodes of which the first lags or lacks events: orders and deposits go their way."""
+"""Two nodes, the first of which lags or lacks events: orders and deposits still succeed."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable

@@ -1,4 +1,4 @@
-"""An outage longer than a node keeps events: its deposits are told once. A reset is named."""
+"""Outages longer than a node keeps events: deposits are published once, resets are reported."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
@@ -55,7 +55,7 @@ async def cursor_of(world: World) -> str:
 
 
 @pytest.mark.slow
-async def test_every_deposit_of_an_outage_is_told_once(forgetful: World) -> None:
+async def test_every_deposit_of_an_outage_is_published_once(forgetful: World) -> None:
     world = forgetful
     stranger = Stranger(world.devnet.info)
     await stranger.come(amount="100.00")
@@ -98,7 +98,7 @@ async def test_every_deposit_of_an_outage_is_told_once(forgetful: World) -> None
 
 
 async def until_forgotten(world: World, ledger: int) -> None:
-    """Wait until the node has no events of a ledger any more."""
+    """Wait until the node no longer keeps the events of a ledger."""
 
     async def is_forgotten() -> bool:
         [node] = await world.house.chain.nodes()
@@ -161,7 +161,7 @@ async def test_ledgers_without_classic_events_are_not_read(world: World) -> None
         list(_events(bare, contract=asset))
 
 
-async def test_a_ledger_tells_the_same_changes_of_contracts_as_events(world: World) -> None:
+async def test_ledgers_and_events_report_the_same_contract_changes(world: World) -> None:
     since = start_of((await world.house.chain.latest_ledger()).sequence)
     order = await world.order()
     await world.created(order)
@@ -177,7 +177,7 @@ async def test_a_ledger_tells_the_same_changes_of_contracts_as_events(world: Wor
     assert change in changes.read(found, after=None, latest_ledger=change.ledger)
 
 
-async def test_a_network_that_was_begun_anew_is_named(
+async def test_reset_network_is_reported(
     make_database: Callable[[], TestDatabase], tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     home = tmp_path_factory.mktemp("devnet")
@@ -193,7 +193,7 @@ async def test_a_network_that_was_begun_anew_is_named(
     try:
         devnet.wait_ready()
         devnet.info = network_info(devnet.url)
-        # An account of an operator: no friendbot makes it again.
+        # The operator's account; friendbot does not create it again.
         operator = Stranger(devnet.info, secret=Keypair.random().secret)
         await operator.come(amount="1.00")
         await asyncio.to_thread(post, f"{devnet.url}/ledgers", {"skip": 10_000})

@@ -1,4 +1,4 @@
-"""A withdrawal's destination is checked before it is signed, and an old ledger proves nothing."""
+"""Withdrawals: the destination is checked before signing, and a stale node proves nothing."""
 
 from typing import Any
 
@@ -38,7 +38,7 @@ async def withdrawn(world: World, address: str) -> Any:
     return await world.ended(command_of(answer))
 
 
-async def test_a_lagging_node_does_not_fail_a_good_withdrawal(world: World) -> None:
+async def test_lagging_node_does_not_fail_a_valid_withdrawal(world: World) -> None:
     stranger = Stranger(world.devnet.info)
     await stranger.come(amount="1.00")
     destinations = world.house.destinations
@@ -53,7 +53,7 @@ async def test_a_lagging_node_does_not_fail_a_good_withdrawal(world: World) -> N
     assert command.state is CommandState.SUCCEEDED
 
 
-async def test_the_platforms_own_wallet_pays_what_no_user_does(world: World) -> None:
+async def test_withdrawal_without_a_user_is_paid_from_the_platform_wallet(world: World) -> None:
     stranger = Stranger(world.devnet.info)
     await stranger.come(amount="1.00")
     platform = (await world.house.keyring.platform()).address
@@ -85,7 +85,7 @@ async def test_the_platforms_own_wallet_pays_what_no_user_does(world: World) -> 
     assert await chain.asset_balances([platform]) == {platform: after[platform]}
 
 
-async def test_the_platform_is_refused_its_own_accounts(world: World) -> None:
+async def test_platform_cannot_withdraw_to_its_own_accounts(world: World) -> None:
     platform = (await world.house.keyring.platform()).address
     wallet = await world.wallet()
     flaws = [

@@ -1,4 +1,4 @@
-"""Strangers take a contract's place, or its factory: the order gets its escrow in another place."""
+"""Third parties occupy a contract's id or factory: the order gets its contract at another id."""
 
 import uuid
 from collections.abc import AsyncIterator, Callable, Sequence
@@ -28,7 +28,7 @@ Make = Callable[[], TestDatabase]
 
 @pytest.fixture(scope="module")
 async def stranger(world: World) -> Stranger:
-    """Somebody who would rather see no order succeed."""
+    """A third party that attacks orders."""
     made = Stranger(world.devnet.info)
     await made.come(amount="1.00")
     return made
@@ -66,7 +66,7 @@ async def is_paid(world: World, order: Order) -> None:
     assert await world.balance(order.seller.address) == AMOUNT
 
 
-async def test_two_orders_have_salts_that_nobody_can_compute(world: World) -> None:
+async def test_salts_of_two_orders_are_unpredictable(world: World) -> None:
     orders = [await world.order(), await world.order()]
     salts = set()
     for order in orders:
@@ -80,7 +80,7 @@ async def test_two_orders_have_salts_that_nobody_can_compute(world: World) -> No
 
 
 @pytest.mark.parametrize("change", ["roles", "status", "no escrow"])
-async def test_a_place_that_a_stranger_has_taken_is_passed_over(
+async def test_contract_id_occupied_by_a_third_party_is_replaced_by_another_salt(
     world: World, stranger: Stranger, change: str
 ) -> None:
     order = await world.order()
@@ -140,7 +140,7 @@ async def house(
         yield made
 
 
-async def test_an_order_goes_on_with_the_next_factory_where_the_first_is_made_useless(
+async def test_order_is_deployed_with_the_spare_factory_if_the_first_is_unusable(
     world: World,
     stranger: Stranger,
     make_database: Make,
@@ -172,7 +172,7 @@ async def test_an_order_goes_on_with_the_next_factory_where_the_first_is_made_us
         assert [line["factory"] for line in alarms] == [first]
 
 
-async def test_a_contract_that_was_changed_after_its_deployment_is_not_funded(
+async def test_contract_changed_after_its_deployment_is_not_funded(
     make_database: Make,
     devnet: RunningDevnet,
     tmp_path_factory: pytest.TempPathFactory,

@@ -1,4 +1,4 @@
-"""Two operators let a party be paid elsewhere; the money gets there, and nowhere else."""
+"""Redirections: two operators decide that a party is paid at another of their addresses."""
 
 import asyncio
 import datetime as dt
@@ -80,7 +80,7 @@ async def freeze(world: World, address: str) -> None:
         (CommandKind.REFUND, BUYER, StepName.RESOLVE_DISPUTE),
     ],
 )
-async def test_a_payout_to_a_frozen_wallet_ends_at_the_partys_other_address(
+async def test_payout_to_a_frozen_wallet_is_paid_to_the_redirected_address(
     house: World, outside: Stranger, kind: CommandKind, party: PayeeRole, step: StepName
 ) -> None:
     order = await house.funded()
@@ -112,7 +112,7 @@ async def test_a_payout_to_a_frozen_wallet_ends_at_the_partys_other_address(
     assert sum(one.amount.minor_units for one in paid) == AMOUNT, told
 
 
-async def test_one_operator_alone_redirects_nothing(house: World, outside: Stranger) -> None:
+async def test_one_operator_alone_cannot_redirect(house: World, outside: Stranger) -> None:
     order = await house.funded()
 
     first, again = [await ask(house, order, outside.address, by="olga") for _ in range(2)]
@@ -128,7 +128,7 @@ async def test_one_operator_alone_redirects_nothing(house: World, outside: Stran
     assert ended.value.reason == "ESCROW_NOT_READY"
 
 
-async def test_what_two_operators_decide_is_on_the_audit_trail(
+async def test_redirection_by_two_operators_is_in_the_audit_trail(
     house: World, outside: Stranger
 ) -> None:
     order = await house.funded()
@@ -156,7 +156,7 @@ async def test_an_expired_proposal_is_not_approved(
     assert (late.proposed_by, late.approved_by) == ("ben", "")
 
 
-async def test_an_address_that_a_contract_cannot_pay_is_refused(
+async def test_address_that_cannot_receive_a_payout_is_refused(
     house: World, outside: Stranger
 ) -> None:
     order = await house.funded()

@@ -1,4 +1,4 @@
-"""A marketplace redirects a payout that the network refuses: only then, once, with its own keys."""
+"""Redirections by rule: a marketplace's keys redirect a payout that the network refuses."""
 
 import json
 import uuid
@@ -44,7 +44,7 @@ async def ask(
     key: str = "",
     use: RedirectsByRule | None = None,
 ) -> Answer:
-    """Ask as orders does for an API key. hours: for a second one; 0: one is enough."""
+    """Redirect as an API key. hours: how long a second key may approve; 0: one key is enough."""
     world.bind()
     asked = Asked(
         key=world.key(key or f"redirect:{uuid.uuid4()}"),
@@ -61,7 +61,7 @@ async def ask(
 
 
 def approver(answer: Answer) -> str:
-    """Return who has approved; "": nobody has."""
+    """Return who has approved the redirection, or "" if it waits for approval."""
     return escrow_pb2.Redirect.FromString(answer.body).approved_by
 
 
@@ -73,14 +73,14 @@ async def refusal(world: World, order: Order, address: str, **others: object) ->
 
 
 async def outsider(world: World) -> Stranger:
-    """An account of a party, elsewhere."""
+    """Return an account of a party outside the deployment."""
     made = Stranger(world.devnet.info)
     await made.come(amount="1.00")
     return made
 
 
 async def refused_by_the_chain(world: World, kind: CommandKind, order: Order) -> Request:
-    """Ask for a payment that the chain refuses, and wait until it waits."""
+    """Start a payout that the chain refuses, and wait until its command rests."""
     asked = await begun(world, kind, order)
     assert (await resting(world, asked.command_id)).error_reason == "CHAIN_REFUSED"
     return asked
@@ -94,7 +94,7 @@ async def outside(world: World) -> Stranger:
 @pytest.mark.parametrize(
     ("kind", "party"), [(CommandKind.RELEASE, SELLER), (CommandKind.REFUND, BUYER)]
 )
-async def test_one_call_gives_up_what_the_chain_refuses_and_the_next_payment_goes_elsewhere(
+async def test_one_request_abandons_the_refused_payout_and_redirects_the_next(
     world: World, outside: Stranger, kind: CommandKind, party: PayeeRole
 ) -> None:
     order = await world.funded()
@@ -142,7 +142,7 @@ async def test_a_party_who_can_be_paid_is_not_redirected(world: World, outside: 
 
 
 @pytest.mark.parametrize("flaw", CHANGES, ids=lambda flaw: flaw.value.lower())
-async def test_only_an_account_that_the_network_refuses_to_pay_is_left(
+async def test_redirected_address_is_replaced_only_if_the_network_refuses_to_pay_it(
     world: World, outside: Stranger, flaw: Flaw
 ) -> None:
     order, present = await world.funded(), await outsider(world)
@@ -156,12 +156,12 @@ async def test_only_an_account_that_the_network_refuses_to_pay_is_left(
         assert approver(await ask(world, order, outside.address)) == "rule"
 
 
-async def test_a_trustline_that_holds_what_the_contract_pays_is_not_left(
+async def test_address_whose_trustline_has_room_for_the_payout_is_not_replaced(
     world: World, outside: Stranger
 ) -> None:
     order, present = await world.funded(), await outsider(world)
     await redirect(world, order, present.address)
-    # It has 1.00; of 80.00 the contract keeps 0.24.
+    # The account holds 1.00, and the contract keeps a provider fee of 0.24 of the 80.00.
     await present.send(ChangeTrust(present.asset, "80.76"))
     enough = await refusal(world, order, outside.address)
     await present.send(ChangeTrust(present.asset, "80.7599999"))
@@ -170,7 +170,7 @@ async def test_a_trustline_that_holds_what_the_contract_pays_is_not_left(
     assert approver(await ask(world, order, outside.address)) == "rule"
 
 
-async def test_a_wallet_whose_account_comes_back_is_not_left(
+async def test_merged_wallet_that_can_be_restored_is_not_redirected(
     world: World, outside: Stranger
 ) -> None:
     order = await world.funded()
@@ -194,7 +194,7 @@ async def test_an_address_that_cannot_receive_is_refused(world: World, outside: 
         assert await refusal(world, order, address) == "PAYOUT_ADDRESS_INVALID", address
 
 
-async def test_above_the_amount_of_approvals_another_key_decides(
+async def test_amount_above_the_approval_limit_needs_a_second_key(
     world: World, outside: Stranger
 ) -> None:
     order = await world.funded()
@@ -209,7 +209,7 @@ async def test_above_the_amount_of_approvals_another_key_decides(
     done = await world.ended(await begun(world, CommandKind.RELEASE, order))
 
     assert [approver(one) for one in proposed] == ["", ""]
-    # A proposal gives nothing up.
+    # A proposal alone does not abandon the running command.
     assert (waiting.state, waiting.abandoned_why) == (CommandState.RUNNING, "")
     assert approver(approved) == "key:two"
     assert done.state is CommandState.SUCCEEDED
@@ -220,7 +220,7 @@ async def test_above_the_amount_of_approvals_another_key_decides(
     ]
 
 
-async def test_an_operator_and_a_key_do_not_approve_each_other(
+async def test_operator_and_key_cannot_approve_each_others_proposals(
     world: World, outside: Stranger
 ) -> None:
     order = await world.funded()
@@ -234,7 +234,7 @@ async def test_an_operator_and_a_key_do_not_approve_each_other(
     assert (await ask_as_operator(world, order, outside.address, by="ben")).approved_by == "ben"
 
 
-async def test_a_payment_that_may_land_is_not_given_up(world: World, outside: Stranger) -> None:
+async def test_payout_that_may_still_land_is_not_abandoned(world: World, outside: Stranger) -> None:
     order = await world.funded()
     await freeze(world, order.seller.address)
     await world.pause_worker()
@@ -258,7 +258,7 @@ async def test_a_payment_that_may_land_is_not_given_up(world: World, outside: St
     assert (found.state, found.abandoned_why) == (CommandState.QUARANTINED, "")
 
 
-async def test_the_address_stays_until_what_was_given_up_has_ended(
+async def test_address_is_not_redirected_until_the_abandoned_payout_has_ended(
     world: World, outside: Stranger
 ) -> None:
     order = await world.funded()
@@ -267,7 +267,7 @@ async def test_the_address_stays_until_what_was_given_up_has_ended(
     await world.pause_worker()
     try:
         early = await refusal(world, order, outside.address, wait=0, key="early")
-        # Also if it were not looked whether it has ended: the row's state decides.
+        # The refusal does not depend on the query alone: the state of the command's row decides.
         ended = await world.queries.command(
             marketplace_id=world.marketplace_id, command_id=stopped.command_id, wait_seconds=0
         )
@@ -299,7 +299,7 @@ async def test_an_order_of_another_marketplace_is_not_found(
     )
 
 
-async def test_a_node_that_lags_does_not_say_who_can_be_paid(
+async def test_lagging_node_is_no_proof_that_a_party_cannot_be_paid(
     world: World, outside: Stranger
 ) -> None:
     order = await world.funded()
@@ -319,7 +319,7 @@ async def test_a_node_that_lags_does_not_say_who_can_be_paid(
     assert approver(late) == "rule"
 
 
-async def test_a_payment_that_ends_between_two_looks_is_not_in_motion(
+async def test_payout_that_ends_during_the_check_is_not_in_motion(
     world: World, outside: Stranger
 ) -> None:
     order = await world.funded()

@@ -1,4 +1,4 @@
-"""Disputed contracts are divided with a key of their own, where one is given."""
+"""Disputed contracts are resolved with a separate key, where the settings give one."""
 
 from collections.abc import AsyncIterator, Callable
 
@@ -23,14 +23,14 @@ async def with_a_resolver(
     devnet: RunningDevnet,
     tmp_path_factory: pytest.TempPathFactory,
 ) -> AsyncIterator[World]:
-    """A house that is given a key for disputes."""
+    """A house with a separate resolver key."""
     folder = tmp_path_factory.mktemp("escrow")
     secret = SecretStr(SECRET)
     async with running(make_database(), devnet, folder, resolver_secret=secret) as made:
         yield made
 
 
-async def test_a_disputed_contract_is_divided_by_the_resolver(world: World) -> None:
+async def test_disputed_contract_is_resolved_with_the_resolver_key(world: World) -> None:
     order = await world.funded()
     platform = (await world.house.keyring.platform()).address
     resolver = (await world.house.keyring.resolver()).address
@@ -58,7 +58,7 @@ def _who_calls(world: World, text: str) -> str:
     return source.account_id
 
 
-async def test_another_resolver_than_the_stored_one_is_refused(world: World) -> None:
+async def test_resolver_key_other_than_the_stored_one_is_refused(world: World) -> None:
     stored = (await world.house.keyring.resolver()).address
 
     with pytest.raises(ValueError, match=stored):
@@ -67,7 +67,7 @@ async def test_another_resolver_than_the_stored_one_is_refused(world: World) -> 
     assert (await world.house.keyring.resolver()).address == stored
 
 
-async def test_without_a_key_for_it_the_platform_resolves(impatient: World) -> None:
+async def test_platform_key_resolves_when_no_resolver_key_is_configured(impatient: World) -> None:
     order = await impatient.funded()
     platform = (await impatient.house.keyring.platform()).address
     escrow = await impatient.queries.escrow(

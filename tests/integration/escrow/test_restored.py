@@ -38,7 +38,7 @@ OPERATOR = Ruling(by="Olga", why="compared with the explorer")
 
 @dataclass(kw_only=True)
 class Past:
-    """A moment of the past: a copy of the database, and what had been accepted."""
+    """A backup: a copy of the database, and the commands that had been accepted by then."""
 
     database: TestDatabase
     marketplace_id: uuid.UUID
@@ -100,7 +100,7 @@ def signed(database: TestDatabase) -> int:
 
 
 def paid_in(database: TestDatabase, address: str) -> list[int]:
-    """Return what has been told as deposits to a wallet, in minor units."""
+    """Return the published deposits to a wallet, in minor units."""
     with psycopg.connect(database.url()) as connection:
         rows = connection.execute(
             "select d.minor_units from escrow.deposits d"
@@ -112,7 +112,7 @@ def paid_in(database: TestDatabase, address: str) -> list[int]:
 
 
 def expire(database: TestDatabase) -> None:
-    """Let every envelope that may land be one whose time is over."""
+    """Mark every sent envelope as expired."""
     with psycopg.connect(database.url()) as connection:
         connection.execute("update escrow.attempts set state = 'EXPIRED' where state = 'SENT'")
 
@@ -134,7 +134,7 @@ async def hold_of(world: World) -> Hold | None:
 
 
 async def held(world: World, orders: list[Order]) -> list[tuple[int, int]]:
-    """Return what the buyers' and sellers' wallets hold."""
+    """Return the balances of the buyers' and sellers' wallets on chain, in minor units."""
     return [
         (await world.balance(o.buyer.address), await world.balance(o.seller.address))
         for o in orders
@@ -145,7 +145,7 @@ async def held(world: World, orders: list[Order]) -> list[tuple[int, int]]:
 async def past(
     make_database: Callable[[], TestDatabase], devnet: RunningDevnet, tmp_path: Path
 ) -> AsyncIterator[tuple[Past, Path]]:
-    """A funding, a release, a refund and a credit are accepted; then comes the backup."""
+    """Back up after a funding, a release, a refund and a credit have been accepted."""
     database, marketplace_id = make_database(), uuid.uuid4()
     async with house_on(database, devnet, tmp_path, marketplace_id=marketplace_id) as world:
         funding = await world.order()
@@ -177,7 +177,7 @@ async def past(
     database.drop()
 
 
-async def test_a_step_is_claimed_though_the_chain_went_on_after_it(
+async def test_landed_step_is_claimed_although_later_commands_have_changed_the_contract(
     make_database: Callable[[], TestDatabase], devnet: RunningDevnet, tmp_path: Path
 ) -> None:
     database, marketplace_id = make_database(), uuid.uuid4()
@@ -206,7 +206,7 @@ async def test_a_step_is_claimed_though_the_chain_went_on_after_it(
     async with house_on(copy, devnet, tmp_path, marketplace_id=marketplace_id) as world:
         for asked, order, (_, later) in zip(accepted, orders, ways, strict=True):
             succeeded(await world.ended(asked))
-            # Clients ask again for what was forgotten.
+            # Clients repeat the commands that the restored database has forgotten.
             for kind in later:
                 succeeded(await world.ended(await accept(world, kind, order)))
 
@@ -218,7 +218,7 @@ async def test_a_step_is_claimed_though_the_chain_went_on_after_it(
     database.drop()
 
 
-async def test_what_a_forgotten_escrow_has_paid_is_no_deposit(
+async def test_payout_of_a_forgotten_escrow_is_not_a_deposit(
     make_database: Callable[[], TestDatabase], devnet: RunningDevnet, tmp_path: Path
 ) -> None:
     database, marketplace_id = make_database(), uuid.uuid4()
@@ -249,13 +249,13 @@ async def test_what_a_forgotten_escrow_has_paid_is_no_deposit(
 @pytest.mark.parametrize(
     ("functions", "is_held"),
     [
-        # What follows a payout is made good, of which the backup knows no number at all.
+        # A payout is followed by reimbursements, whose sequence numbers the backup does not know.
         ({CommandKind.RELEASE: "release_funds", CommandKind.REFUND: "resolve_dispute"}, True),
         ({CommandKind.FUND: "fund_escrow", CommandKind.CREDIT_WALLET: "transfer"}, False),
     ],
     ids=["payouts", "payments"],
 )
-async def test_an_envelope_signed_since_the_backup_with_a_known_number_is_found_in_the_ledgers(
+async def test_envelope_signed_after_the_backup_with_a_known_number_is_found_in_ledgers(
     make_database: Callable[[], TestDatabase],
     devnet: RunningDevnet,
     tmp_path: Path,
@@ -277,7 +277,7 @@ async def test_an_envelope_signed_since_the_backup_with_a_known_number_is_found_
         await world.clear_faults()
     copy = TestDatabase(f"{database.name}_restored", database.server)
     database.server.execute("create database {} template {}", copy.name, database.name)
-    # What is signed cannot land any more; the next envelopes have the same numbers.
+    # The signed envelopes expire, so the next envelopes get the same sequence numbers.
     expire(database)
     async with house_on(database, devnet, tmp_path, marketplace_id=marketplace_id) as world:
         for asked in accepted:
@@ -297,14 +297,14 @@ async def test_an_envelope_signed_since_the_backup_with_a_known_number_is_found_
 
 
 async def lost_credit(before: Past, devnet: RunningDevnet, folder: Path) -> str:
-    """Accept and pay a credit of which the backup knows nothing; returns its hash."""
+    """Accept and pay a credit after the backup; returns its transaction hash."""
     async with house_on(before.lost, devnet, folder, marketplace_id=before.marketplace_id) as world:
         asked = await accept(world, CommandKind.CREDIT_WALLET, before.credited)
         command = succeeded(await world.ended(asked))
         return command.payments[0].transaction_hash
 
 
-async def test_what_landed_since_the_backup_is_taken_for_the_steps_and_not_done_again(
+async def test_transactions_landed_since_the_backup_are_claimed_and_not_repeated(
     past: tuple[Past, Path], devnet: RunningDevnet
 ) -> None:
     before, folder = past
@@ -337,7 +337,7 @@ async def test_what_landed_since_the_backup_is_taken_for_the_steps_and_not_done_
         await world.funded()
 
 
-async def test_what_no_step_claims_waits_for_an_operator(
+async def test_unclaimed_transaction_holds_the_chain_until_an_operator_confirms(
     past: tuple[Past, Path], devnet: RunningDevnet
 ) -> None:
     before, folder = past
@@ -354,13 +354,13 @@ async def test_what_no_step_claims_waits_for_an_operator(
         assert [found.hash for found in hold.unclaimed] == [lost]
         await world.house.rulings().confirm(OPERATOR)
         assert await actions(world.house.database, EVERYBODY) == ["chain.confirm"]
-        # It is settled: the next credit of the same amount is another one.
+        # The lost credit is settled: the next credit of the same amount is paid anew.
         again = await accept(world, CommandKind.CREDIT_WALLET, before.credited)
         succeeded(await world.ended(again))
         assert await world.balance(before.credited.seller.address) == 3 * CREDIT
 
 
-async def test_what_a_channel_made_since_the_backup_has_sent_is_found_too(
+async def test_transaction_of_a_channel_created_since_the_backup_is_found(
     past: tuple[Past, Path], devnet: RunningDevnet
 ) -> None:
     before, folder = past
@@ -380,7 +380,7 @@ async def test_what_a_channel_made_since_the_backup_has_sent_is_found_too(
                 await asyncio.sleep(0.02)
 
 
-async def test_a_credit_that_is_asked_for_again_is_not_paid_again(
+async def test_repeated_credit_claims_the_landed_payment(
     past: tuple[Past, Path], devnet: RunningDevnet
 ) -> None:
     before, folder = past

@@ -1,4 +1,4 @@
-"""The books are restored, and only accounts that were made since the backup had been used."""
+"""A database is restored whose later transactions used only accounts created since the backup."""
 
 import uuid
 from collections.abc import AsyncIterator, Callable
@@ -44,12 +44,12 @@ class Place:
             yield world
 
     def execute(self, statement: str, database: TestDatabase | None = None) -> int:
-        """Change the books; returns how many rows."""
+        """Execute an SQL statement on the database; returns the number of changed rows."""
         with psycopg.connect((database or self.database).url()) as connection:
             return connection.execute(statement.encode()).rowcount
 
     def books(self) -> tuple[int | None, int | None]:
-        """Return the platform's number by the books, and the ledger in which it was seen."""
+        """Return the platform's stored sequence number, and the ledger in which it was seen."""
         with psycopg.connect(self.database.url()) as connection:
             found = "select last_sequence, seen_ledger from escrow.platform"
             row = connection.execute(found).fetchone()
@@ -57,7 +57,7 @@ class Place:
         return row[0], row[1]
 
     def number(self) -> int:
-        """Return the platform's number by the books."""
+        """Return the stored sequence number of the platform."""
         number, _ = self.books()
         assert number is not None
         return number
@@ -89,7 +89,7 @@ async def place(
 
 
 async def accepted_release(place: Place) -> tuple[Order, Request]:
-    """Fund an order and accept its release, which nobody carries out yet."""
+    """Fund an order and accept its release, which no worker executes yet."""
     async with place.house() as world:
         order = await world.funded()
         await world.pause_worker()
@@ -97,18 +97,20 @@ async def accepted_release(place: Place) -> tuple[Order, Request]:
 
 
 async def carried_out(place: Place, asked: Request) -> None:
-    """Carry out what was accepted before the backup."""
+    """Execute the release that was accepted before the backup."""
     async with place.house() as world:
         succeeded(await world.ended(asked))
 
 
 async def compared(world: World) -> Hold | None:
-    """Compare the chain with the books once more; returns the hold, if one is open."""
+    """Compare the chain with the books again; returns the chain hold, or None."""
     await world.house.recovery.check()
     return await hold_of(world)
 
 
-async def test_what_new_channels_alone_have_sent_since_the_backup_is_found(place: Place) -> None:
+async def test_transactions_sent_only_by_new_channels_since_the_backup_are_found(
+    place: Place,
+) -> None:
     order, asked = await accepted_release(place)
     async with place.backup() as copy:
         retired = place.execute("update escrow.channels set is_retired = true")
@@ -125,9 +127,7 @@ async def test_what_new_channels_alone_have_sent_since_the_backup_is_found(place
     assert (command.state, command.error_reason) == (CommandState.SUCCEEDED, "")
 
 
-async def test_what_channels_that_were_not_open_in_the_backup_have_sent_is_found(
-    place: Place,
-) -> None:
+async def test_transactions_of_channels_not_yet_open_in_the_backup_are_found(place: Place) -> None:
     _, asked = await accepted_release(place)
     async with place.backup() as copy:
         place.execute("update escrow.channels set next_sequence = null", copy)
@@ -138,7 +138,7 @@ async def test_what_channels_that_were_not_open_in_the_backup_have_sent_is_found
             succeeded(await world.ended(asked))
 
 
-async def test_a_payment_by_hand_from_the_platform_account_holds_nothing(place: Place) -> None:
+async def test_manual_payment_from_the_platform_account_opens_no_chain_hold(place: Place) -> None:
     async with place.house() as world:
         before = place.number()
         await place.operator.send(place.operator.lumens(str(place.devnet.info["usdcIssuer"]), "1"))
@@ -148,20 +148,24 @@ async def test_a_payment_by_hand_from_the_platform_account_holds_nothing(place: 
         await world.funded()
 
 
-async def test_channels_that_were_made_while_nobody_noted_it_hold_nothing(place: Place) -> None:
+async def test_channels_created_without_a_stored_sequence_number_open_no_chain_hold(
+    place: Place,
+) -> None:
     async with place.house() as world:
         known = place.number()
         place.execute("update escrow.channels set is_retired = true")
         await world.house.bootstrap().renew()
         noted = place.number()
-        # As a process of the version before, or one that died between landing and note, left it.
+        # The state after the previous version, or after a crash before the number was stored.
         place.execute("update escrow.platform set last_sequence = last_sequence - 1")
 
         assert await compared(world) is None
         assert noted == place.number() == known + 1
 
 
-async def test_an_account_made_by_hand_is_confirmed_once(place: Place) -> None:
+async def test_manually_created_account_opens_a_chain_hold_that_is_confirmed_once(
+    place: Place,
+) -> None:
     async with place.house() as world:
         await place.operator.make_account(Stranger(place.devnet.info).address, lumens="5")
 
@@ -177,11 +181,11 @@ async def test_an_account_made_by_hand_is_confirmed_once(place: Place) -> None:
         await world.funded()
 
 
-async def test_the_first_look_at_the_platform_account_holds_nothing(place: Place) -> None:
+async def test_first_look_at_the_platform_account_opens_no_chain_hold(place: Place) -> None:
     async with place.house() as world:
         known = place.number()
         await world.funded()
-    # As the migration leaves an installation that runs.
+    # The state in which the migration leaves an existing installation.
     place.execute("update escrow.platform set last_sequence = null, seen_ledger = null")
 
     async with place.house() as world:
@@ -189,7 +193,7 @@ async def test_the_first_look_at_the_platform_account_holds_nothing(place: Place
     assert place.number() == known
 
 
-async def test_the_ledger_in_which_the_platform_account_was_seen_moves_on(place: Place) -> None:
+async def test_stored_ledger_of_the_platform_account_advances(place: Place) -> None:
     async with place.house() as world:
         _, first = place.books()
 

@@ -65,7 +65,7 @@ async def read_again(world: World, kek_id: str) -> None:
 
 
 @pytest.mark.slow
-async def test_every_key_is_wrapped_anew_and_the_old_one_may_go(
+async def test_every_key_is_rewrapped_and_the_old_key_can_be_removed(
     alone: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("services.escrow.wallets.rewrapping.PAGE_SIZE", 4)
@@ -80,7 +80,7 @@ async def test_every_key_is_wrapped_anew_and_the_old_one_may_go(
     assert len(pages) > 1
     assert sum(page.rewrapped for page in pages) == len(ids) > alone.house.settings.channel_accounts
     assert set(ids) == {"second"}
-    # Without the old key everybody signs still: buyer, seller, platform and channel accounts.
+    # All accounts still sign without the old key: buyer, seller, platform and channel accounts.
     without(file, old)
     monkeypatch.setattr("services.escrow.wallets.keyring.KNOWN_SECONDS", 0.0)
 
@@ -92,7 +92,7 @@ async def test_every_key_is_wrapped_anew_and_the_old_one_may_go(
     assert all(page.unusable == [] for page in await rewrapped(alone))
 
 
-async def test_a_key_that_does_not_open_is_named_and_holds_up_no_other(alone: World) -> None:
+async def test_key_that_cannot_be_opened_is_reported_and_others_are_rewrapped(alone: World) -> None:
     wallet = await alone.wallet()
     statement = "update wallets set sealed = jsonb_set(sealed, '{kek_id}', '\"lost\"')"
     async with alone.house.database.transaction() as tx:
@@ -104,7 +104,7 @@ async def test_a_key_that_does_not_open_is_named_and_holds_up_no_other(alone: Wo
     assert page.rewrapped == len(await wrapped_with(alone)) - 1
 
 
-async def test_a_seal_that_somebody_else_has_replaced_stays_theirs(alone: World) -> None:
+async def test_seal_replaced_concurrently_is_not_overwritten(alone: World) -> None:
     seals = alone.house.rewrapping.seals
     await alone.wallet()
     async with alone.house.database.transaction() as tx:

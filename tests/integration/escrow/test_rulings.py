@@ -1,4 +1,4 @@
-"""What an operator rules is believed only where the chain agrees; nothing is booked twice."""
+"""Operators' rulings take effect only if the chain agrees, and nothing is booked twice."""
 
 import uuid
 from collections.abc import AsyncIterator, Callable
@@ -56,7 +56,7 @@ async def ruled(
 
 
 async def abandoned(world: World, asked: Request) -> Command:
-    """Rule that a command shall end, and wait until it has ended or is quarantined again."""
+    """Abandon a command, and wait until it has ended or is quarantined again."""
     await world.house.rulings().abandon(
         marketplace_id=world.marketplace_id, command_id=asked.command_id, ruling=OLGA
     )
@@ -66,7 +66,7 @@ async def abandoned(world: World, asked: Request) -> Command:
 
 
 async def adopted(world: World, asked: Request, transaction_hash: str) -> Command:
-    """Rule that a transaction is a command's doing."""
+    """Adopt a transaction for a stopped command."""
     return await world.house.rulings().adopt(
         marketplace_id=world.marketplace_id,
         command_id=asked.command_id,
@@ -95,7 +95,7 @@ async def evil_at_the_second_funding(
         yield
 
 
-async def test_an_abandoned_funding_can_land_no_more(ruled: World) -> None:
+async def test_abandoned_funding_can_never_land(ruled: World) -> None:
     order = await ready(ruled, CommandKind.FUND)
     async with evil_at_the_second_funding(ruled):
         asked = await begun(ruled, CommandKind.FUND, order)
@@ -110,7 +110,7 @@ async def test_an_abandoned_funding_can_land_no_more(ruled: World) -> None:
     assert command.escrow.state is EscrowState.FAILED
     assert (first.state, burn.state, burn.code) == ("EXPIRED", "FAILED", "BURNT")
     assert (burn.source, burn.sequence) == (first.source, first.sequence)
-    # Its number is used: no ledger takes the first one, whatever its time.
+    # The sequence number is used, so the first envelope can never land, whatever its time limit.
     account = await ruled.house.chain.account(first.source)
     assert account is not None
     assert account.sequence >= first.sequence
@@ -120,7 +120,7 @@ async def test_an_abandoned_funding_can_land_no_more(ruled: World) -> None:
     assert await ruled.balance(order.buyer.address) == BUYER - AMOUNT
 
 
-async def test_a_funding_that_is_refused_after_one_expired_burns_its_number_first(
+async def test_funding_refused_after_an_expired_envelope_burns_its_sequence_number(
     ruled: World,
 ) -> None:
     order = await ruled.order(funds="80.00")
@@ -147,7 +147,7 @@ async def test_a_funding_that_is_refused_after_one_expired_burns_its_number_firs
 
 
 @pytest.mark.slow
-async def test_a_funding_that_expired_is_not_refused_however_long_it_is_in_trouble(
+async def test_funding_with_an_expired_envelope_is_not_refused_after_long_trouble(
     ruled: World,
 ) -> None:
     order = await ready(ruled, CommandKind.FUND)
@@ -164,7 +164,7 @@ async def test_a_funding_that_expired_is_not_refused_however_long_it_is_in_troub
 
 
 @pytest.mark.parametrize("kind", [CommandKind.FUND, CommandKind.CREDIT_WALLET])
-async def test_what_has_landed_is_not_abandoned(ruled: World, kind: CommandKind) -> None:
+async def test_landed_transaction_is_not_abandoned(ruled: World, kind: CommandKind) -> None:
     order = await ready(ruled, kind)
     function = "fund_escrow" if kind is CommandKind.FUND else "transfer"
     await ruled.fault(kind="not_found", function=function, count=ALWAYS)
@@ -181,7 +181,7 @@ async def test_what_has_landed_is_not_abandoned(ruled: World, kind: CommandKind)
     succeeded(await ruled.ended(asked))
 
 
-async def test_a_release_of_a_contract_that_somebody_froze_is_abandoned_and_decided(
+async def test_release_of_a_contract_frozen_by_a_third_party_is_abandoned_and_resolved(
     ruled: World,
 ) -> None:
     order = await ruled.funded()
@@ -198,7 +198,7 @@ async def test_a_release_of_a_contract_that_somebody_froze_is_abandoned_and_deci
     assert await ruled.balance(order.buyer.address) == BUYER
 
 
-async def test_a_release_that_always_fails_is_abandoned_and_refunded(ruled: World) -> None:
+async def test_release_that_always_fails_is_abandoned_and_refunded(ruled: World) -> None:
     order = await ruled.funded()
     await ruled.fault(kind="fail_at_apply", function="release_funds", count=ALWAYS)
     asked = await begun(ruled, CommandKind.RELEASE, order)
@@ -215,7 +215,7 @@ async def test_a_release_that_always_fails_is_abandoned_and_refunded(ruled: Worl
     assert await ruled.balance(order.buyer.address) == BUYER
 
 
-async def test_a_contract_that_strangers_gave_the_amount_is_given_up_and_their_money_is_theirs(
+async def test_funding_of_a_contract_paid_by_a_third_party_can_be_abandoned(
     ruled: World, devnet: RunningDevnet
 ) -> None:
     stranger = Stranger(devnet.info)
@@ -232,7 +232,7 @@ async def test_a_contract_that_strangers_gave_the_amount_is_given_up_and_their_m
     assert await ruled.balance(order.buyer.address) == BUYER
 
 
-async def test_a_funding_that_the_buyers_own_wallet_paid_is_not_given_up(ruled: World) -> None:
+async def test_funding_paid_by_the_buyers_wallet_is_adopted_and_not_abandoned(ruled: World) -> None:
     order = await ready(ruled, CommandKind.FUND)
     landed = await outsiders.fund_by_channel(ruled, order)
     asked = await begun(ruled, CommandKind.FUND, order)
@@ -245,7 +245,7 @@ async def test_a_funding_that_the_buyers_own_wallet_paid_is_not_given_up(ruled: 
     succeeded(await ruled.ended(asked))
 
 
-async def test_a_payout_that_somebody_else_brought_about_is_not_given_up(ruled: World) -> None:
+async def test_payout_caused_by_a_third_party_is_not_abandoned(ruled: World) -> None:
     order = await ruled.funded()
     await outsiders.release(ruled, order)
     asked = await begun(ruled, CommandKind.RELEASE, order)
@@ -256,7 +256,7 @@ async def test_a_payout_that_somebody_else_brought_about_is_not_given_up(ruled: 
     assert (denied.state, "has paid out" in denied.error_message) == (QUARANTINED, True)
 
 
-async def test_nothing_is_given_up_while_the_books_have_forgotten_something(
+async def test_nothing_is_abandoned_during_a_chain_hold(
     ruled: World, devnet: RunningDevnet
 ) -> None:
     stranger = Stranger(devnet.info)
@@ -277,7 +277,7 @@ async def test_nothing_is_given_up_while_the_books_have_forgotten_something(
     assert (command.state, command.error_reason) == (FAILED, "ABANDONED")
 
 
-async def test_a_node_that_lags_behind_does_not_say_how_a_contract_is(ruled: World) -> None:
+async def test_lagging_node_is_no_proof_of_a_contracts_state(ruled: World) -> None:
     order = await ruled.funded()
     await outsiders.dispute(ruled, order)
     asked = await begun(ruled, CommandKind.RELEASE, order)
@@ -297,14 +297,14 @@ async def test_a_node_that_lags_behind_does_not_say_how_a_contract_is(ruled: Wor
     assert (command.state, command.escrow.state) == (FAILED, EscrowState.DISPUTED)
 
 
-async def test_a_transaction_that_landed_is_adopted_by_its_hash(ruled: World) -> None:
+async def test_landed_transaction_is_adopted_by_its_hash(ruled: World) -> None:
     order = await ready(ruled, CommandKind.FUND)
     other = await ready(ruled, CommandKind.FUND)
     await ruled.do(CommandKind.FUND, other)
     [foreign] = await attempts_of(ruled, other, StepName.FUND)
     third = await ready(ruled, CommandKind.FUND)
     another = await outsiders.fund_by_channel(ruled, third)
-    # The funding landed by a channel account of ours; no envelope of the books is it.
+    # The funding landed from one of our channel accounts, but no stored envelope matches it.
     landed = await outsiders.fund_by_channel(ruled, order)
     asked = await begun(ruled, CommandKind.FUND, order)
     stopped = await ruled.until(asked.command_id, is_quarantined)
@@ -323,7 +323,9 @@ async def test_a_transaction_that_landed_is_adopted_by_its_hash(ruled: World) ->
     assert await ruled.balance(order.buyer.address) == BUYER - AMOUNT
 
 
-async def test_a_transaction_of_a_stranger_is_nobodys(ruled: World, devnet: RunningDevnet) -> None:
+async def test_third_party_transaction_cannot_be_adopted(
+    ruled: World, devnet: RunningDevnet
+) -> None:
     stranger = Stranger(devnet.info)
     await stranger.come(amount="100.00")
     order = await ready(ruled, CommandKind.FUND)
@@ -336,7 +338,9 @@ async def test_a_transaction_of_a_stranger_is_nobodys(ruled: World, devnet: Runn
         await adopted(ruled, asked, given)
 
 
-async def test_what_landed_otherwise_is_taken_as_it_is_by_its_own_hash(ruled: World) -> None:
+async def test_landed_transaction_without_its_effect_is_adopted_only_by_its_own_hash(
+    ruled: World,
+) -> None:
     order = await ready(ruled, CommandKind.FUND)
     real = ruled.house.chain.read_escrow
 
@@ -356,7 +360,7 @@ async def test_what_landed_otherwise_is_taken_as_it_is_by_its_own_hash(ruled: Wo
         succeeded(await ruled.ended(asked))
 
 
-async def test_only_what_has_stopped_is_ruled_on(ruled: World) -> None:
+async def test_only_stopped_commands_can_be_ruled_on(ruled: World) -> None:
     order = await ruled.order()
     await ruled.pause_worker()
     running_one = await begun(ruled, CommandKind.CREATE, order)
@@ -370,7 +374,7 @@ async def test_only_what_has_stopped_is_ruled_on(ruled: World) -> None:
         await abandoned(ruled, replace(running_one, command_id=uuid.uuid4()))
 
 
-async def test_another_marketplace_rules_on_nothing(ruled: World) -> None:
+async def test_another_marketplace_cannot_rule_on_a_command(ruled: World) -> None:
     order = await ruled.funded()
     await outsiders.dispute(ruled, order)
     asked = await begun(ruled, CommandKind.RELEASE, order)

@@ -1,4 +1,4 @@
-"""A purchase over the wire: the whole service on a real socket."""
+"""The whole escrow service over gRPC on a real socket."""
 
 import uuid
 from collections.abc import AsyncIterator, Callable
@@ -77,7 +77,7 @@ async def service(
 
 
 def creation(buyer: escrow_pb2.Wallet, seller: escrow_pb2.Wallet) -> escrow_pb2.CreateEscrowRequest:
-    """Return what an escrow is asked to be."""
+    """Return the request that creates an order's escrow."""
     return escrow_pb2.CreateEscrowRequest(
         request_id=str(uuid.uuid4()),
         escrow_id=str(uuid.uuid4()),
@@ -89,7 +89,7 @@ def creation(buyer: escrow_pb2.Wallet, seller: escrow_pb2.Wallet) -> escrow_pb2.
     )
 
 
-async def test_a_purchase_from_wallet_to_release(service: Service) -> None:
+async def test_purchase_runs_from_wallet_creation_to_release(service: Service) -> None:
     buyer, seller = await service.wallet(), await service.wallet()
     post(service.devnet.info["faucetUrl"], {"address": buyer.address, "amount": "100.00"})
     request = creation(buyer, seller)
@@ -122,7 +122,7 @@ async def test_a_purchase_from_wallet_to_release(service: Service) -> None:
     assert {t.state for t in listed.transactions} == {"SUCCEEDED"}
 
 
-async def test_checked_command_ends_as_the_command_does_and_begins_nothing(
+async def test_checked_command_has_the_outcome_of_the_command_and_no_effect(
     service: Service,
 ) -> None:
     buyer, seller = await service.wallet(), await service.wallet()
@@ -162,7 +162,7 @@ async def test_checked_command_ends_as_the_command_does_and_begins_nothing(
         await service.call("CheckCommand", escrow_pb2.CheckCommandRequest(release=release))
 
 
-async def test_the_answer_to_a_command_is_the_snapshot_at_its_acceptance(service: Service) -> None:
+async def test_replayed_answer_is_the_snapshot_at_acceptance(service: Service) -> None:
     buyer, seller = await service.wallet(), await service.wallet()
     request = creation(buyer, seller)
 
@@ -180,7 +180,7 @@ async def test_the_answer_to_a_command_is_the_snapshot_at_its_acceptance(service
     assert was_replayed
 
 
-async def test_a_wallet_asked_for_again_is_the_same(service: Service) -> None:
+async def test_repeated_wallet_request_returns_the_same_wallet(service: Service) -> None:
     wallet = await service.wallet()
     request = escrow_pb2.CreateWalletRequest(
         request_id="another", user_id=wallet.user_id, user_public_id=wallet.user_public_id
@@ -191,7 +191,7 @@ async def test_a_wallet_asked_for_again_is_the_same(service: Service) -> None:
     assert (again.id, again.address) == (wallet.id, wallet.address)
 
 
-async def test_a_request_id_for_another_user_is_refused_and_makes_no_wallet(
+async def test_request_id_reused_for_another_user_is_refused_without_effect(
     service: Service,
 ) -> None:
     wallet = await service.wallet()
@@ -206,7 +206,7 @@ async def test_a_request_id_for_another_user_is_refused_and_makes_no_wallet(
         await service.call("GetWallet", escrow_pb2.GetWalletRequest(user_id=other))
 
 
-async def test_the_network_is_told(service: Service) -> None:
+async def test_network_details_are_returned(service: Service) -> None:
     network = await service.call("GetNetwork", escrow_pb2.GetNetworkRequest())
 
     assert network.name == "DEVNET"
@@ -239,7 +239,7 @@ async def test_holdings_are_paged_and_read_live(service: Service) -> None:
     }
 
 
-async def test_refusals_travel_with_their_reason(service: Service) -> None:
+async def test_refusals_carry_their_reason(service: Service) -> None:
     buyer, seller = await service.wallet(), await service.wallet()
     request = creation(buyer, seller)
     await service.ended(await service.call("CreateEscrow", request))

@@ -1,4 +1,4 @@
-"""What strangers, lagging nodes and full networks can do to a command: it waits, and goes on."""
+"""Commands wait and continue in spite of third parties, lagging nodes and full networks."""
 
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
@@ -34,7 +34,7 @@ RUNNING = CommandState.RUNNING
 
 @pytest.fixture(scope="module")
 async def stranger(world: World) -> Stranger:
-    """Somebody with dust to spare."""
+    """A third party that sends dust, amounts of one minor unit."""
     made = Stranger(world.devnet.info)
     await made.come(amount="1.00")
     return made
@@ -67,7 +67,7 @@ async def resting(world: World, command_id: Any) -> Command:
 
 
 async def requeued(world: World, asked: Request | uuid.UUID) -> Command:
-    """Set a command going as an operator does."""
+    """Requeue a command as an operator does."""
     command_id = asked.command_id if isinstance(asked, Request) else asked
     return await world.house.attention().requeue(
         marketplace_id=world.marketplace_id, command_id=command_id
@@ -75,7 +75,7 @@ async def requeued(world: World, asked: Request | uuid.UUID) -> Command:
 
 
 async def told_of(world: World, asked: Request) -> list[str]:
-    """Return what operators did to a command, as the audit trail says."""
+    """Return the actions of the audit trail on a command."""
     name = str(asked.command_id)
     return await actions(world.house.database, world.marketplace_id, target_id=name)
 
@@ -88,7 +88,7 @@ async def concern(world: World, asked: Request) -> tuple[str, str, str] | None:
 
 
 @pytest.mark.parametrize("before", [[CommandKind.FREEZE], []])
-async def test_dust_sent_while_a_contract_pays_out_only_delays(
+async def test_dust_sent_during_a_payout_only_delays_it(
     world: World, stranger: Stranger, before: Sequence[CommandKind]
 ) -> None:
     order = await world.funded()
@@ -129,7 +129,7 @@ async def test_dust_sent_while_a_contract_pays_out_only_delays(
         (CommandKind.REFUND, "resolve_dispute"),
     ],
 )
-async def test_a_payout_that_fails_on_the_ledger_again_and_again_waits_and_goes_on(
+async def test_payout_that_fails_repeatedly_on_the_ledger_waits_and_continues(
     world: World, kind: CommandKind, function: str
 ) -> None:
     order = await world.funded()
@@ -150,7 +150,7 @@ async def test_a_payout_that_fails_on_the_ledger_again_and_again_waits_and_goes_
     assert [row.state for row in sent] == ["FAILED"] * 4 + ["SUCCEEDED"]
 
 
-async def test_a_release_that_a_lagging_node_refuses_for_long_goes_on(world: World) -> None:
+async def test_release_continues_after_a_lagging_node_has_refused_it(world: World) -> None:
     order = await world.funded()
     real, refused = world.house.builder.build, 0
 
@@ -172,7 +172,7 @@ async def test_a_release_that_a_lagging_node_refuses_for_long_goes_on(world: Wor
     assert await world.balance(order.seller.address) == AMOUNT
 
 
-async def test_a_refusal_of_an_older_ledger_than_we_know_of_refuses_nothing(world: World) -> None:
+async def test_refusal_at_a_stale_ledger_does_not_fail_the_command(world: World) -> None:
     order = await world.order()
     await world.created(order)
     behind = (await world.house.chain.latest_ledger()).sequence
@@ -191,7 +191,7 @@ async def test_a_refusal_of_an_older_ledger_than_we_know_of_refuses_nothing(worl
     assert refused == 10
 
 
-async def test_a_refusal_that_newer_ledgers_confirm_is_one(world: World) -> None:
+async def test_refusal_confirmed_by_newer_ledgers_fails_the_command(world: World) -> None:
     order = await world.order(funds="1.00")
     await world.created(order)
 
@@ -203,7 +203,7 @@ async def test_a_refusal_that_newer_ledgers_confirm_is_one(world: World) -> None
     assert command.escrow.state is EscrowState.FAILED
 
 
-async def test_a_fee_above_what_may_be_spent_is_waited_out(world: World) -> None:
+async def test_command_waits_while_network_fees_exceed_the_maximum(world: World) -> None:
     order = await world.funded()
     options = world.house.chain._options  # type: ignore[attr-defined] # what may be spent
     asked, before = world.asked(CommandKind.RELEASE), options.max_fee
@@ -219,7 +219,9 @@ async def test_a_fee_above_what_may_be_spent_is_waited_out(world: World) -> None
     succeeded(await world.ended(asked))
 
 
-async def test_what_was_asked_for_too_early_is_accepted_when_it_is_possible(world: World) -> None:
+async def test_command_refused_for_a_missing_object_is_accepted_once_it_exists(
+    world: World,
+) -> None:
     order = await world.order()
     late = replace(new_escrow(order), seller_user_id=uuid.uuid4())
     create, fund = world.asked(CommandKind.CREATE), world.asked(CommandKind.FUND)
@@ -240,7 +242,7 @@ async def test_what_was_asked_for_too_early_is_accepted_when_it_is_possible(worl
     succeeded(await world.ended(await world.escrows.fund(fund, order_id=order.id)))
 
 
-async def test_a_quarantined_command_goes_on_when_an_operator_says_so(world: World) -> None:
+async def test_quarantined_command_continues_after_requeue(world: World) -> None:
     order = await world.funded()
     real, is_foreign = world.house.builder.build, True
 
@@ -256,7 +258,7 @@ async def test_a_quarantined_command_goes_on_when_an_operator_says_so(world: Wor
         assert await concern(world, asked) == ("QUARANTINED", "release_funds", "QUARANTINED")
         again = await requeued(world, asked)
         assert again.state is RUNNING
-        # The cause is still there: it is quarantined again, and nothing has happened.
+        # The cause remains, so the command is quarantined again without effect.
         await world.until(asked.command_id, is_quarantined)
         is_foreign = False
         await requeued(world, asked)
@@ -266,7 +268,7 @@ async def test_a_quarantined_command_goes_on_when_an_operator_says_so(world: Wor
     assert await concern(world, asked) is None
 
 
-async def test_what_an_operator_cannot_set_going(world: World) -> None:
+async def test_ended_and_unknown_commands_cannot_be_requeued(world: World) -> None:
     order = await world.order()
     command = await world.created(order)
 
@@ -276,7 +278,7 @@ async def test_what_an_operator_cannot_set_going(world: World) -> None:
         await requeued(world, uuid.uuid4())
 
 
-async def test_a_command_that_rests_is_set_going_before_its_time(world: World) -> None:
+async def test_requeue_ends_a_commands_rest_early(world: World) -> None:
     order = await world.funded()
     await world.fault(kind="fail_at_apply", function="dispute_escrow", count=3)
     asked = world.asked(CommandKind.FREEZE)
@@ -289,7 +291,7 @@ async def test_a_command_that_rests_is_set_going_before_its_time(world: World) -
     succeeded(await world.ended(asked))
 
 
-async def test_another_marketplace_neither_sees_nor_moves_a_command(world: World) -> None:
+async def test_another_marketplace_can_neither_see_nor_requeue_a_command(world: World) -> None:
     order = await world.funded()
     await outsiders.dispute(world, order)
     asked = world.asked(CommandKind.RELEASE)
@@ -302,13 +304,13 @@ async def test_another_marketplace_neither_sees_nor_moves_a_command(world: World
         await attention.requeue(marketplace_id=other, command_id=asked.command_id)
 
 
-def test_a_command_rests_twice_as_long_each_time_up_to_a_minute() -> None:
+def test_pauses_of_a_waiting_command_double_up_to_a_minute() -> None:
     assert [rest_seconds(waits) for waits in (0, 1, 2, 4, 5, 10**6)] == [2, 4, 8, 32, 60, 60]
 
 
 @pytest.mark.parametrize("mode", ["code", "contract", "all"])
 @pytest.mark.parametrize("function", ["change_milestone_status", "release_funds"])
-async def test_what_is_archived_is_restored_by_the_call_that_reads_it(
+async def test_archived_entries_are_restored_by_the_call_that_reads_them(
     world: World, mode: str, function: str
 ) -> None:
     order = await world.funded()
@@ -326,7 +328,7 @@ async def test_a_deployment_restores_the_factory_and_its_code(world: World) -> N
     await world.created(order)
 
 
-async def test_a_contract_that_has_to_be_restored_first_is_waited_for(world: World) -> None:
+async def test_command_waits_until_an_archived_contract_is_restored(world: World) -> None:
     order = await world.funded()
     await world.fault(kind="archived", mode="preamble", function="release_funds")
     asked = world.asked(CommandKind.RELEASE)

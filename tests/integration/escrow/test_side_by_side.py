@@ -1,4 +1,4 @@
-"""The two marks of a milestone are in flight at once, so that a release takes a ledger less."""
+"""The two marks of a milestone are sent concurrently, which saves a release one ledger."""
 
 import asyncio
 from collections.abc import Callable
@@ -49,9 +49,7 @@ async def test_both_marks_are_sent_before_either_has_landed(world: World) -> Non
     assert told[-2:] == ["escrow.milestone_completed", "escrow.released"]
 
 
-async def test_a_mark_that_fails_on_the_ledger_is_sent_again_and_the_payout_waits(
-    world: World,
-) -> None:
+async def test_failed_mark_is_resent_before_the_payout(world: World) -> None:
     for function in sorted(MARKS):
         order = await world.funded()
         await world.fault(kind="fail_at_apply", function=function, count=1)
@@ -64,7 +62,7 @@ async def test_a_mark_that_fails_on_the_ledger_is_sent_again_and_the_payout_wait
         )
 
 
-async def test_with_one_channel_account_the_marks_follow_each_other(
+async def test_marks_are_sent_one_after_the_other_with_one_channel_account(
     make_database: Callable[[], TestDatabase], devnet: RunningDevnet, tmp_path: Path
 ) -> None:
     async with running(make_database(), devnet, tmp_path, channel_accounts=1) as narrow:

@@ -1,4 +1,4 @@
-"""A connection to the chain that goes silent costs one request, and the others nothing."""
+"""Silently lost connections to the chain fail at most one request."""
 
 import asyncio
 import time
@@ -42,10 +42,10 @@ async def chain(devnet: RunningDevnet, to_chain: SilentProxy) -> AsyncIterator[C
     await made.close()
 
 
-async def test_a_node_behind_connections_that_were_lost_in_silence_answers_in_time(
+async def test_node_answers_in_time_after_its_connections_were_silently_lost(
     chain: Chain, to_chain: SilentProxy
 ) -> None:
-    # As many connections as a busy service keeps.
+    # The number of connections that a busy service keeps open.
     await asyncio.gather(*(chain.latest_ledger() for _ in range(8)))
     to_chain.lose()
 
@@ -67,7 +67,7 @@ async def server() -> AsyncIterator[int]:
     """A server that answers; its port."""
 
     async def answer(_request: web.Request) -> web.Response:
-        # All of them are under way at once, so that each has a connection of its own.
+        # The pause keeps all requests in flight together, so that each has its own connection.
         await asyncio.sleep(0.05)
         return web.Response(text="here")
 
@@ -81,9 +81,7 @@ async def server() -> AsyncIterator[int]:
     await runner.cleanup()
 
 
-async def test_one_request_without_an_answer_leaves_every_kept_connection_behind(
-    server: int,
-) -> None:
+async def test_one_unanswered_request_discards_all_kept_connections(server: int) -> None:
     with silent_proxy(server) as proxy:
         outgoing = Outgoing(timeout_seconds=5)
 

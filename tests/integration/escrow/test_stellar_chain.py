@@ -1,4 +1,4 @@
-"""An escrow's life on a real wire: built, verified, signed, sent, and read back as evidence."""
+"""The chain adapter on a devnet: transactions are built, verified, signed, sent and read back."""
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator
@@ -47,7 +47,7 @@ async def world(info: dict[str, Any], request: pytest.FixtureRequest) -> AsyncIt
     await opened.close()
 
 
-async def test_an_order_is_released(world: World) -> None:
+async def test_order_is_deployed_funded_and_released(world: World) -> None:
     escrow = await world.funded()
     before = await world.chain.asset_balances([world.seller])
 
@@ -67,9 +67,7 @@ async def test_an_order_is_released(world: World) -> None:
     await world.builder.announce(transaction_hash=outcome.hash)
 
 
-async def test_a_deployment_has_the_predicted_id_and_the_terms_that_were_meant(
-    world: World,
-) -> None:
+async def test_deployment_has_the_predicted_id_and_the_intended_terms(world: World) -> None:
     intent = world.deployment(platform_fee_bps=250)
 
     outcome = await world.perform(intent)
@@ -84,7 +82,7 @@ async def test_a_deployment_has_the_predicted_id_and_the_terms_that_were_meant(
     assert outcome.payments == ()
 
 
-async def test_the_same_deployment_again_is_refused_without_being_sent(world: World) -> None:
+async def test_repeated_deployment_is_refused_before_sending(world: World) -> None:
     intent = world.deployment()
     await world.perform(intent)
 
@@ -123,7 +121,7 @@ async def test_a_dispute_is_resolved_by_shares(world: World) -> None:
     assert sum(paid.values()) == AMOUNT
 
 
-async def test_a_refusal_names_the_contract_and_its_number(world: World) -> None:
+async def test_refusal_names_the_contract_and_its_error_number(world: World) -> None:
     escrow = await world.funded()
 
     with pytest.raises(ChainRefused) as refusal:
@@ -135,7 +133,7 @@ async def test_a_refusal_names_the_contract_and_its_number(world: World) -> None
     assert "Error(Contract, #5)" in str(refusal.value)
 
 
-async def test_the_assets_refusals_are_told_from_the_escrows(world: World) -> None:
+async def test_refusals_of_asset_and_escrow_contract_are_distinguished(world: World) -> None:
     poor = await world.new_wallet()
     roles = replace(world.deployment().roles, approver=poor, release_signer=poor)
     escrow = await world.deployed(roles=roles)
@@ -152,7 +150,7 @@ def world_asset(world: World) -> str:
     return Asset("USDC", world.options.asset_issuer).contract_id(world.options.network_passphrase)
 
 
-async def test_a_payee_without_a_trustline_is_the_assets_refusal(world: World) -> None:
+async def test_payee_without_a_trustline_is_refused_by_the_asset(world: World) -> None:
     bare = await world.new_signer()
     assert await world.chain.fund_with_friendbot(bare)
 
@@ -161,7 +159,7 @@ async def test_a_payee_without_a_trustline_is_the_assets_refusal(world: World) -
 
     error = refusal.value.contract_error
     assert error is not None
-    # 13 would be "already in dispute", were it the escrow's.
+    # The escrow contract's error 13 would mean "already in dispute".
     assert (error.contract_id, error.code) == (world_asset(world), 13)
 
 
@@ -178,7 +176,7 @@ async def test_the_platform_pays_a_wallet(world: World) -> None:
     assert before[world.platform] - after[world.platform] == 2_400_000
 
 
-async def test_a_wallet_is_made_in_one_transaction_and_owns_no_lumens(world: World) -> None:
+async def test_wallet_is_created_in_one_transaction_without_lumens(world: World) -> None:
     account = await world.new_signer()
 
     await world.perform(CreateWallet(account=account, sponsor=world.platform))
@@ -188,7 +186,7 @@ async def test_a_wallet_is_made_in_one_transaction_and_owns_no_lumens(world: Wor
     assert (view.lumens, view.asset_balance) == (0, 0)
 
 
-async def test_a_wallet_is_not_made_twice(world: World) -> None:
+async def test_wallet_is_not_created_twice(world: World) -> None:
     intent = CreateWallet(account=world.buyer, sponsor=world.platform)
     prepared = await world.sign(intent)
 
@@ -199,7 +197,7 @@ async def test_a_wallet_is_not_made_twice(world: World) -> None:
     assert outcome.code == "CREATE_ACCOUNT_ALREADY_EXIST"
 
 
-async def test_channels_are_made_in_one_transaction(world: World) -> None:
+async def test_channel_accounts_are_created_in_one_transaction(world: World) -> None:
     channels = tuple([await world.new_signer() for _ in range(5)])
     intent = CreateChannels(funder=world.platform, channels=channels, starting_balance=20 * UNIT)
 
@@ -209,7 +207,9 @@ async def test_channels_are_made_in_one_transaction(world: World) -> None:
     assert [view.lumens for view in views if view is not None] == [20 * UNIT] * 5
 
 
-async def test_channels_are_made_without_lumens_as_many_as_can_sign(world: World) -> None:
+async def test_largest_number_of_sponsored_channel_accounts_is_created_at_once(
+    world: World,
+) -> None:
     channels = tuple([await world.new_signer() for _ in range(SPONSORED_MAX)])
     intent = SponsorChannels(sponsor=world.platform, channels=channels)
     before = await world.chain.account(world.platform)
@@ -226,9 +226,7 @@ async def test_channels_are_made_without_lumens_as_many_as_can_sign(world: World
     assert after.sponsored - before.sponsored == 2 * SPONSORED_MAX
 
 
-async def test_another_account_pays_for_one_without_lumens_and_both_hashes_find_it(
-    world: World,
-) -> None:
+async def test_fee_bumped_transaction_is_found_by_its_inner_and_outer_hash(world: World) -> None:
     channel = await world.new_signer()
     await world.perform(
         SponsorChannels(sponsor=world.platform, channels=(channel,)), source=world.platform
@@ -256,7 +254,7 @@ async def test_another_account_pays_for_one_without_lumens_and_both_hashes_find_
     assert outcome.fee <= prepared.max_fee
 
 
-async def test_wallets_never_pay_and_never_use_their_sequence(world: World) -> None:
+async def test_wallets_pay_no_network_fees_and_use_no_sequence_numbers(world: World) -> None:
     before = await world.chain.account(world.buyer)
 
     await world.funded()
@@ -279,12 +277,12 @@ async def test_sending_the_same_bytes_twice_applies_them_once(world: World) -> N
     view = await world.view(escrow.contract_id)
     assert first.status is SubmitStatus.PENDING
     assert second.status in {SubmitStatus.DUPLICATE, SubmitStatus.TRY_AGAIN_LATER}
-    # Not accepted although it landed: which is why that alone is no evidence.
+    # The answer is TRY_AGAIN_LATER although the envelope has landed: the answer is no evidence.
     assert late.status is SubmitStatus.TRY_AGAIN_LATER
     assert view.balance == AMOUNT
 
 
-async def test_two_envelopes_with_one_sequence_apply_once(world: World) -> None:
+async def test_one_of_two_envelopes_with_the_same_sequence_number_lands(world: World) -> None:
     escrow = await world.deployed()
     one = await world.sign(world.funding(escrow))
     other = await world.sign(world.funding(escrow), valid_seconds=VALID_SECONDS + 1)
@@ -299,7 +297,7 @@ async def test_two_envelopes_with_one_sequence_apply_once(world: World) -> None:
     assert view.balance == AMOUNT
 
 
-async def test_the_prepared_envelope_says_when_it_is_dead(world: World) -> None:
+async def test_prepared_envelope_tells_when_it_has_expired(world: World) -> None:
     escrow = await world.deployed()
     ledger = await world.chain.latest_ledger()
 
@@ -315,7 +313,7 @@ async def test_the_prepared_envelope_says_when_it_is_dead(world: World) -> None:
     assert not replace(late, latest_close_time=prepared.max_time).is_after(prepared)
 
 
-async def test_nobody_can_use_our_signatures_in_an_envelope_of_their_own(world: World) -> None:
+async def test_signatures_are_invalid_in_an_envelope_of_a_third_party(world: World) -> None:
     pay = PayAsset(from_address=world.platform, to_address=world.seller, amount=UNIT)
     prepared = await world.sign(pay)
     thief = await world.new_signer()
@@ -341,7 +339,7 @@ async def test_nobody_can_use_our_signatures_in_an_envelope_of_their_own(world: 
     assert [payment.amount for payment in outcome.payments] == [UNIT]
 
 
-async def test_a_wallets_call_needs_the_wallets_signature(world: World) -> None:
+async def test_call_of_a_wallet_needs_the_wallets_signature(world: World) -> None:
     prepared = await world.sign(world.funding(await world.deployed()))
     envelope = xdr.TransactionEnvelope.from_xdr(prepared.envelope_xdr).v1
     assert envelope is not None
@@ -353,7 +351,7 @@ async def test_a_wallets_call_needs_the_wallets_signature(world: World) -> None:
     assert len(envelope.signatures) == 2
 
 
-async def test_an_envelope_signed_with_a_strangers_key_is_never_prepared(world: World) -> None:
+async def test_envelope_signed_with_the_wrong_key_is_not_prepared(world: World) -> None:
     escrow = await world.deployed()
     world.signers[world.buyer], kept = world.signers[world.seller], world.signers[world.buyer]
 
@@ -363,7 +361,7 @@ async def test_an_envelope_signed_with_a_strangers_key_is_never_prepared(world: 
     world.signers[world.buyer] = kept
 
 
-async def test_a_contract_with_other_code_than_was_meant_is_refused(world: World) -> None:
+async def test_contract_with_unexpected_code_is_refused(world: World) -> None:
     escrow = await world.deployed()
     options = replace(world.options, wasm_hash="ab" * 32, profiles={escrow.wasm_hash: "B"})
     other = await open_world(options)
@@ -376,7 +374,7 @@ async def test_a_contract_with_other_code_than_was_meant_is_refused(world: World
     await other.close()
 
 
-async def test_what_is_not_there_is_none(world: World) -> None:
+async def test_missing_accounts_and_contracts_are_read_as_none(world: World) -> None:
     intent = world.deployment()
     nowhere = world.chain.predict_contract_id(intent)
 
@@ -386,7 +384,7 @@ async def test_what_is_not_there_is_none(world: World) -> None:
     assert set((await world.chain.asset_balances([stranger(), nowhere])).values()) == {0}
 
 
-async def test_orders_on_their_own_channels_run_side_by_side(world: World) -> None:
+async def test_orders_on_different_channel_accounts_run_concurrently(world: World) -> None:
     channels = [await world.new_signer() for _ in range(4)]
     for channel in channels:
         assert await world.chain.fund_with_friendbot(channel)

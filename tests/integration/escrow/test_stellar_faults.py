@@ -1,4 +1,4 @@
-"""What goes wrong on the wire, and what may be concluded from it."""
+"""Faults between escrow and the node or provider, and the evidence that each gives."""
 
 from collections.abc import AsyncIterator, Iterator
 from typing import Any
@@ -62,7 +62,7 @@ async def faults(devnet: Devnet) -> AsyncIterator["Faults"]:
 
 
 class Faults:
-    """The devnet's switchboard."""
+    """Arms faults of the devnet."""
 
     def __init__(self, session: aiohttp.ClientSession, url: str) -> None:
         self._session = session
@@ -90,7 +90,7 @@ async def test_an_answer_lost_after_inclusion_is_found_by_hash(
     assert view.balance == AMOUNT
 
 
-async def test_a_node_that_is_busy_queues_nothing_and_takes_the_same_bytes_later(
+async def test_busy_node_queues_nothing_and_accepts_the_same_bytes_later(
     world: World, faults: Faults
 ) -> None:
     escrow = await world.deployed()
@@ -121,7 +121,7 @@ async def test_a_transaction_that_fails_on_the_ledger_is_evidence(
     assert outcome.payments == ()
 
 
-async def test_a_contracts_refusal_on_the_ledger_names_the_contract(world: World) -> None:
+async def test_contract_error_on_the_ledger_names_the_contract(world: World) -> None:
     escrow = await world.funded()
     await world.perform(world.completion(escrow))
     one = await world.new_signer()
@@ -141,7 +141,7 @@ async def test_a_contracts_refusal_on_the_ledger_names_the_contract(world: World
     assert (error.contract_id, error.code) == (escrow.contract_id, 29)
 
 
-async def test_not_found_is_no_failure(world: World, faults: Faults) -> None:
+async def test_transaction_that_is_not_found_has_not_failed(world: World, faults: Faults) -> None:
     escrow = await world.deployed()
     prepared = await world.sign(world.funding(escrow))
     await world.chain.submit(prepared.envelope_xdr)
@@ -155,7 +155,7 @@ async def test_not_found_is_no_failure(world: World, faults: Faults) -> None:
     assert shown.status is OutcomeStatus.SUCCEEDED
 
 
-async def test_a_read_is_repeated_and_then_unavailable(world: World, faults: Faults) -> None:
+async def test_failing_read_is_retried_and_then_unavailable(world: World, faults: Faults) -> None:
     await faults.arm("rpc_down", function="getLatestLedger", count=1)
     assert (await world.chain.latest_ledger()).sequence > 0
 
@@ -164,16 +164,14 @@ async def test_a_read_is_repeated_and_then_unavailable(world: World, faults: Fau
         await world.chain.latest_ledger()
 
 
-async def test_a_node_that_takes_no_more_requests_is_told_apart(
-    world: World, faults: Faults
-) -> None:
+async def test_rate_limit_of_a_node_has_its_own_error(world: World, faults: Faults) -> None:
     await faults.arm("rpc_down", function="getLatestLedger", count=2, mode="429")
 
     with pytest.raises(ChainThrottled):
         await world.chain.latest_ledger()
 
 
-async def test_a_node_that_is_not_there_is_unavailable(info: dict[str, Any]) -> None:
+async def test_missing_node_is_unavailable(info: dict[str, Any]) -> None:
     gone = options_of(info, rpc_url="http://127.0.0.1:9/rpc", read_attempts=1)
     chain, _ = connect(gone)
 
@@ -216,7 +214,7 @@ async def test_an_envelope_for_another_network_is_refused_by_the_network(
         "resolve_dispute",
     ],
 )
-async def test_a_provider_that_builds_something_else_is_refused(
+async def test_transaction_of_the_provider_that_differs_from_the_intent_is_refused(
     provided: World, faults: Faults, mode: str, function: str, prepared_orders: dict[str, Intent]
 ) -> None:
     intent = prepared_orders[function]
@@ -228,7 +226,7 @@ async def test_a_provider_that_builds_something_else_is_refused(
 
 @pytest.fixture(scope="module")
 async def prepared_orders(provided: World) -> dict[str, Intent]:
-    """Orders in the state in which each call is due."""
+    """Orders in the states that each call requires."""
     new = await provided.deployed()
     funded = await provided.funded()
     disputed = await provided.funded()

@@ -1,4 +1,4 @@
-"""Transfers since a cursor: every deposit once, none missed, whatever else happens."""
+"""Transfers since a cursor: every deposit is read exactly once."""
 
 from collections.abc import AsyncIterator
 from dataclasses import replace
@@ -18,7 +18,7 @@ from tests.integration.escrow.stellar_world import World, open_world, options_of
 
 @pytest.fixture(scope="module", name="devnet")
 def of_these_tests_alone(own_devnet: Any) -> Any:
-    """Transfers are read from the first ledger here: other tests' would take too long."""
+    """A devnet of its own: these tests read every transfer from the first ledger on."""
     return own_devnet
 
 
@@ -51,7 +51,7 @@ async def give(devnet: Any, **body: Any) -> str:
         return str(document["hash"])
 
 
-async def test_every_transfer_comes_once_whatever_the_page_size(world: World) -> None:
+async def test_every_transfer_is_read_once_with_any_page_size(world: World) -> None:
     pay = PayAsset(from_address=world.platform, to_address=world.seller, amount=1)
     hashes = [(await world.perform(pay)).hash for _ in range(3)]
 
@@ -65,7 +65,7 @@ async def test_every_transfer_comes_once_whatever_the_page_size(world: World) ->
     assert [t.transaction_hash for t in by_one if t.transaction_hash in hashes] == hashes
 
 
-async def test_a_stored_cursor_goes_on_where_it_was(world: World) -> None:
+async def test_reading_continues_at_a_stored_cursor(world: World) -> None:
     before = await world.chain.transfers_since(None, limit=1_000)
 
     pay = PayAsset(from_address=world.platform, to_address=world.buyer, amount=77)
@@ -78,7 +78,7 @@ async def test_a_stored_cursor_goes_on_where_it_was(world: World) -> None:
     assert seen.closed_at == outcome.close_time
 
 
-async def test_two_deposits_in_one_transaction_are_two(world: World, devnet: Any) -> None:
+async def test_two_deposits_in_one_transaction_are_both_read(world: World, devnet: Any) -> None:
     start = (await world.chain.transfers_since(None, limit=10_000)).next_cursor
     payments = [{"address": world.buyer, "amount": "1.5"}, {"address": world.buyer, "amount": "2"}]
 
@@ -95,7 +95,7 @@ async def deposits(world: World, cursor: str, transaction: str) -> list[Received
 
 
 @pytest.mark.parametrize(("memo", "expected"), [("invoice 7", "invoice 7"), (42, "42")])
-async def test_a_memo_comes_with_the_deposit(
+async def test_memo_is_read_with_the_deposit(
     world: World, devnet: Any, memo: str | int, expected: str
 ) -> None:
     start = (await world.chain.transfers_since(None, limit=10_000)).next_cursor
@@ -106,7 +106,7 @@ async def test_a_memo_comes_with_the_deposit(
     assert (seen.to_address, seen.memo, seen.amount) == (world.buyer, expected, 3 * UNIT)
 
 
-async def test_a_muxed_deposit_is_an_account_and_an_id(world: World, devnet: Any) -> None:
+async def test_muxed_recipient_is_read_as_account_and_id(world: World, devnet: Any) -> None:
     start = (await world.chain.transfers_since(None, limit=10_000)).next_cursor
     muxed = MuxedAccount(world.buyer, 9_001).account_muxed
 
@@ -116,7 +116,7 @@ async def test_a_muxed_deposit_is_an_account_and_an_id(world: World, devnet: Any
     assert (seen.to_address, seen.memo) == (world.buyer, "9001")
 
 
-async def test_another_asset_is_no_deposit(world: World, devnet: Any) -> None:
+async def test_transfer_of_another_asset_is_not_read(world: World, devnet: Any) -> None:
     foreign = {
         "asset_code": devnet.info["otherAssetCode"],
         "asset_issuer": devnet.info["otherAssetIssuer"],
@@ -135,7 +135,7 @@ async def test_another_asset_is_no_deposit(world: World, devnet: Any) -> None:
     await abroad.close()
 
 
-async def test_a_cursor_older_than_the_node_keeps_is_told(world: World) -> None:
+async def test_cursor_older_than_the_nodes_history_is_reported(world: World) -> None:
     with pytest.raises(HistoryUnavailable) as missing:
         await world.chain.transfers_since("0000000000000000000-0000000000", limit=10)
 
@@ -143,6 +143,6 @@ async def test_a_cursor_older_than_the_node_keeps_is_told(world: World) -> None:
 
 
 @pytest.mark.parametrize("cursor", ["now", "-", "99999999999999999999999-1"])
-async def test_a_cursor_that_is_none_is_refused(world: World, cursor: str) -> None:
+async def test_invalid_cursor_is_refused(world: World, cursor: str) -> None:
     with pytest.raises(ChainRefused):
         await world.chain.transfers_since(cursor, limit=10)

@@ -1,4 +1,4 @@
-"""Keys under Vault's transit engine, against a server that answers as its HTTP API does."""
+"""Keys wrapped by Vault's transit engine, tested against a fake of Vault's HTTP API."""
 
 import asyncio
 import base64
@@ -25,7 +25,7 @@ PAYLOAD = b"\x21" * 32
 
 
 def given(token: str) -> GivenToken:
-    """Return a login that has one token."""
+    """Return a login with a fixed token."""
     return GivenToken(lambda: pydantic.SecretStr(token))
 
 
@@ -143,7 +143,7 @@ async def test_vault_itself_refuses_a_key_of_another_wallet(
         await vault.sign(sealed, owner=replace(owner, wallet_id="w2"), payload=PAYLOAD)
 
 
-async def test_a_rotated_key_wraps_anew_and_the_ciphertext_stays(
+async def test_rotated_key_rewraps_the_data_key_and_keeps_the_ciphertext(
     engine: TransitEngine, provider: VaultTransitKeyProvider
 ) -> None:
     vault = Vault(provider=provider)
@@ -158,7 +158,7 @@ async def test_a_rotated_key_wraps_anew_and_the_ciphertext_stays(
     Keypair.from_public_key(owner.address).verify(PAYLOAD, signature)
 
 
-async def test_a_sealed_vault_means_no_signature(
+async def test_sealed_vault_refuses_signatures(
     engine: TransitEngine, provider: VaultTransitKeyProvider
 ) -> None:
     vault = Vault(provider=provider)
@@ -169,7 +169,7 @@ async def test_a_sealed_vault_means_no_signature(
         await vault.sign(sealed, owner=owner, payload=PAYLOAD)
 
 
-async def test_a_vault_that_is_away_means_no_signature() -> None:
+async def test_unreachable_vault_refuses_signatures() -> None:
     provider = VaultTransitKeyProvider(url="http://127.0.0.1:9", login=given(TOKEN), key="wallets")
 
     with pytest.raises(KeyUnusable, match="did not answer"):
@@ -178,7 +178,7 @@ async def test_a_vault_that_is_away_means_no_signature() -> None:
     await provider.close()
 
 
-async def test_the_token_is_shown_nowhere(engine: TransitEngine) -> None:
+async def test_token_is_not_shown_in_errors_or_reprs(engine: TransitEngine) -> None:
     wrong = VaultTransitKeyProvider(url=engine.url, login=given("hvs.wrong-canary"), key="wallets")
 
     with pytest.raises(KeyUnusable) as refusal:
@@ -188,7 +188,7 @@ async def test_the_token_is_shown_nowhere(engine: TransitEngine) -> None:
     await wrong.close()
 
 
-async def test_a_key_that_another_provider_wrapped_is_not_asked_for(
+async def test_key_wrapped_by_another_provider_is_not_sent_to_vault(
     provider: VaultTransitKeyProvider,
 ) -> None:
     vault = Vault(provider=provider)
@@ -242,7 +242,7 @@ async def test_a_pod_logs_in_once_for_many_requests(
     assert engine.logins == 1
 
 
-async def test_a_login_is_renewed_before_it_ends_with_the_accounts_token_of_then(
+async def test_login_is_renewed_before_its_end_with_the_current_account_token(
     engine: TransitEngine, pod: VaultTransitKeyProvider, account_file: Path
 ) -> None:
     engine.lease = 1
@@ -253,7 +253,7 @@ async def test_a_login_is_renewed_before_it_ends_with_the_accounts_token_of_then
     assert engine.tokens > {TOKEN, "hvs.login-canary-1"}
 
 
-async def test_a_login_holds_to_its_end_while_vault_is_sealed_and_then_there_is_no_signature(
+async def test_login_is_used_until_its_end_while_vault_is_sealed(
     engine: TransitEngine, pod: VaultTransitKeyProvider
 ) -> None:
     engine.lease = 2
@@ -261,13 +261,13 @@ async def test_a_login_holds_to_its_end_while_vault_is_sealed_and_then_there_is_
     first = await login.token()
     engine.sealed = True
 
-    # Renewed at half of its time: Vault is asked, and refuses; the old one goes on until its end.
+    # The renewal at half of the lease is refused; the old token is used until the lease ends.
     assert await login.token() == first
     with pytest.raises(KeyUnusable, match="refused a login: 503"):
         await waited(login.token, done=lambda: False)
 
 
-async def test_a_token_that_vault_has_ended_is_replaced_within_the_request(
+async def test_token_revoked_by_vault_is_replaced_within_the_request(
     engine: TransitEngine, pod: VaultTransitKeyProvider
 ) -> None:
     await sign(pod)
@@ -278,7 +278,7 @@ async def test_a_token_that_vault_has_ended_is_replaced_within_the_request(
     assert engine.logins == 2
 
 
-async def test_a_stranger_gets_no_login(
+async def test_unknown_account_gets_no_login(
     engine: TransitEngine, pod: VaultTransitKeyProvider
 ) -> None:
     engine.account = "somebody-else"
@@ -289,7 +289,7 @@ async def test_a_stranger_gets_no_login(
     assert "account-1" not in f"{pod!r} {refusal.value!r} {vars(pod)!r}"
 
 
-async def test_no_token_of_the_account_is_no_login(
+async def test_missing_account_token_prevents_the_login(
     pod: VaultTransitKeyProvider, account_file: Path
 ) -> None:
     put(account_file, "")
@@ -298,9 +298,7 @@ async def test_no_token_of_the_account_is_no_login(
         await sign(pod)
 
 
-async def test_a_token_in_a_file_is_read_again_when_it_changes(
-    engine: TransitEngine, tmp_path: Path
-) -> None:
+async def test_changed_token_file_is_read_again(engine: TransitEngine, tmp_path: Path) -> None:
     path = tmp_path / "sink"
     put(path, f"{TOKEN}\n")
     login = GivenToken.in_file(path)
@@ -321,7 +319,7 @@ async def test_a_token_in_a_file_is_read_again_when_it_changes(
 
 
 @pytest.mark.parametrize("text", ["", "two words", "\n"], ids=["empty", "two words", "a line"])
-def test_a_file_without_a_token_is_refused(tmp_path: Path, text: str) -> None:
+def test_token_file_without_a_token_is_refused(tmp_path: Path, text: str) -> None:
     path = tmp_path / "sink"
     path.write_text(text)
 
@@ -330,7 +328,7 @@ def test_a_file_without_a_token_is_refused(tmp_path: Path, text: str) -> None:
 
 
 async def waited(ask: Callable[[], Awaitable[object]], *, done: Callable[[], bool]) -> None:
-    """Ask again and again until something has come true. Raises: what asking raises."""
+    """Repeat a call until a condition is true. Raises: the errors of the call."""
     async with asyncio.timeout(PATIENCE_SECONDS):
         for pause in pauses():
             await ask()

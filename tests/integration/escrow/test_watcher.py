@@ -1,4 +1,4 @@
-"""Money from outside is told once, money of our own never, and none is missed."""
+"""The deposit watcher publishes every deposit once, and never our own payments."""
 
 import asyncio
 from dataclasses import replace
@@ -28,14 +28,14 @@ order by id
 
 @pytest.fixture(scope="module")
 async def stranger(world: World) -> Stranger:
-    """Somebody who pays."""
+    """A third party that pays deposits."""
     made = Stranger(world.devnet.info)
     await made.come(amount="1000.00")
     return made
 
 
 async def told(world: World, wallet: Wallet, *, count: int) -> list[dict[str, Any]]:
-    """Wait until so many deposits of a wallet were told, and return them."""
+    """Wait until `count` deposits to a wallet have been published, and return their events."""
     found: list[dict[str, Any]] = []
 
     async def are_told() -> bool:
@@ -49,7 +49,7 @@ async def told(world: World, wallet: Wallet, *, count: int) -> list[dict[str, An
 
 
 async def watched_to_the_end(world: World) -> None:
-    """Wait until the watcher has read what is on the chain now."""
+    """Wait until the watcher has read up to the newest ledger of now."""
     ledger = (await world.house.chain.latest_ledger()).sequence
 
     async def is_there() -> bool:
@@ -65,7 +65,7 @@ async def make_watcher(world: World) -> Watcher:
     return world.house.watcher(platform=(await world.house.keyring.platform()).address)
 
 
-async def test_a_deposit_is_told_with_whose_it_is(world: World, stranger: Stranger) -> None:
+async def test_deposit_event_names_its_wallet_and_user(world: World, stranger: Stranger) -> None:
     wallet = await world.wallet()
 
     name = await stranger.send(stranger.payment(wallet.address, "12.3456789"))
@@ -105,9 +105,7 @@ async def test_two_payments_in_one_transaction_are_two_deposits(
     assert len({event["payload"]["transactionHash"] for event in events}) == 1
 
 
-async def test_a_payment_to_a_muxed_address_keeps_its_number(
-    world: World, stranger: Stranger
-) -> None:
+async def test_deposit_to_a_muxed_address_keeps_its_id(world: World, stranger: Stranger) -> None:
     wallet = await world.wallet()
 
     await stranger.send(stranger.payment(muxed(wallet.address, 4711), "2.00"))
@@ -117,7 +115,7 @@ async def test_a_payment_to_a_muxed_address_keeps_its_number(
 
 
 @pytest.mark.parametrize("memo", ["a\x00b", "two\nlines", "\u202egnihton"])
-async def test_a_memo_that_cannot_be_kept_as_text_holds_nothing_up(
+async def test_memo_that_cannot_be_stored_as_text_does_not_block_the_watcher(
     world: World, stranger: Stranger, memo: str
 ) -> None:
     wallet, other = await world.wallet(), await world.wallet()
@@ -131,7 +129,7 @@ async def test_a_memo_that_cannot_be_kept_as_text_holds_nothing_up(
     assert event["payload"]["memo"] == "zł ✓"
 
 
-async def test_a_transfer_that_cannot_be_recorded_is_put_aside_and_others_are_told(
+async def test_transfer_that_cannot_be_recorded_is_set_aside(
     world: World, stranger: Stranger
 ) -> None:
     wallet, other = await world.wallet(), await world.wallet()
@@ -164,7 +162,7 @@ async def test_a_transfer_that_cannot_be_recorded_is_put_aside_and_others_are_to
     assert "NUL" in aside.why
 
 
-async def test_an_event_that_nobody_can_read_is_put_aside(world: World, stranger: Stranger) -> None:
+async def test_unreadable_event_is_set_aside(world: World, stranger: Stranger) -> None:
     wallet = await world.wallet()
     rpc = world.house.chain._rpc  # type: ignore[attr-defined] # what a node's answers come from
     real = rpc.events
@@ -195,7 +193,7 @@ async def test_an_event_that_nobody_can_read_is_put_aside(world: World, stranger
 
 
 @pytest.mark.slow
-async def test_lumens_are_no_deposit(world: World, stranger: Stranger) -> None:
+async def test_payment_of_lumens_is_not_a_deposit(world: World, stranger: Stranger) -> None:
     wallet = await world.wallet()
 
     await stranger.send(stranger.payment(wallet.address, "5.00", asset=Asset.native()))
@@ -204,7 +202,7 @@ async def test_lumens_are_no_deposit(world: World, stranger: Stranger) -> None:
     assert await told(world, wallet, count=0) == []
 
 
-async def test_what_we_pay_ourselves_is_no_deposit(world: World) -> None:
+async def test_own_payments_are_not_deposits(world: World) -> None:
     order = await world.funded()
     await world.do(CommandKind.RELEASE, order)
     credit = await world.house.wallets().credit(
@@ -218,7 +216,7 @@ async def test_what_we_pay_ourselves_is_no_deposit(world: World) -> None:
     assert await told(world, order.seller, count=0) == []
 
 
-async def test_a_payment_of_the_platform_that_no_book_knows_is_no_deposit(world: World) -> None:
+async def test_unknown_payment_of_the_platform_is_not_a_deposit(world: World) -> None:
     wallet = await world.wallet()
 
     await outsiders.pay(world, to=wallet.address, amount=UNIT)
@@ -227,7 +225,7 @@ async def test_a_payment_of_the_platform_that_no_book_knows_is_no_deposit(world:
     assert await told(world, wallet, count=0) == []
 
 
-async def test_a_payout_of_a_contract_that_no_book_knows_is_no_deposit(world: World) -> None:
+async def test_unknown_payout_of_an_order_contract_is_not_a_deposit(world: World) -> None:
     order = await world.funded()
 
     await outsiders.release(world, order)
@@ -237,7 +235,7 @@ async def test_a_payout_of_a_contract_that_no_book_knows_is_no_deposit(world: Wo
     assert await told(world, order.seller, count=0) == []
 
 
-async def test_what_a_former_platform_paid_by_a_command_is_no_deposit(world: World) -> None:
+async def test_command_payment_of_a_former_platform_is_not_a_deposit(world: World) -> None:
     wallet = await world.wallet()
     await world.pause_watcher()
     credit = await world.house.wallets().credit(
@@ -260,7 +258,7 @@ async def test_what_a_former_platform_paid_by_a_command_is_no_deposit(world: Wor
 
 
 @pytest.mark.slow
-async def test_what_arrives_while_nobody_watches_is_told_later(
+async def test_deposits_during_a_watcher_outage_are_published_later(
     world: World, stranger: Stranger
 ) -> None:
     wallet = await world.wallet()
@@ -275,7 +273,7 @@ async def test_what_arrives_while_nobody_watches_is_told_later(
     assert [event["payload"]["amount"] for event in events] == ["3.0000000", "4.0000000"]
 
 
-async def test_watchers_side_by_side_tell_a_deposit_once(world: World, stranger: Stranger) -> None:
+async def test_concurrent_watchers_publish_a_deposit_once(world: World, stranger: Stranger) -> None:
     wallet = await world.wallet()
     others = [await make_watcher(world) for _ in range(3)]
 
@@ -287,9 +285,7 @@ async def test_watchers_side_by_side_tell_a_deposit_once(world: World, stranger:
     assert len(await told(world, wallet, count=1)) == 1
 
 
-async def test_a_page_that_is_read_again_tells_nothing_new(
-    world: World, stranger: Stranger
-) -> None:
+async def test_page_read_again_publishes_nothing_new(world: World, stranger: Stranger) -> None:
     wallet = await world.wallet()
     before = (await world.house.chain.latest_ledger()).sequence
     await stranger.send(stranger.payment(wallet.address, "7.00"))
@@ -304,7 +300,7 @@ async def test_a_page_that_is_read_again_tells_nothing_new(
 
 
 @pytest.mark.slow
-async def test_a_cursor_that_is_set_back_is_read_again_by_the_watcher_that_runs(
+async def test_running_watcher_rereads_from_a_reset_cursor(
     world: World, stranger: Stranger
 ) -> None:
     wallet = await world.wallet()
@@ -318,7 +314,7 @@ async def test_a_cursor_that_is_set_back_is_read_again_by_the_watcher_that_runs(
     assert len(await told(world, wallet, count=1)) == 1
 
 
-async def test_a_deposits_id_follows_from_the_chain(world: World, stranger: Stranger) -> None:
+async def test_deposit_id_is_derived_from_the_chain(world: World, stranger: Stranger) -> None:
     wallet = await world.wallet()
     name = await stranger.send(stranger.payment(wallet.address, "8.00"))
     [event] = await told(world, wallet, count=1)
@@ -333,7 +329,7 @@ async def test_a_deposits_id_follows_from_the_chain(world: World, stranger: Stra
     assert event["aggregateId"] == to_public("dep", expected)
 
 
-async def test_a_gap_in_the_nodes_history_is_never_stepped_over(world: World) -> None:
+async def test_watcher_does_not_skip_a_gap_in_the_nodes_history(world: World) -> None:
     watcher, real = await make_watcher(world), world.house.chain.transfers_since
     async with world.house.database.transaction() as tx:
         before = await world.house.deposits.cursor(tx, world.house.asset_contract)
@@ -357,9 +353,7 @@ async def test_a_gap_in_the_nodes_history_is_never_stepped_over(world: World) ->
     assert after >= before
 
 
-async def test_of_two_credits_that_the_platform_can_pay_one_of_the_other_is_refused(
-    world: World,
-) -> None:
+async def test_second_credit_beyond_the_platforms_balance_is_refused(world: World) -> None:
     wallet = await world.wallet()
     held = await world.balance((await world.house.keyring.platform()).address)
     most = usdc(held * 6 // 10)
@@ -382,6 +376,6 @@ async def test_of_two_credits_that_the_platform_can_pay_one_of_the_other_is_refu
 
 
 async def set_cursor(world: World, position: str) -> None:
-    """Set the watcher back."""
+    """Set the watcher's stored cursor."""
     async with world.house.database.transaction() as tx:
         await tx.execute("update cursors set position = %(at)s", {"at": position})

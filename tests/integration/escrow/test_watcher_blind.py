@@ -1,4 +1,4 @@
-"""A watcher that cannot look says so, to the log and to operators, and goes on when it can."""
+"""A blind watcher alarms the log and the operators, and continues when it can read again."""
 
 import asyncio
 
@@ -15,9 +15,7 @@ from tests.integration.escrow.world import World
 from tests.patience import PATIENCE_SECONDS
 
 
-async def test_a_cursor_far_ahead_of_the_chain_is_an_alarm_that_operators_are_told(
-    world: World,
-) -> None:
+async def test_cursor_far_ahead_of_the_chain_alarms_operators(world: World) -> None:
     await watched_to_the_end(world)
     await world.pause_watcher()
     newest = (await world.house.chain.latest_ledger()).sequence
@@ -42,7 +40,7 @@ async def test_a_cursor_far_ahead_of_the_chain_is_an_alarm_that_operators_are_to
 
 
 @pytest.mark.slow
-async def test_a_node_that_lags_a_little_is_waited_for(world: World) -> None:
+async def test_watcher_waits_for_a_node_that_lags_a_little(world: World) -> None:
     stranger = Stranger(world.devnet.info)
     await stranger.come(amount="10.00")
     wallet = await world.wallet()
@@ -72,7 +70,7 @@ async def test_a_node_that_lags_a_little_is_waited_for(world: World) -> None:
         (RuntimeError("never seen"), "watcher.failed", True),
     ],
 )
-async def test_what_only_an_operator_mends_is_said_once_a_minute(
+async def test_trouble_that_needs_an_operator_is_logged_once_a_minute(
     world: World, trouble: Exception, event: str, *, has_traceback: bool
 ) -> None:
     await watched_to_the_end(world)
@@ -101,7 +99,7 @@ async def test_what_only_an_operator_mends_is_said_once_a_minute(
 
 
 @pytest.mark.slow
-async def test_a_watcher_that_has_not_looked_for_minutes_is_told(world: World) -> None:
+async def test_watcher_that_has_not_looked_for_minutes_is_reported(world: World) -> None:
     await watched_to_the_end(world)
     await world.pause_watcher()
     async with world.house.database.transaction() as tx:

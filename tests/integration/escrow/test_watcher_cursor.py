@@ -1,4 +1,4 @@
-"""The cursor is saved with what was found; over ledgers with nothing in them, from time to time."""
+"""The cursor is saved with each deposit, and from time to time over ledgers without deposits."""
 
 import asyncio
 
@@ -15,14 +15,14 @@ from tests.patience import PATIENCE_SECONDS, until
 
 @pytest.fixture(scope="module")
 async def stranger(world: World) -> Stranger:
-    """Somebody who pays."""
+    """A third party that pays deposits."""
     made = Stranger(world.devnet.info)
     await made.come(amount="1000.00")
     return made
 
 
 async def cursor(world: World) -> str | None:
-    """Read what is saved."""
+    """Read the saved cursor."""
     async with world.house.database.transaction() as tx:
         return await world.house.deposits.cursor(tx, world.house.asset_contract)
 
@@ -37,7 +37,7 @@ async def next_ledger(world: World) -> None:
     await until(is_closed)
 
 
-async def test_a_cursor_that_has_passed_nothing_new_is_saved_rarely_and_with_a_deposit_at_once(
+async def test_cursor_is_saved_with_a_deposit_at_once_and_rarely_without_one(
     world: World, stranger: Stranger, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(watching, "KEEP_SECONDS", 10 * PATIENCE_SECONDS)
@@ -67,7 +67,7 @@ async def test_a_cursor_that_has_passed_nothing_new_is_saved_rarely_and_with_a_d
     await world.resume_watcher()
 
 
-async def test_a_cursor_that_has_passed_nothing_is_saved_in_time(
+async def test_cursor_over_empty_ledgers_is_saved_after_a_while(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(watching, "KEEP_SECONDS", 0.0)

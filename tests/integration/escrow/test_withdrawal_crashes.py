@@ -1,4 +1,4 @@
-"""A process may die after anything it does for a withdrawal: it is paid once, or not at all."""
+"""A process may die after any effect of a withdrawal: the withdrawal is paid at most once."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
@@ -37,7 +37,7 @@ async def still(
     devnet: RunningDevnet,
     tmp_path_factory: pytest.TempPathFactory,
 ) -> AsyncIterator[World]:
-    """A house whose worker can be stopped: these tests carry commands out themselves."""
+    """A house whose worker can be stopped: these tests execute commands themselves."""
     folder = tmp_path_factory.mktemp("escrow")
     async with running(make_database(), devnet, folder, channel_accounts=AT_ONCE) as made:
         yield made
@@ -45,20 +45,20 @@ async def still(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Payout:
-    """A user with 10.00, and the account outside that is to get it."""
+    """A user with 10.00, and the account outside that the withdrawal pays."""
 
     payer: Wallet
     outside: Stranger
 
     @classmethod
     async def of(cls, world: World) -> "Payout":
-        """Make both."""
+        """Create the user and the account."""
         payer, outside = await world.wallet(), Stranger(world.devnet.info)
         await asyncio.gather(world.pay_in(payer, "10.00"), outside.come(amount="1.00"))
         return cls(payer=payer, outside=outside)
 
     async def accepted(self, world: World) -> Lease:
-        """Accept the command that pays all of it, and take it."""
+        """Accept the command that withdraws the 10.00, and lease it."""
         answer = await world.house.wallets().withdraw(
             world.asked(CommandKind.WITHDRAW),
             user_id=self.payer.user_id,
@@ -76,7 +76,7 @@ class Payout:
 
 
 async def carried_out(world: World, lease: Lease, pipeline: Pipeline) -> CommandState:
-    """Carry a command out to its end. One that rests is taken again at a newer ledger."""
+    """Execute a command to its end. A resting command is leased again at a newer ledger."""
     state = await pipeline.carry_out(lease)
     while state is CommandState.RUNNING:
         seen = await world.house.chain.latest_ledger()
@@ -91,7 +91,7 @@ async def carried_out(world: World, lease: Lease, pipeline: Pipeline) -> Command
 
 
 async def died_and_resumed(world: World, lease: Lease, *, after: int) -> tuple[CommandState, Fuse]:
-    """Let a pipeline die after the k-th thing it does, and another one go on."""
+    """Let a pipeline die after its k-th effect, and another pipeline continue."""
     pipeline, fuse = mortal(world, after=after)
     try:
         return await carried_out(world, lease, pipeline), fuse
@@ -100,7 +100,7 @@ async def died_and_resumed(world: World, lease: Lease, *, after: int) -> tuple[C
     try:
         return await carried_out(world, newest, world.house.pipeline()), fuse
     except LeaseLost:
-        # It died after the last commit: nobody would have claimed the command again.
+        # The pipeline died after the last commit, so no worker would claim the command again.
         return (await world.ended(lease.id)).state, fuse
 
 
@@ -119,7 +119,7 @@ async def booked(world: World, lease: Lease) -> tuple[int, int, int]:
 
 
 @pytest.mark.parametrize("is_frozen", [False, True], ids=["paid", "refused"])
-async def test_a_withdrawal_that_dies_anywhere_is_paid_once_or_not_at_all(
+async def test_withdrawal_is_paid_at_most_once_after_a_crash_at_any_boundary(
     still: World, *, is_frozen: bool
 ) -> None:
     expected = CommandState.FAILED if is_frozen else CommandState.SUCCEEDED
@@ -149,6 +149,6 @@ async def test_a_withdrawal_that_dies_anywhere_is_paid_once_or_not_at_all(
             passed = lived[0].passed
             break
 
-    # A refusal is looked at again on a newer ledger, and nothing is signed for it.
+    # A refusal is checked again at a newer ledger; no envelope is signed for it.
     wanted = {COMMIT} if is_frozen else {COMMIT, *CALLS} - {"announce"}
     assert wanted <= set(passed), passed

@@ -1,4 +1,4 @@
-"""Leases: whoever carries a command out, one does, and a dead one's work goes on."""
+"""Leases: one worker executes a command at a time, and another continues a dead one's work."""
 
 import asyncio
 import uuid
@@ -29,7 +29,7 @@ async def alone(
 
 
 async def lease_of(world: World, command_id: Any) -> tuple[int, bool]:
-    """Read a command's epoch, and whether somebody holds its lease."""
+    """Read a command's epoch, and whether its lease is held."""
     statement = """
         select lease_epoch, lease_until > clock_timestamp() as is_held from commands
         where id = %(id)s"""
@@ -39,7 +39,7 @@ async def lease_of(world: World, command_id: Any) -> tuple[int, bool]:
 
 
 async def claim(world: World) -> Lease:
-    """Take the one command that is due; waits while a write has its row locked."""
+    """Claim the only due command; waits while a write has its row locked."""
     async with asyncio.timeout(PATIENCE_SECONDS):
         while True:
             async with world.house.database.transaction() as tx:
@@ -51,7 +51,7 @@ async def claim(world: World) -> Lease:
 
 
 def of(world: World, places: int) -> dict[uuid.UUID, int]:
-    """Return a share of so many places for the world's marketplace."""
+    """Return a share of `places` slots for the world's marketplace."""
     return {world.marketplace_id: places}
 
 
@@ -62,7 +62,7 @@ async def expire(world: World, lease: Lease) -> None:
         await tx.execute(statement, {"id": lease.id})
 
 
-async def test_a_worker_that_was_paused_past_its_lease_writes_nothing(alone: World) -> None:
+async def test_worker_paused_beyond_its_lease_writes_nothing(alone: World) -> None:
     order = await alone.funded()
     await alone.pause_worker()
     await alone.escrows.release(alone.asked(CommandKind.RELEASE), order_id=order.id)
@@ -81,9 +81,7 @@ async def test_a_worker_that_was_paused_past_its_lease_writes_nothing(alone: Wor
     assert await alone.balance(order.seller.address) == AMOUNT
 
 
-async def test_a_worker_that_wakes_while_another_carries_its_command_out_writes_nothing(
-    alone: World,
-) -> None:
+async def test_worker_that_wakes_after_a_take_over_writes_nothing(alone: World) -> None:
     order = await alone.funded()
     await alone.pause_worker()
     await alone.escrows.release(alone.asked(CommandKind.RELEASE), order_id=order.id)
@@ -129,7 +127,7 @@ _WRITTEN = (
 )
 
 
-async def test_a_command_under_lease_is_not_taken(alone: World) -> None:
+async def test_leased_command_is_not_claimed(alone: World) -> None:
     order = await alone.funded()
     await alone.pause_worker()
     await alone.escrows.freeze(alone.asked(CommandKind.FREEZE), order_id=order.id)
@@ -142,7 +140,7 @@ async def test_a_command_under_lease_is_not_taken(alone: World) -> None:
     assert taken == []
 
 
-async def test_the_heartbeat_holds_a_lease_for_as_long_as_it_takes(alone: World) -> None:
+async def test_heartbeat_renews_a_lease_during_long_work(alone: World) -> None:
     order = await alone.funded()
     await alone.fault(kind="try_again_later", function="dispute_escrow", count=1000)
     asked = alone.asked(CommandKind.FREEZE)
@@ -161,7 +159,7 @@ async def test_the_heartbeat_holds_a_lease_for_as_long_as_it_takes(alone: World)
     assert (await alone.ended(asked)).state is CommandState.SUCCEEDED
 
 
-async def test_a_worker_that_is_stopped_gives_its_leases_back(alone: World) -> None:
+async def test_stopped_worker_returns_its_leases(alone: World) -> None:
     order = await alone.funded()
     await alone.fault(kind="try_again_later", function="release_funds", count=1000)
     asked = alone.asked(CommandKind.RELEASE)
@@ -177,7 +175,7 @@ async def test_a_worker_that_is_stopped_gives_its_leases_back(alone: World) -> N
     assert await alone.balance(order.seller.address) == AMOUNT
 
 
-async def test_the_work_of_a_dead_worker_is_taken_over(alone: World) -> None:
+async def test_command_of_a_dead_worker_is_taken_over(alone: World) -> None:
     order = await alone.funded()
     await alone.pause_worker()
     asked = alone.asked(CommandKind.RELEASE)
@@ -205,7 +203,7 @@ async def test_two_replicas_share_the_work_and_pay_once(
             await alone.escrows.release(asked, order_id=order.id)
             for asked, order in zip(asks, orders, strict=True)
         ]
-        # The other replica is asked, whoever carries them out.
+        # The query goes to the other replica, whichever replica executes the commands.
         ended = await asyncio.gather(*(other.ended(command_of(a)) for a in answers))
     finally:
         await other.stop()
@@ -295,7 +293,7 @@ async def test_a_worker_without_a_place_leases_nothing(alone: World) -> None:
     assert worker.lease_seconds(uuid.uuid4()) == 0, "no place is free"
 
 
-async def test_waiting_ends_when_the_time_is_up(alone: World) -> None:
+async def test_waiting_for_a_command_ends_at_its_time_limit(alone: World) -> None:
     order = await alone.funded()
     await alone.pause_worker()
     asked = alone.asked(CommandKind.FREEZE)
@@ -310,7 +308,7 @@ async def test_waiting_ends_when_the_time_is_up(alone: World) -> None:
 
 
 class _PausedAfterSubmit:
-    """A chain whose caller sleeps when it has sent something, until it is told to go on."""
+    """A chain that blocks its caller after each submit until the test continues it."""
 
     def __init__(self, real: Any, sent: asyncio.Event, go_on: asyncio.Event) -> None:
         self._real = real

@@ -1,4 +1,4 @@
-"""Escrow against a real database and a real devnet, in the test's own process."""
+"""Escrow with a real database and a real devnet, in the test's process."""
 
 import asyncio
 import json
@@ -25,7 +25,7 @@ from tests.serving import EVENT_SIGNING_KEY
 CENT = 100_000
 AMOUNT = 80 * 10_000_000
 WAIT_SECONDS = int(PATIENCE_SECONDS)
-# Deposits are seen so often: what the worker sends is looked at as often as the settings say.
+# The watcher's pause between two looks. The worker polls as often as its settings say.
 WATCH_SECONDS = 0.2
 
 
@@ -58,7 +58,7 @@ def settings(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Order:
-    """An order to be escrowed, and who takes part."""
+    """The ids and parties of an order that gets an escrow."""
 
     id: uuid.UUID
     escrow_id: uuid.UUID
@@ -68,7 +68,7 @@ class Order:
 
 @dataclass(kw_only=True)
 class World:
-    """A house with its loops, a marketplace, and a way to ask for things."""
+    """A running house with its loops and a marketplace, and helpers that call its use cases."""
 
     house: House
     devnet: RunningDevnet
@@ -112,7 +112,7 @@ class World:
         await asyncio.gather(self._worker, return_exceptions=True)
 
     async def stop(self) -> None:
-        """Stop the loops and let every connection go."""
+        """Stop the loops and close every connection."""
         await self.pause_worker()
         await self.pause_watcher()
         for task in self._tasks:
@@ -122,7 +122,7 @@ class World:
         await self.house.database.close()
 
     def bind(self) -> None:
-        """Be the orders service, for the rest of this task."""
+        """Set the identity of the orders service as the caller, for the rest of this task."""
         who = identity.system(caller="orders", marketplace_id=self.marketplace_id)
         identity.bind(who, request_id="req-test")
 
@@ -133,7 +133,7 @@ class World:
         )
 
     def asked(self, kind: CommandKind, *, command_id: uuid.UUID | None = None) -> Request:
-        """Return a command that is asked for."""
+        """Return the request of a command."""
         self.bind()
         chosen = command_id or uuid.uuid4()
         return Request(key=self.key(str(chosen)), command_id=chosen, kind=kind)
@@ -163,7 +163,7 @@ class World:
         )
 
     async def until(self, command_id: uuid.UUID, holds: Callable[[Command], bool]) -> Command:
-        """Wait until something holds of a command."""
+        """Wait until a condition holds for a command, and return the command."""
         found: list[Command] = []
 
         async def is_so() -> bool:
@@ -192,7 +192,7 @@ class World:
         await self._until_true(statement, command_id)
 
     async def _until_true(self, statement: str, command_id: uuid.UUID) -> None:
-        """Wait until a statement about a command answers with something true."""
+        """Wait until an SQL query about a command returns a true value."""
 
         async def is_true() -> bool:
             async with self.house.database.transaction() as tx:
@@ -210,11 +210,11 @@ class World:
         self.house.bell.ring()
 
     async def fault(self, **description: Any) -> None:
-        """Tell the devnet what to do wrong."""
+        """Arm a fault of the devnet."""
         await asyncio.to_thread(post, f"{self.devnet.url}/faults", description)
 
     async def clear_faults(self) -> None:
-        """Tell the devnet to behave."""
+        """Clear all faults of the devnet."""
         request = urllib.request.Request(f"{self.devnet.url}/faults", method="DELETE")  # noqa: S310 - the devnet's own address
         await asyncio.to_thread(
             lambda: urllib.request.urlopen(request, timeout=PATIENCE_SECONDS).close()  # noqa: S310 - the same
@@ -248,7 +248,7 @@ class World:
         return succeeded(await self.ended(answer))
 
     async def do(self, kind: CommandKind, order: Order, **fields: Any) -> Command:
-        """Ask for a command and wait for its success."""
+        """Start a command and wait for its success."""
         use_case: Callable[..., Awaitable[Answer]] = getattr(self.escrows, kind.value.lower())
         answer = await use_case(self.asked(kind), order_id=order.id, **fields)
         return succeeded(await self.ended(answer))
@@ -261,11 +261,11 @@ class World:
         return order
 
     async def events(self, aggregate_id: str) -> list[tuple[int, str]]:
-        """Return version and type of what was told of an escrow, in order."""
+        """Return version and type of an escrow's events, in order."""
         return [(e["version"], e["eventType"]) for e in await self.bodies(aggregate_id)]
 
     async def bodies(self, aggregate_id: str) -> list[dict[str, Any]]:
-        """Return what was told of something, in order."""
+        """Return the bodies of an aggregate's events, in order."""
         async with self.house.database.statement() as connection:
             cursor = await connection.execute(
                 "select body from outbox where aggregate_id = %s order by version", (aggregate_id,)
@@ -274,7 +274,7 @@ class World:
 
 
 def new_escrow(order: Order, *, platform_fee_bps: int = 0) -> NewEscrow:
-    """Return what an order's escrow is asked to be."""
+    """Return the request that creates an order's escrow."""
     return NewEscrow(
         id=order.escrow_id,
         order_id=order.id,
@@ -294,7 +294,7 @@ def usdc(minor_units: int) -> Money:
 
 
 def succeeded(command: Command) -> Command:
-    """Check that a command did what was asked."""
+    """Assert that a command has succeeded, and return it."""
     assert command.state is CommandState.SUCCEEDED, (command.error_reason, command.error_message)
     return command
 
