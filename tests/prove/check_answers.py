@@ -1,4 +1,4 @@
-"""Clients' answers are true: nothing is lost or done twice, repetitions get the same answer."""
+"""Checks of clients' answers: no change is lost or repeated, and replays return the same answer."""
 
 import asyncio
 import uuid

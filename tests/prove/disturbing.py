@@ -1,4 +1,4 @@
-"""Carries out a plan: each disturbance when it is due; counts it and records its time."""
+"""Executes a plan: starts each disturbance when it is due, counts it and records its time."""
 
 import asyncio
 import signal
@@ -14,13 +14,13 @@ from tests.prove.plan import Disturbance, Kind
 from tests.prove.proxy import Mode
 
 POLL_SECONDS = 0.1
-# How many network faults at once, on different links.
+# The maximum number of concurrent network faults, each on another link.
 LANES = 3
-# A part that does not run is waited for before it is killed.
+# How long to wait for a stopped part to run again before it is killed.
 BACK_SECONDS = 60.0
-# Faults that are armed this many times are lies of the node, not single faults.
+# A fault armed this many times counts as a lie of the node, not as a single fault.
 LIE_COUNT_MIN = 1000
-# Modes that are over when they begin.
+# Modes whose effect is instantaneous.
 MOMENTARY = (Mode.RESET, Mode.FORGET, Mode.CUT)
 
 
@@ -32,14 +32,14 @@ class Progress:
     _moved: asyncio.Condition = field(default_factory=asyncio.Condition)
 
     async def end(self) -> int:
-        """Count one more; returns how many there are."""
+        """Count one more ended order; returns the total."""
         async with self._moved:
             self.at.append(time.time())
             self._moved.notify_all()
             return len(self.at)
 
     async def reached(self, number: int) -> None:
-        """Wait until so many have ended."""
+        """Wait until `number` orders have ended."""
         async with self._moved:
             await self._moved.wait_for(lambda: len(self.at) >= number)
 
@@ -69,7 +69,7 @@ class Director:
     say: Callable[[str], None]
     restore: Callable[[float], Awaitable[None]] = field(default=_never)
     done: list[Done] = field(default_factory=list)
-    # The node's faults that were armed and met nothing, when they were forgotten.
+    # The number of armed chain faults that no request had met when they were cleared.
     unmet: int = 0
     _calm: asyncio.Event = field(default_factory=asyncio.Event)
     _ended: asyncio.Condition = field(default_factory=asyncio.Condition)
@@ -115,7 +115,7 @@ class Director:
 
     @asynccontextmanager
     async def _turn(self) -> AsyncIterator[None]:
-        """Be active for the block; not while the database is being restored."""
+        """Count as an active disturbance for the block; waits during a database restore."""
         await self._calm.wait()
         self._active += 1
         try:
@@ -186,7 +186,7 @@ class Director:
         await self.forget_chain_faults()
 
     async def forget_chain_faults(self) -> None:
-        """Make the node honest again."""
+        """Clear the node's faults."""
         await self._count_unmet()
         await self._devnet("DELETE", None)
 

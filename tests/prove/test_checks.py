@@ -1,4 +1,4 @@
-"""Each check finds what it is for: a run that is wrong must not look right."""
+"""Tests of the checks: each check accepts a correct run and finds its violation."""
 
 import io
 import json
@@ -62,7 +62,7 @@ def users(*, buyer: int = 60, seller: int = 38, **order: Any) -> Check:
         users(released_share=10, buyer=90, seller=8),
     ],
 )
-def test_users_who_have_what_is_theirs_are_right(found: Check) -> None:
+def test_check_accepts_correct_user_balances(found: Check) -> None:
     assert found.holds
 
 
@@ -75,7 +75,7 @@ def test_users_who_have_what_is_theirs_are_right(found: Check) -> None:
         users(state="IN_PROGRESS", final_status=None, buyer=100, seller=0),
     ],
 )
-def test_a_user_with_a_minor_unit_too_much_is_wrong(found: Check) -> None:
+def test_check_finds_a_balance_one_minor_unit_too_high(found: Check) -> None:
     assert not found.holds
 
 
@@ -104,7 +104,7 @@ def contract(state: str, *found: Paid) -> Check:
         contract("RELEASED", FUNDED, *RELEASED),
     ],
 )
-def test_a_contract_that_was_funded_and_paid_out_once_is_right(found: Check) -> None:
+def test_check_accepts_a_contract_funded_and_paid_out_once(found: Check) -> None:
     assert found.holds
 
 
@@ -121,7 +121,7 @@ def test_a_contract_that_was_funded_and_paid_out_once_is_right(found: Check) -> 
         contract("RELEASED", FUNDED, RELEASED[0], paid("contract", "fee", 1, "h3")),
     ],
 )
-def test_a_contract_that_was_funded_or_paid_out_otherwise_is_wrong(found: Check) -> None:
+def test_check_finds_wrong_fundings_and_payouts_of_a_contract(found: Check) -> None:
     assert not found.holds
 
 
@@ -142,7 +142,7 @@ def heard(version: int, *, name: str = "", payload: str = "") -> tuple[str, dict
 KEPT = {name: {"body": json.dumps(body)} for name, body in (heard(1), heard(2), heard(3))}
 
 
-def test_a_stream_with_repeats_and_in_order_is_right() -> None:
+def test_check_accepts_an_ordered_stream_with_repeats() -> None:
     told = [heard(1), heard(2), heard(1), heard(3), heard(3)]
 
     assert broken(check_stream.compare(KEPT, told)) == []
@@ -166,7 +166,9 @@ def test_a_stream_with_repeats_and_in_order_is_right() -> None:
         ),
     ],
 )
-def test_a_stream_that_differs_is_wrong(told: list[tuple[str, dict[str, Any]]], named: str) -> None:
+def test_check_finds_a_stream_that_differs_from_the_outboxes(
+    told: list[tuple[str, dict[str, Any]]], named: str
+) -> None:
     assert named in broken(check_stream.compare(KEPT, told))
 
 
@@ -229,7 +231,7 @@ def answered(*found: Asked, lost: tuple[float, float] = (0.0, 0.0), **row: Any) 
     return broken(checks)
 
 
-def test_answers_that_left_their_trace_are_right() -> None:
+def test_check_accepts_changes_that_are_in_the_books() -> None:
     assert answered(*SEEN) == []
     assert answered(asked("cancel"), final_status="CANCELED") == []
     assert answered(asked("refund"), final_status="REFUNDED") == []
@@ -254,7 +256,7 @@ def test_answers_that_left_their_trace_are_right() -> None:
         (asked("user", id="other"), {}),
     ],
 )
-def test_an_acknowledged_change_without_its_trace_is_wrong(
+def test_check_finds_an_acknowledged_change_that_is_not_in_the_books(
     found: Asked, row: dict[str, Any]
 ) -> None:
     assert answered(found, **row) == ["every acknowledged change is there"]
@@ -264,7 +266,7 @@ def test_an_acknowledged_change_without_its_trace_is_wrong(
     ("lost", "is_wrong"),
     [((0, 9), True), ((12, 20), True), ((0, 10.5), False), ((10.5, 12), False)],
 )
-def test_only_what_a_restored_database_may_have_forgotten_may_be_missing(
+def test_change_may_be_missing_only_if_a_restore_may_have_lost_it(
     lost: tuple[float, float], *, is_wrong: bool
 ) -> None:
     wrong = answered(asked("reserve"), lost=lost, reserved_at=None)
@@ -309,7 +311,7 @@ class Calm(random.Random):
         return 0.0
 
 
-async def test_a_client_asks_until_the_answer_is_definite() -> None:
+async def test_client_retries_until_the_answer_is_definite() -> None:
     client = asker(
         httpx.ReadTimeout,
         answer(503, "PROVIDER_UNAVAILABLE"),
@@ -335,7 +337,9 @@ async def test_a_refusal_is_definite() -> None:
 
 
 @pytest.mark.parametrize(("second", "differ"), [("x", 0), ("y", 1)])
-async def test_twins_that_are_answered_otherwise_are_kept(second: str, differ: int) -> None:
+async def test_different_answers_to_concurrent_repeats_are_recorded(
+    second: str, differ: int
+) -> None:
     client = asker(answer(200), httpx.Response(200, json={"data": {"id": second}}))
 
     await client.change("reserve", "/orders/x/reserve", {}, rnd=Calm(0.01))
@@ -351,7 +355,7 @@ async def test_twins_that_are_answered_otherwise_are_kept(second: str, differ: i
         (lambda _found: answer(404, "ORDER_NOT_FOUND"), False),
     ],
 )
-async def test_a_kept_answer_that_is_another_when_asked_again_is_wrong(
+async def test_check_finds_a_replay_that_differs_from_the_first_answer(
     again: Callable[[Asked], httpx.Response], *, holds: bool
 ) -> None:
     found = asked("reserve")

@@ -1,4 +1,4 @@
-"""Orders of three marketplaces while all happens to the stack: no cent is lost or paid twice.
+"""Orders of three marketplaces under all disturbances: no cent is lost or paid twice.
 
 The size comes from the environment (tests/settings.py); `make prove-faults` runs the large one.
 """
@@ -15,7 +15,7 @@ pytestmark = pytest.mark.slow
 
 
 @pytest.mark.timeout(7200)
-async def test_whatever_happens_to_the_parts_no_money_is_lost_or_paid_twice(
+async def test_disturbances_of_every_part_neither_lose_money_nor_pay_it_twice(
     tmp_path: Path,
 ) -> None:
     size = settings.proof_size()

@@ -1,4 +1,4 @@
-"""A plan is drawn from its seed, is as large as asked for, and reaches everything."""
+"""The plan of disturbances follows from its seed, has the requested size, and covers all parts."""
 
 from collections import Counter
 
@@ -26,13 +26,13 @@ def drawn(*, seed: int = 1, orders: int = 2000) -> list[Disturbance]:
     return plan(size, lie_seconds=20)
 
 
-def test_a_plan_follows_from_its_seed_alone() -> None:
+def test_plan_is_determined_by_its_seed() -> None:
     assert drawn(seed=7) == drawn(seed=7)
     assert drawn(seed=7) != drawn(seed=8)
 
 
 @pytest.mark.parametrize("orders", [1, 12, 2000])
-def test_a_plan_has_as_many_of_each_kind_as_asked_for_before_the_last_order(orders: int) -> None:
+def test_plan_has_the_requested_number_of_each_kind_before_the_last_order(orders: int) -> None:
     found = drawn(orders=orders)
 
     counts: Counter[Kind] = Counter()
@@ -49,7 +49,7 @@ def test_a_plan_has_as_many_of_each_kind_as_asked_for_before_the_last_order(orde
     assert all(0 <= one.after < orders for one in found)
 
 
-def test_a_plan_kills_every_part_and_breaks_every_link_in_every_way() -> None:
+def test_plan_kills_every_part_and_breaks_every_link_in_every_mode() -> None:
     found = drawn()
 
     assert {one.target for one in found if one.kind is Kind.KILL} == set(KILLED)

@@ -1,4 +1,4 @@
-"""A proxy is bad in the way it is told: else a run would be quieter than its report says."""
+"""The proxy has the effect of each mode; otherwise a run would test less than its report says."""
 
 import asyncio
 import contextlib
@@ -107,14 +107,14 @@ async def proxied() -> AsyncIterator[Proxied]:
 
 
 @pytest.mark.parametrize("mode", [Mode.PASS, Mode.DELAY])
-async def test_everything_passes(proxied: Proxied, mode: Mode) -> None:
+async def test_pass_and_delay_forward_all_bytes(proxied: Proxied, mode: Mode) -> None:
     await proxied.turn(mode)
 
     await proxied.echoing()
 
 
 @pytest.mark.parametrize("mode", [Mode.RESET, Mode.REFUSE])
-async def test_open_connections_are_reset(proxied: Proxied, mode: Mode) -> None:
+async def test_reset_and_refuse_reset_open_connections(proxied: Proxied, mode: Mode) -> None:
     line = await proxied.echoing()
 
     await proxied.turn(mode)
@@ -123,13 +123,13 @@ async def test_open_connections_are_reset(proxied: Proxied, mode: Mode) -> None:
         await line.hears(1)
 
 
-async def test_after_a_reset_new_connections_pass(proxied: Proxied) -> None:
+async def test_new_connections_work_after_a_reset(proxied: Proxied) -> None:
     await proxied.turn(Mode.RESET)
 
     await proxied.echoing()
 
 
-async def test_new_connections_are_refused_until_it_passes(proxied: Proxied) -> None:
+async def test_refuse_resets_new_connections_until_pass(proxied: Proxied) -> None:
     await proxied.turn(Mode.REFUSE)
     # By the time it is refused, it may have been seen as open, or not.
     with pytest.raises(ConnectionResetError):
@@ -140,7 +140,7 @@ async def test_new_connections_are_refused_until_it_passes(proxied: Proxied) -> 
     await proxied.echoing()
 
 
-async def test_a_stalled_connection_goes_on_where_it_was(proxied: Proxied) -> None:
+async def test_stalled_connection_continues_without_loss(proxied: Proxied) -> None:
     line = await proxied.echoing()
     await proxied.turn(Mode.STALL)
     await line.say(b"two")
@@ -151,7 +151,7 @@ async def test_a_stalled_connection_goes_on_where_it_was(proxied: Proxied) -> No
     assert await line.hears(3) == b"two"
 
 
-async def test_a_silent_link_takes_everything_and_loses_it_for_ever(proxied: Proxied) -> None:
+async def test_silent_link_accepts_data_and_never_delivers_it(proxied: Proxied) -> None:
     old = await proxied.echoing()
     await proxied.turn(Mode.SILENT)
     new = await proxied.line()
@@ -169,9 +169,7 @@ async def test_a_silent_link_takes_everything_and_loses_it_for_ever(proxied: Pro
     assert proxied.heard == b"oneone"
 
 
-async def test_a_link_that_forgets_loses_open_connections_and_takes_new_ones(
-    proxied: Proxied,
-) -> None:
+async def test_forget_loses_open_connections_and_accepts_new_ones(proxied: Proxied) -> None:
     old = await proxied.echoing()
 
     await proxied.turn(Mode.FORGET)
@@ -182,7 +180,7 @@ async def test_a_link_that_forgets_loses_open_connections_and_takes_new_ones(
     assert proxied.heard == b"oneone"
 
 
-async def test_a_cut_link_delivers_the_request_and_no_answer_once(proxied: Proxied) -> None:
+async def test_cut_delivers_one_request_and_resets_before_the_answer(proxied: Proxied) -> None:
     line = await proxied.echoing()
     await proxied.turn(Mode.CUT)
 

@@ -1,4 +1,4 @@
-"""Calls out: tried again when a service is away, never longer than there is time."""
+"""Outgoing calls: retried while a service is unavailable, within the caller's deadline."""
 
 import asyncio
 import time
@@ -170,7 +170,7 @@ async def test_a_call_that_its_caller_cancels_is_not_retried() -> None:
     assert servicer.calls == 2
 
 
-async def test_a_refusal_for_another_reason_is_not_retried() -> None:
+async def test_aborted_call_is_not_retried() -> None:
     servicer = scripted(change=refusing(Aborted("in motion"), times=1))
 
     async with calling(servicer) as stub:
@@ -196,7 +196,7 @@ async def test_a_call_that_takes_too_long_has_an_unknown_outcome() -> None:
     assert servicer.calls <= 1
 
 
-async def test_each_hop_keeps_a_little_of_the_time() -> None:
+async def test_each_hop_shortens_the_deadline() -> None:
     left: list[float] = []
 
     async def look(_request: Any, context: Any) -> Any:
@@ -214,7 +214,7 @@ async def test_each_hop_keeps_a_little_of_the_time() -> None:
     assert left[1] > 8.0
 
 
-async def test_no_time_left_is_refused_without_a_call() -> None:
+async def test_call_after_its_deadline_is_refused_locally() -> None:
     servicer = scripted()
 
     async with calling(servicer) as stub:

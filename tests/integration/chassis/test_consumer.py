@@ -90,7 +90,7 @@ async def test_failing_messages_do_not_block_those_behind_them(nats: NatsServer)
 
     subject = a_subject()
     async with consuming(nats, subject, handle) as bus, asyncio.timeout(WAIT_SECONDS):
-        # More than a batch of them, and more than once each before the good one comes.
+        # More failing messages than one batch, each redelivered before the good message arrives.
         await publish(bus, subject, *(b"poison %d" % n for n in range(70)))
         await publish(bus, subject, b"good")
         await done.wait()
@@ -146,9 +146,7 @@ async def test_no_subject_and_no_header_blocks_a_consumer(nats: NatsServer) -> N
     assert seen[-len(sent) :] == [("", name.encode()) for name in sent]
 
 
-async def test_a_message_past_the_stream_does_not_block_a_consumer(
-    nats: NatsServer,
-) -> None:
+async def test_message_sent_outside_the_stream_does_not_block_a_consumer(nats: NatsServer) -> None:
     subject, seen, done = a_subject(), list[bytes](), asyncio.Event()
     inboxes: asyncio.Queue[str] = asyncio.Queue()
 

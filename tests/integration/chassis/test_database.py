@@ -55,7 +55,9 @@ SAID = "select %s || coalesce((%s::text[])[1], ' no text') as text, (1 = null) i
 
 
 @pytest.mark.parametrize("said", MEANT)
-async def test_settings_of_the_database_change_no_meaning(shop: Shop, said: str) -> None:
+async def test_database_defaults_do_not_change_the_settings_of_sessions(
+    shop: Shop, said: str
+) -> None:
     elsewhere, meant = MEANT[said]
     with psycopg.connect(shop.url, autocommit=True) as connection:
         name = sql.Identifier(connection.info.dbname)

@@ -1,4 +1,4 @@
-"""Followers of the stream: every message once and in order, and none is missed in silence."""
+"""Followers of the stream get every message once and in order, or notice that one is missing."""
 
 import asyncio
 import uuid
@@ -52,7 +52,7 @@ async def test_a_burst_is_followed_once_and_in_order_by_a_slow_follower(
     assert [place.sequence for place in places] == sorted({place.sequence for place in places})
 
 
-async def test_the_last_messages_of_the_stream_are_not_missed_in_silence(nats: NatsServer) -> None:
+async def test_missing_last_messages_of_the_stream_are_detected(nats: NatsServer) -> None:
     bus = Bus(url=nats.url, name="test-follower")
     context = await bus.stream()
     await publish(bus, a_subject(), b"1", b"2", b"3")
@@ -70,7 +70,7 @@ async def test_the_last_messages_of_the_stream_are_not_missed_in_silence(nats: N
     await bus.close()
 
 
-async def test_a_consumer_that_is_deleted_is_noticed_by_the_request_that_waits(
+async def test_deletion_of_a_consumer_ends_its_waiting_request(
     nats: NatsServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("chassis.following.SILENCE_SECONDS", 2.0)

@@ -353,7 +353,9 @@ async def test_nothing_is_claimed_while_no_work_runs_until_a_bell_rings(
 
 
 @pytest.mark.parametrize("left", [1, 0])
-async def test_an_end_asks_for_more_work_where_a_claim_has_left_some(jobs: Shop, left: int) -> None:
+async def test_end_of_work_triggers_a_claim_only_if_the_last_claim_left_some(
+    jobs: Shop, left: int
+) -> None:
     long = 10 * PATIENCE_SECONDS
     add(jobs, 1)
     async with Process(jobs, idle=long, seldom=long, is_left=lambda: left > 0) as process:

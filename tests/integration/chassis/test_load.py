@@ -1,4 +1,4 @@
-"""A service that is asked for more than it serves, or for what is no request; and its end."""
+"""A service under overload, with malformed messages, and during its stop."""
 
 import asyncio
 import time

@@ -31,7 +31,7 @@ async def test_a_call_is_counted_by_method_code_and_reason() -> None:
     assert is_free(port)
 
 
-async def test_one_that_says_nothing_holds_up_neither_a_scrape_nor_the_program() -> None:
+async def test_silent_client_delays_neither_scrapes_nor_the_program() -> None:
     port = free_port()
     with metrics.served(host=HOST, port=port), socket.create_connection((HOST, port)):
         assert "python_info" in await asyncio.to_thread(scraped, port)

@@ -1,4 +1,4 @@
-"""Where servers listen and what is called: IPv6, and databases of several hosts."""
+"""Addresses of servers and clients: IPv6, and database URLs with several hosts."""
 
 import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
@@ -47,7 +47,7 @@ async def test_a_taken_port_of_ipv6_is_named() -> None:
         await servers[0].stop(grace_seconds=0)
 
 
-async def test_of_several_hosts_the_one_that_takes_changes_is_used(shop: Shop) -> None:
+async def test_writable_host_of_several_is_used(shop: Shop) -> None:
     database = Database.open(url=beside_a_dead_host(shop.url), schema="shop", pool_size=1)
 
     await by_transaction(database)
@@ -56,7 +56,7 @@ async def test_of_several_hosts_the_one_that_takes_changes_is_used(shop: Shop) -
     await database.close()
 
 
-async def test_of_several_hosts_one_that_takes_no_changes_is_not_used(shop: Shop) -> None:
+async def test_read_only_host_of_several_is_not_used(shop: Shop) -> None:
     admin(shop, "alter database {} set default_transaction_read_only = on")
     database = Database.open(url=beside_a_dead_host(shop.url), schema="shop", pool_size=1)
 

@@ -51,7 +51,7 @@ async def roll_back(shop: Shop, marketplace_id: uuid.UUID) -> None:
             raise KeyError
 
 
-async def test_events_are_noted_as_ranges_and_their_rows_stay_as_they_were(
+async def test_published_events_are_noted_as_id_ranges_without_changing_their_rows(
     shop: Shop, relay: Connection, marketplace_id: uuid.UUID
 ) -> None:
     await append(shop, *(an_event(marketplace_id, version=v) for v in range(1, 6)))
@@ -99,7 +99,7 @@ async def test_a_gap_that_no_transaction_can_fill_is_closed(
     assert shop.rows(RANGES) == [("{[0,4)}",)]
 
 
-async def test_an_event_that_waits_is_no_gap(
+async def test_unpublished_event_is_not_a_gap(
     shop: Shop, relay: Connection, marketplace_id: uuid.UUID
 ) -> None:
     await append(shop, *(an_event(marketplace_id, version=v) for v in range(1, 4)))
@@ -179,7 +179,7 @@ async def test_no_event_is_lost_however_commits_and_rollbacks_overlap(
         assert versions(events, f"thing-{n}") == list(range(1, 31))
 
 
-async def test_where_activities_are_not_tracked_no_gap_is_closed(
+async def test_no_gap_is_closed_without_track_activities(
     shop: Shop, relay: Connection, marketplace_id: uuid.UUID
 ) -> None:
     await roll_back(shop, marketplace_id)
@@ -194,7 +194,7 @@ async def test_where_activities_are_not_tracked_no_gap_is_closed(
     assert shop.rows(RANGES) == [("{[0,1),[2,3)}",)]
 
 
-async def test_an_event_that_the_version_before_has_published_is_not_published_again(
+async def test_event_published_by_the_previous_version_is_not_published_again(
     shop: Shop, nats: NatsServer, marketplace_id: uuid.UUID
 ) -> None:
     await append(shop, an_event(marketplace_id, version=1, thing="theirs"))

@@ -56,7 +56,7 @@ async def test_rebuilding_a_complete_stream_duplicates_nothing(
 
 
 @pytest.mark.parametrize("is_lost", [False, True])
-async def test_no_event_has_the_place_of_one_before_the_rebuild(
+async def test_rebuilt_stream_does_not_reuse_earlier_positions(
     shop: Shop, nats: NatsServer, marketplace_id: uuid.UUID, *, is_lost: bool
 ) -> None:
     async with relaying(shop, nats):

@@ -1,4 +1,4 @@
-"""Outbox → relay → NATS: every event once, in the order of its aggregate, whatever falls over."""
+"""Outbox → relay → NATS: every event once, in its aggregate's order, despite any failure."""
 
 import asyncio
 import contextlib
@@ -29,7 +29,7 @@ WAIT_SECONDS = PATIENCE_SECONDS
 NOON = dt.datetime(2026, 2, 18, 12, tzinfo=dt.UTC)
 UNPUBLISHED = "select count(*) from outbox_waiting"
 PUBLISHED = "select count(*) from outbox, outbox_published where ids @> id"
-# Relays with a connection, and those that have the lock: the others ask for it.
+# The number of connected relays, and of those with the lock; the others request the lock.
 RELAYS = """
 select count(*), count(locks.pid) from pg_stat_activity
 left join pg_locks as locks on locks.pid = pg_stat_activity.pid and locktype = 'advisory'
@@ -37,7 +37,7 @@ where datname = current_database() and application_name = 'shop-listener'
 """
 
 
-# When the relays that do not lead last asked whether they may.
+# When the relays without the lock last requested it.
 ASKED = """
 select query_start from pg_stat_activity where datname = current_database()
 and application_name = 'shop-listener' and query like '%pg_try_advisory_lock%'
@@ -46,7 +46,7 @@ and application_name = 'shop-listener' and query like '%pg_try_advisory_lock%'
 
 @pytest.fixture(name="nats_server")
 def of_these_tests_alone(own_nats_server: NatsServer) -> NatsServer:
-    """Every event of the stream is read here: other tests' would take too long."""
+    """A NATS of its own: these tests read the whole stream, so others' events cost time."""
     return own_nats_server
 
 
@@ -285,7 +285,7 @@ async def test_of_two_relays_one_publishes_and_the_other_takes_over(
             asked = shop.rows(ASKED)
             await append(shop, *(an_event(marketplace_id, version=v) for v in range(1, 6)))
             await until(is_published(shop))
-            # It asks again and again, and has sent nothing, not even a word to the stream.
+            # The second relay requests the lock repeatedly, and has sent nothing to NATS.
             await until(lambda: len(shop.rows(ASKED)) == 1 and shop.rows(ASKED) != asked)
             assert shop.rows(RELAYS) == [(2, 1)]
             assert client.stats["out_msgs"] == sent
@@ -335,7 +335,7 @@ async def test_an_unacknowledged_event_is_resent_before_its_successors(
         await until(is_published(shop))
         client = await bus.client()
         sent = client.stats["out_msgs"]
-        # It takes what it is sent, and dies before it has looked at it.
+        # NATS accepts the bytes and dies before it has processed them.
         os.kill(nats.process.pid, signal.SIGSTOP)
         await append(shop, *(an_event(marketplace_id, version=v) for v in range(2, 7)))
         await until(lambda: client.stats["out_msgs"] > sent)

@@ -1,4 +1,4 @@
-"""What wakes a relay that rests: a commit of events by its own process, or the word of another."""
+"""An idle relay is woken by its own process's commits of events, or by another's notification."""
 
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -24,7 +24,7 @@ from tests.integration.chassis.test_relay import (
     versions,
 )
 
-# How many relays have the lock: one that has it looks for events before it rests.
+# The number of relays with the lock. The leading relay looks for events before it rests.
 LEADING = """
 select count(*) from pg_locks join pg_database on pg_database.oid = pg_locks.database
 where locktype = 'advisory' and granted and datname = current_database()
@@ -33,7 +33,7 @@ where locktype = 'advisory' and granted and datname = current_database()
 
 @pytest.fixture(name="nats_server")
 def of_these_tests_alone(own_nats_server: NatsServer) -> NatsServer:
-    """Every event of the stream is read here: other tests' would take too long."""
+    """A NATS of its own: these tests read the whole stream, so others' events cost time."""
     return own_nats_server
 
 
@@ -53,13 +53,13 @@ async def other(shop: Shop) -> AsyncIterator[Shop]:
 
 @pytest.fixture
 def sleepy(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Relays that look only when something tells them to."""
+    """Make relays look for events only when they are woken."""
     monkeypatch.setattr(relay, "SELDOM_SECONDS", 10 * WAIT_SECONDS)
 
 
 @pytest.fixture
 def looks(monkeypatch: pytest.MonkeyPatch) -> list[int]:
-    """How many events each look of a relay has found."""
+    """The number of events that each look of a relay has found."""
     found: list[int] = []
     look = relay._unpublished
 
@@ -90,7 +90,7 @@ async def test_a_commit_wakes_an_idle_relay(
     assert versions(await published(nats, marketplace_id)) == [1, 2, 3]
 
 
-async def test_an_event_of_another_process_wakes_the_relay_that_leads(
+async def test_event_of_another_process_wakes_the_leading_relay(
     shop: Shop, other: Shop, nats: NatsServer, marketplace_id: uuid.UUID, sleepy: None
 ) -> None:
     del sleepy
@@ -104,7 +104,7 @@ async def test_an_event_of_another_process_wakes_the_relay_that_leads(
     assert versions(await published(nats, marketplace_id)) == [1, 2, 3]
 
 
-async def test_a_relay_that_nothing_wakes_rests(
+async def test_relay_without_notification_does_not_look_for_events(
     shop: Shop,
     other: Shop,
     nats: NatsServer,
@@ -117,7 +117,7 @@ async def test_a_relay_that_nothing_wakes_rests(
         await until(lambda: looks == [0])
         await append(shop, an_event(marketplace_id, version=1))
         await until(is_published(shop))
-        # A process that died between its commit and its word; and time for many looks.
+        # Processes that die between commit and notification. There is time for many looks.
         for version in range(2, 40):
             await append(other, an_event(marketplace_id, version=version))
         assert looks == [0, 1]
@@ -125,7 +125,7 @@ async def test_a_relay_that_nothing_wakes_rests(
     assert versions(await published(nats, marketplace_id)) == [1]
 
 
-async def test_what_was_published_is_noted_by_the_next_look_or_at_the_end(
+async def test_published_events_are_noted_at_the_next_look_or_at_the_end(
     shop: Shop,
     nats: NatsServer,
     marketplace_id: uuid.UUID,
@@ -153,7 +153,7 @@ async def test_what_was_published_is_noted_by_the_next_look_or_at_the_end(
     assert is_published(shop)()
 
 
-async def test_an_event_that_nobody_told_of_is_found_by_a_look(
+async def test_event_without_notification_is_found_by_the_periodic_look(
     shop: Shop,
     other: Shop,
     nats: NatsServer,
@@ -162,7 +162,7 @@ async def test_an_event_that_nobody_told_of_is_found_by_a_look(
     looks: list[int],
 ) -> None:
     monkeypatch.setattr(relay, "SELDOM_SECONDS", 0.1)
-    # A process that died between its commit and its word.
+    # A process that dies between its commit and its notification.
     async with relaying(shop, nats):
         await until(lambda: looks[:1] == [0])
         await append(other, an_event(marketplace_id, version=1))

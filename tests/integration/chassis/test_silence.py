@@ -1,7 +1,7 @@
-"""A connection that goes silent is noticed in seconds on every link, and left behind.
+"""A silently lost connection is detected within seconds on every link, and replaced.
 
-The proxy acknowledges and passes nothing, which no TCP keepalive of ours can see. What a setting
-makes shorter for a test is tried once with its default too: thirty seconds is what is promised.
+The proxy acknowledges data and forwards none, which a TCP keepalive cannot detect. A time limit
+that a test shortens is also tested once with its default, which must stay within 30 seconds.
 """
 
 import asyncio
@@ -39,7 +39,7 @@ def port_of(url: str) -> int:
 
 
 async def seconds_until(try_it: Callable[[], Awaitable[object]]) -> float:
-    """Try until it succeeds; returns after how long it did."""
+    """Repeat a call until it succeeds; returns the seconds that passed."""
     began = time.monotonic()
     async with asyncio.timeout(2 * PROMISED_SECONDS):
         while True:
@@ -75,11 +75,11 @@ async def test_silently_lost_connections_to_postgresql_are_abandoned(
     to_postgres.lose()
 
     assert await seconds_until(lambda: use(far)) < PROMISED_SECONDS
-    # The others are as dead, and cost nobody anything.
+    # The pool's other connections are lost too, and delay no call.
     await asyncio.gather(*(use(far) for _ in range(2 * POOL)))
 
 
-async def test_a_caller_that_gives_up_while_a_connection_is_looked_at_leaves_none_open(
+async def test_connection_check_of_a_cancelled_caller_leaves_no_open_connection(
     far: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(pool, "FRESH_SECONDS", 0)
@@ -103,7 +103,7 @@ async def test_a_caller_that_gives_up_while_a_connection_is_looked_at_leaves_non
 
 
 @pytest.mark.slow
-async def test_a_statement_that_is_never_answered_ends_as_unavailable(
+async def test_unanswered_statement_ends_as_unavailable(
     far: Database, to_postgres: SilentProxy
 ) -> None:
     async def lose_it_within() -> None:
@@ -121,7 +121,7 @@ async def test_a_statement_that_is_never_answered_ends_as_unavailable(
 
 
 @pytest.mark.slow
-async def test_a_commit_that_is_never_answered_ends_as_unavailable(
+async def test_unanswered_commit_ends_as_unavailable(
     far: Database, to_postgres: SilentProxy
 ) -> None:
     async def lose_it_within() -> None:
@@ -147,7 +147,7 @@ async def test_the_database_is_reconnected_at_once(far: Database, to_postgres: S
 
 
 @pytest.mark.parametrize("silence_seconds", [1, pytest.param(10, marks=pytest.mark.slow)])
-async def test_the_lock_of_a_vanished_holder_is_free_in_time(
+async def test_session_lock_of_a_vanished_holder_is_released_in_time(
     shop: Shop, to_postgres: SilentProxy, silence_seconds: int
 ) -> None:
     far = Database.open(
@@ -170,7 +170,7 @@ async def test_the_lock_of_a_vanished_holder_is_free_in_time(
 
     async with only_one(shop.database, kind="relay", name="shop"):
         took = time.monotonic() - began
-        # The first had stopped before the second could begin.
+        # The first holder had stopped before the second could begin.
         assert ended.is_set()
 
     assert took < PROMISED_SECONDS
@@ -188,7 +188,7 @@ async def test_a_vanished_relay_does_not_block_the_next_one(
     await append(shop, an_event(marketplace_id, version=1))
     await until(is_published(shop))
     there = asyncio.create_task(relay.run(database=shop.database, bus=buses[1]))
-    # It vanishes as a host does: its process ends, and nobody is told.
+    # The relay vanishes as a failed host does: its process ends without closing connections.
     to_postgres.silence()
     gone.cancel()
 
@@ -232,7 +232,7 @@ async def test_a_silently_lost_connection_to_nats_is_replaced(
         await bus.close()
 
 
-async def test_any_statement_is_the_heartbeat_of_a_lock(
+async def test_statements_count_as_heartbeats_of_a_session_lock(
     shop: Shop, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     beats: list[str] = []
@@ -270,7 +270,7 @@ async def test_a_silently_lost_channel_is_replaced(silence_seconds: int) -> None
                 assert await seconds_until(call) < PROMISED_SECONDS
 
 
-async def test_an_idle_channel_is_pinged_and_not_disconnected_for_it() -> None:
+async def test_idle_channel_is_pinged_without_being_disconnected() -> None:
     async with (
         served(scripted()) as (_, address),
         open_channel(address, silence_seconds=1) as channel,
@@ -278,7 +278,7 @@ async def test_an_idle_channel_is_pinged_and_not_disconnected_for_it() -> None:
         stub = disputes_pb2_grpc.DisputesServiceStub(channel)
         await CALLER.call(stub.GetDispute, reading(), who=WHO)
         ready = channel.get_state()
-        # Longer than three questions for a sign of life, which a server may take as an attack.
+        # Longer than three keepalive pings. A server may take frequent pings as an attack.
         with pytest.raises(TimeoutError):
             await asyncio.wait_for(channel.wait_for_state_change(ready), 4)
         await CALLER.call(stub.GetDispute, reading(), who=WHO)

@@ -1,4 +1,4 @@
-"""The proxy that other tests of lost connections trust: each of its ways, on plain sockets."""
+"""The silent proxy that other tests use to lose connections: each of its modes."""
 
 import socket
 from collections.abc import Callable, Iterator
@@ -70,7 +70,7 @@ def test_the_proxy_forwards_bytes_and_their_end(connect: Connect) -> None:
     assert server.recv(1) == b""
 
 
-def test_silence_acknowledges_and_passes_nothing_to_old_and_new_connections(
+def test_silent_proxy_accepts_data_and_forwards_none_on_any_connection(
     proxy: SilentProxy, connect: Connect
 ) -> None:
     client, server = connect()
@@ -86,7 +86,7 @@ def test_silence_acknowledges_and_passes_nothing_to_old_and_new_connections(
         assert hears_nothing(new)
 
 
-def test_a_silent_cut_notifies_neither_side(proxy: SilentProxy, connect: Connect) -> None:
+def test_lose_notifies_neither_side(proxy: SilentProxy, connect: Connect) -> None:
     client, server = connect()
 
     proxy.lose()
@@ -95,7 +95,7 @@ def test_a_silent_cut_notifies_neither_side(proxy: SilentProxy, connect: Connect
     assert hears_nothing(server)
 
 
-def test_lost_connections_stay_lost_while_new_ones_pass(
+def test_lost_connections_stay_lost_and_new_connections_work(
     proxy: SilentProxy, connect: Connect
 ) -> None:
     client, server = connect()
@@ -108,7 +108,9 @@ def test_lost_connections_stay_lost_while_new_ones_pass(
     assert hears_nothing(server)
 
 
-def test_drop_resets_and_new_connections_pass(proxy: SilentProxy, connect: Connect) -> None:
+def test_drop_resets_open_connections_and_accepts_new_ones(
+    proxy: SilentProxy, connect: Connect
+) -> None:
     client, server = connect()
 
     proxy.drop()
@@ -120,9 +122,7 @@ def test_drop_resets_and_new_connections_pass(proxy: SilentProxy, connect: Conne
     connect()
 
 
-def test_refuse_resets_every_new_connection_until_it_is_restored(
-    proxy: SilentProxy, connect: Connect
-) -> None:
+def test_refuse_resets_new_connections_until_restore(proxy: SilentProxy, connect: Connect) -> None:
     proxy.refuse()
 
     with pytest.raises(ConnectionResetError), dialled(proxy) as refused:

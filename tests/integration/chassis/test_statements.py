@@ -1,4 +1,4 @@
-"""Statements on a connection: prepared once, read with the columns they have, and given up."""
+"""Statements on a connection: preparing, reading rows, time limits and cancellation."""
 
 import asyncio
 import datetime as dt
@@ -59,14 +59,14 @@ async def test_rows_have_the_columns_that_the_tables_have_now(one: Database) -> 
     await one.close()
 
 
-async def test_a_column_that_is_there_twice_is_refused(one: Database) -> None:
+async def test_duplicate_column_name_is_refused(one: Database) -> None:
     async with one.statement() as connection:
         with pytest.raises(psycopg.DataError):
             await connection.fetchrow("select 1 as a, 2 as a")
     await one.close()
 
 
-async def test_a_statement_whose_caller_gives_up_is_ended_on_the_server(
+async def test_statement_of_a_cancelled_caller_is_ended_on_the_server(
     shop: Shop, one: Database
 ) -> None:
     async with one.statement() as connection:
@@ -85,7 +85,7 @@ async def test_a_statement_whose_caller_gives_up_is_ended_on_the_server(
     await one.close()
 
 
-async def test_a_session_that_the_server_has_ended_is_not_lent(shop: Shop, one: Database) -> None:
+async def test_session_ended_by_the_server_is_not_lent(shop: Shop, one: Database) -> None:
     async with one.statement() as connection:
         first = await connection.fetchval("select pg_backend_pid()")
     # Returns when the session has ended.
@@ -96,7 +96,7 @@ async def test_a_session_that_the_server_has_ended_is_not_lent(shop: Shop, one: 
     await one.close()
 
 
-def test_a_statement_on_a_session_that_has_ended_fails_at_once(shop: Shop) -> None:
+def test_statement_on_an_ended_session_fails_at_once(shop: Shop) -> None:
     async def execute() -> None:
         database = Database.open(url=shop.url, schema="shop", pool_size=1)
         async with database.statement() as connection:
@@ -111,7 +111,7 @@ def test_a_statement_on_a_session_that_has_ended_fails_at_once(shop: Shop) -> No
         uvloop.run(execute())
 
 
-def test_a_statement_ends_at_its_limit_though_the_loop_says_nothing(
+def test_statement_ends_at_its_time_limit_without_socket_events(
     shop: Shop, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def execute() -> None:
@@ -126,7 +126,7 @@ def test_a_statement_ends_at_its_limit_though_the_loop_says_nothing(
         uvloop.run(asyncio.wait_for(execute(), timeout=PATIENCE_SECONDS))
 
 
-async def test_values_that_a_socket_does_not_take_at_once_are_sent(one: Database) -> None:
+async def test_values_larger_than_the_socket_buffer_are_sent(one: Database) -> None:
     async with one.statement() as connection:
         for size in (10, 20_000_000):
             found = await connection.fetchval("select length(%s::text)", ("x" * size,))
@@ -134,7 +134,7 @@ async def test_values_that_a_socket_does_not_take_at_once_are_sent(one: Database
     await one.close()
 
 
-async def test_statements_together_are_answered_in_their_order(one: Database) -> None:
+async def test_pipelined_statements_are_answered_in_order(one: Database) -> None:
     prepared = []
     for number in range(4):
         async with one.transaction() as tx:
@@ -151,7 +151,7 @@ async def test_statements_together_are_answered_in_their_order(one: Database) ->
     await one.close()
 
 
-async def test_nothing_is_executed_after_the_statement_that_failed(one: Database) -> None:
+async def test_pipeline_stops_at_the_failing_statement(one: Database) -> None:
     answers: list[Answer] = []
 
     async def divide() -> None:
@@ -174,7 +174,7 @@ async def test_nothing_is_executed_after_the_statement_that_failed(one: Database
     await one.close()
 
 
-async def test_a_statement_that_was_not_prepared_is_prepared_when_it_can_be(
+async def test_unprepared_statement_of_a_pipeline_is_prepared_later(
     shop: Shop, one: Database
 ) -> None:
     async def look() -> int:
@@ -204,7 +204,7 @@ async def test_a_block_that_fails_leaves_the_connection_usable(one: Database) ->
     await one.close()
 
 
-async def test_statements_together_whose_caller_gives_up_are_ended_on_the_server(
+async def test_pipelined_statements_of_a_cancelled_caller_are_ended_on_the_server(
     shop: Shop, one: Database
 ) -> None:
     async def sleep(connection: Connection) -> None:
@@ -226,7 +226,7 @@ async def test_statements_together_whose_caller_gives_up_are_ended_on_the_server
     await one.close()
 
 
-def test_statements_together_on_a_session_that_has_ended_fail_at_once(shop: Shop) -> None:
+def test_pipelined_statements_on_an_ended_session_fail_at_once(shop: Shop) -> None:
     async def execute() -> None:
         database = Database.open(url=shop.url, schema="shop", pool_size=1)
         async with database.statement() as connection:
@@ -240,7 +240,7 @@ def test_statements_together_on_a_session_that_has_ended_fail_at_once(shop: Shop
         uvloop.run(execute())
 
 
-async def test_arrays_are_read_as_they_were_meant(one: Database) -> None:
+async def test_arrays_are_read_with_their_values(one: Database) -> None:
     at = dt.datetime(2026, 2, 18, 10, 1, 0, 500_001, tzinfo=dt.UTC)
     rows = [
         (uuid.UUID(int=10), 7, 2**63 - 1, 'say "x", {a}', b"\x00\\", at),

@@ -1,4 +1,4 @@
-"""TLS between programs: who is no program of the house, or another than it says, is refused."""
+"""TLS between programs: unknown programs, and programs with another's identity, are refused."""
 
 import asyncio
 import socket
@@ -163,9 +163,7 @@ async def test_a_service_that_signs_as_another_with_its_own_key_is_refused(house
     assert isinstance(error, Unauthenticated)
 
 
-async def test_a_service_with_the_token_of_another_is_refused(
-    house: House,
-) -> None:
+async def test_a_service_with_the_token_of_another_is_refused(house: House) -> None:
     async with disputes(house) as address:
         # The token is the gateway's, signed with the gateway's key: only the connection is not.
         error = await refusal(address, own=house.certificates("orders"), as_="gateway")
@@ -257,7 +255,7 @@ async def test_calls_use_a_channel_with_the_new_certificate(
 ) -> None:
     now = time.monotonic()
     monkeypatch.setattr(time, "monotonic", lambda: now)
-    # Without a name of its own the client is refused; with one it is served on the same stub.
+    # The client is refused with a certificate that names no program, and served after its renewal.
     own = house.certificates("orders", name="elsewhere")
     async with (
         disputes(house) as address,
