@@ -248,7 +248,7 @@ async def test_no_user_can_listen_to_the_answers_of_others(server: NatsServer, n
             assert await user.was_told("permissions violation for subscription"), subject
 
 
-async def test_the_gateway_cannot_name_the_ledgers_consumer_in_a_call_that_names_none(
+async def test_gateway_cannot_change_the_ledgers_consumer_by_an_unnamed_create(
     server: NatsServer,
 ) -> None:
     body = {
@@ -269,7 +269,7 @@ async def test_the_gateway_cannot_name_the_ledgers_consumer_in_a_call_that_names
     assert found.config.filter_subjects == [DEPOSIT_SUBJECT]
 
 
-async def test_a_reader_reads_with_its_durable_consumer_and_as_it_happens(
+async def test_reader_reads_with_its_durable_consumer_and_a_live_subscription(
     server: NatsServer,
 ) -> None:
     async with connected(server, SHOP) as user, connected(server, "orders") as orders:

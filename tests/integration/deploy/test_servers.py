@@ -64,7 +64,7 @@ def test_postgres_keeps_its_data_over_a_restart_in_a_folder_closed_to_others(
     assert not home.exists()
 
 
-def test_the_place_of_a_deleted_temporary_home_is_deleted_by_the_next_one(
+def test_data_of_a_deleted_temporary_home_is_removed_at_the_next_start(
     private_folder: Path,
 ) -> None:
     if run_as() is None:

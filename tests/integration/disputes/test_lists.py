@@ -49,7 +49,7 @@ async def test_a_list_is_filtered_by_order_and_status(disputes: Client) -> None:
     )
 
 
-async def test_every_filter_and_pair_of_filters_lists_what_fulfils_them(disputes: Client) -> None:
+async def test_every_filter_and_pair_of_filters_lists_the_matching_cases(disputes: Client) -> None:
     made = [
         await opened(disputes, opened_by=opener)
         for opener in (common_pb2.PARTY_BUYER, common_pb2.PARTY_SELLER) * 3
@@ -105,7 +105,7 @@ async def _listed(
         request.page.page_token = token
 
 
-async def test_a_cursor_holds_for_its_filters_alone(disputes: Client) -> None:
+async def test_cursor_is_valid_for_its_filters_only(disputes: Client) -> None:
     for _ in range(2):
         await opened(disputes)
     page = common_pb2.PageRequest(page_size=1)
@@ -126,7 +126,7 @@ async def test_a_cursor_holds_for_its_filters_alone(disputes: Client) -> None:
 
 
 @pytest.mark.parametrize("seconds", [-(10**15), 10**15])
-async def test_an_instant_that_no_calendar_has_is_refused(disputes: Client, seconds: int) -> None:
+async def test_instant_outside_the_calendar_is_refused(disputes: Client, seconds: int) -> None:
     request = disputes_pb2.ListDisputesRequest()
     request.opened_from.seconds = seconds
 

@@ -1,4 +1,4 @@
-"""What waits too long is told once, by the marketplace's clock, whichever replica looks."""
+"""Overdue waits are published once, by the marketplace's clock, with several replicas."""
 
 import asyncio
 import datetime as dt
@@ -44,7 +44,7 @@ BOTH = ["FIRST_ANSWER", "DECISION"]
 
 
 class Dying(Trail):
-    """A trail of a process that dies after it has written the event, before it commits."""
+    """An audit trail whose process dies after it has written the event, before the commit."""
 
     async def record(
         self,
@@ -77,7 +77,7 @@ def replica(database: Database, *, trail: Trail) -> Overdue:
 
 @dataclass(kw_only=True)
 class Desk:
-    """The cases of one marketplace, and two replicas that look after them."""
+    """The cases of one marketplace, and two replicas that watch their waits."""
 
     url: str
     replicas: list[Overdue]
@@ -97,7 +97,7 @@ class Desk:
     async def case(
         self, *, answer: int | None = 24, decide: int | None = 168, offset: dt.timedelta = 0 * HOUR
     ) -> DisputeId:
-        """Open a case with its waits in hours."""
+        """Open a case with its waits, in hours."""
         case = NewCase(
             id=DisputeId(new_id()),
             order_id=OrderId(new_id()),
@@ -118,12 +118,12 @@ class Desk:
         return case.id
 
     async def clock(self, offset: dt.timedelta) -> None:
-        """Move the marketplace's clock so far in all."""
+        """Set the total offset of the marketplace's clock."""
         async with self.cases.database.transaction() as tx:
             await self.cases.waits.move_clock(tx, marketplace_id=self.marketplace_id, offset=offset)
 
     async def look(self) -> int:
-        """Let both replicas look at once; returns how many events they wrote."""
+        """Let both replicas look concurrently; returns how many events they wrote."""
         return sum(await asyncio.gather(*(one.tell() for one in self.replicas)))
 
     async def read(self, case: DisputeId) -> Dispute:
@@ -163,7 +163,7 @@ class Desk:
         await self.cases.decide(key=self.key(), dispute_id=case, proposal=proposal)
 
     def told(self, case: DisputeId) -> list[str]:
-        """Return what the events about a case say that it waits for."""
+        """Return the waits that the dispute.overdue events of a case name."""
         return [payload["waitsFor"] for payload in self.payloads(case)]
 
     def payloads(self, case: DisputeId) -> list[dict[str, str]]:
@@ -185,7 +185,7 @@ def waiting_database(make_database: Callable[[], TestDatabase]) -> TestDatabase:
 
 @pytest.fixture
 async def desk(waiting_database: TestDatabase) -> AsyncIterator[Desk]:
-    """A marketplace of this test alone, whose cases two replicas look after."""
+    """A marketplace of this test alone, whose cases two replicas watch."""
     url = waiting_database.url("disputes")
     databases = [Database.open(url=url, schema="disputes", pool_size=4) for _ in range(2)]
     replicas = [replica(database, trail=Trail()) for database in databases]
@@ -194,7 +194,7 @@ async def desk(waiting_database: TestDatabase) -> AsyncIterator[Desk]:
         await database.close()
 
 
-async def test_each_wait_is_told_once_by_one_of_two_replicas(desk: Desk) -> None:
+async def test_each_overdue_wait_is_published_once_by_one_of_two_replicas(desk: Desk) -> None:
     cases = [await desk.case() for _ in range(5)]
     await desk.clock(24 * HOUR - MOMENT)
     early = await desk.look()
@@ -221,7 +221,7 @@ async def test_each_wait_is_told_once_by_one_of_two_replicas(desk: Desk) -> None
     }
 
 
-async def test_a_replica_that_dies_before_its_commit_has_told_nothing(desk: Desk) -> None:
+async def test_replica_that_dies_before_its_commit_publishes_nothing(desk: Desk) -> None:
     case = await desk.case()
     await desk.clock(24 * HOUR)
     dying = replica(desk.cases.database, trail=Dying())
@@ -235,7 +235,9 @@ async def test_a_replica_that_dies_before_its_commit_has_told_nothing(desk: Desk
     assert desk.told(case) == ["FIRST_ANSWER"]
 
 
-async def test_support_s_answer_ends_the_first_wait_and_a_side_s_does_not(desk: Desk) -> None:
+async def test_message_of_support_ends_the_first_wait_and_a_sides_message_does_not(
+    desk: Desk,
+) -> None:
     answered, silent = await desk.case(), await desk.case()
     await desk.clock(HOUR)
     buyer = (await desk.read(silent)).buyer_id
@@ -249,7 +251,7 @@ async def test_support_s_answer_ends_the_first_wait_and_a_side_s_does_not(desk: 
     assert (desk.told(answered), desk.told(silent)) == ([], ["FIRST_ANSWER"])
     after = await desk.read(answered)
     assert after.waits.first_answered_at == at
-    # By the marketplace's clock, as the due moment is.
+    # The time of the answer follows the marketplace's clock, as the due moment does.
     assert at is not None
     assert HOUR <= at - after.created_at < HOUR + MOMENT
 
@@ -285,7 +287,7 @@ async def test_the_longest_overdue_is_listed_first_and_filters_apply(desk: Desk)
     assert await desk.listed(opened_to=(await desk.read(short)).created_at) == []
 
 
-async def test_a_case_of_a_marketplace_without_hours_waits_for_nothing(desk: Desk) -> None:
+async def test_case_of_a_marketplace_without_waits_is_never_overdue(desk: Desk) -> None:
     case = await desk.case(answer=None, decide=None)
     await desk.clock(9999 * HOUR)
 
@@ -293,7 +295,7 @@ async def test_a_case_of_a_marketplace_without_hours_waits_for_nothing(desk: Des
     assert (await desk.read(case)).waits.decision_due_at is None
 
 
-async def test_a_case_waits_by_the_clock_that_orders_tells_when_it_opens_it(desk: Desk) -> None:
+async def test_waits_follow_the_clock_that_orders_sends_at_the_opening(desk: Desk) -> None:
     case = await desk.case(offset=48 * HOUR)
 
     assert await desk.look() == 0
@@ -306,7 +308,7 @@ async def test_a_case_waits_by_the_clock_that_orders_tells_when_it_opens_it(desk
     assert await desk.look() == 1
 
 
-async def test_a_wait_that_an_older_version_ended_is_not_looked_at_again(desk: Desk) -> None:
+async def test_wait_ended_by_the_previous_version_is_not_checked_again(desk: Desk) -> None:
     case = await desk.case()
     await desk.decide(case)
     with psycopg.connect(desk.url) as connection:
@@ -319,7 +321,7 @@ async def test_a_wait_that_an_older_version_ended_is_not_looked_at_again(desk: D
         assert connection.execute(left, (case,)).fetchone() == (None,)
 
 
-async def test_overdue_cases_are_measured_but_not_those_of_a_moved_clock(desk: Desk) -> None:
+async def test_metrics_count_overdue_cases_without_those_of_moved_clocks(desk: Desk) -> None:
     case = await desk.case()
     with psycopg.connect(desk.url) as connection:
         late = (
@@ -341,7 +343,7 @@ async def test_overdue_cases_are_measured_but_not_those_of_a_moved_clock(desk: D
     assert await measured() == [0, 0]
 
 
-async def test_more_cases_than_fit_one_look_are_told_by_the_loop(desk: Desk) -> None:
+async def test_overdue_cases_beyond_one_look_are_published_by_the_loop(desk: Desk) -> None:
     cases = [await desk.case(decide=None) for _ in range(BATCH + 1)]
     await desk.clock(24 * HOUR)
     looking = asyncio.create_task(desk.replicas[0].run())
@@ -381,7 +383,7 @@ async def test_the_clock_of_a_test_marketplace_wakes_the_loop_of_the_service(
         return [one.id for one in seen] == [case.id for case in cases]
 
     await until(all_listed)
-    # A token says where the page ended, and is one of this list alone.
+    # The page token says where the page ended, and is valid for this list only.
     other = disputes_pb2.ListDisputesRequest(
         page=common_pb2.PageRequest(page_token=(await page()).next_page_token)
     )

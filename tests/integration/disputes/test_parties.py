@@ -119,7 +119,7 @@ async def test_a_case_without_known_parties_is_closed_to_users(disputes: Client)
 
 
 @pytest.mark.parametrize("is_newest", [True, False])
-async def test_a_request_of_older_orders_is_the_same_request_of_newer_ones(
+async def test_repeat_by_a_newer_version_of_orders_is_the_same_request(
     disputes: Client, *, is_newest: bool
 ) -> None:
     """The sides came first, then hours and clock, which may differ, with a fingerprint."""
@@ -170,5 +170,5 @@ def test_older_cases_get_their_sides_from_the_order(
             "select first_answer_due_at, decision_due_at, untold_due_at from disputes.disputes"
         ).fetchall()
     assert found == [(ids["buyer"], ids["seller"]) if is_here else (None, None)]
-    # Nobody was promised an answer when the case was opened.
+    # The old case has no due moments, because no waits were configured when it was opened.
     assert due == [(None, None, None)]

@@ -33,7 +33,7 @@ async def test_opening_the_same_case_after_its_answer_expired_returns_it(
     assert refused.value.reason == "DISPUTE_ALREADY_OPEN"
 
 
-async def test_kept_answers_get_older_with_the_test_clock(disputes: Client) -> None:
+async def test_stored_answers_age_with_the_test_clock(disputes: Client) -> None:
     case = await disputes.call("OpenDispute", opening(), caller="orders")
     evidence = disputes_pb2.AddEvidenceRequest(
         request_id="one key", dispute_id=case.id, evidence=["https://example.com/1.png"]

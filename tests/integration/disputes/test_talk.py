@@ -103,7 +103,7 @@ async def test_both_sides_and_support_read_what_each_wrote(disputes: Client, rea
     assert "chiffres" not in str(events)
 
 
-async def test_notes_are_for_support_and_leave_no_sign(disputes: Client, read: Rows) -> None:
+async def test_notes_are_visible_to_support_only(disputes: Client, read: Rows) -> None:
     dispute_id, buyer, _ = await a_case(disputes)
     by_id = disputes_pb2.GetDisputeRequest(dispute_id=dispute_id)
     before = await disputes.call("GetDispute", by_id)
@@ -124,7 +124,7 @@ async def test_notes_are_for_support_and_leave_no_sign(disputes: Client, read: R
             assert error.reason == "CALLER_NOT_ALLOWED"
 
 
-async def test_strangers_and_admins_write_nothing(disputes: Client) -> None:
+async def test_strangers_and_admins_cannot_write(disputes: Client) -> None:
     dispute_id, buyer, _ = await a_case(disputes)
     own = await disputes.call(
         "AddMessage", writing(dispute_id, "Mine"), who=person(disputes, buyer)
@@ -143,7 +143,7 @@ async def test_strangers_and_admins_write_nothing(disputes: Client) -> None:
     assert [one.id for one in await read_all(disputes, dispute_id)] == [own.id]
 
 
-async def test_a_repeated_message_is_one_and_each_person_has_keys_of_their_own(
+async def test_repeated_message_is_stored_once_and_keys_are_scoped_to_a_person(
     disputes: Client,
 ) -> None:
     dispute_id, buyer, seller = await a_case(disputes)
@@ -178,7 +178,7 @@ async def test_concurrent_messages_are_all_kept_once_and_in_one_order(disputes: 
 
 
 @pytest.mark.parametrize("text", ["", "a" * 4001, "nul \0"], ids=["empty", "long", "nul"])
-async def test_text_that_is_not_fit_is_refused(disputes: Client, text: str) -> None:
+async def test_invalid_text_is_refused(disputes: Client, text: str) -> None:
     dispute_id, *_ = await a_case(disputes)
 
     for method, request in (
@@ -190,7 +190,7 @@ async def test_text_that_is_not_fit_is_refused(disputes: Client, text: str) -> N
     assert await read_all(disputes, dispute_id) == []
 
 
-async def test_a_case_holds_so_many_messages(
+async def test_number_of_messages_of_a_case_is_limited(
     disputes: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(domain, "REMARKS_MAX", 2)
@@ -219,7 +219,7 @@ async def test_a_resolved_case_takes_notes_and_no_messages(disputes: Client) -> 
     assert noted.text == "Closed"
 
 
-async def test_a_case_is_taken_given_away_and_taken_off(disputes: Client, read: Rows) -> None:
+async def test_case_is_assigned_reassigned_and_unassigned(disputes: Client, read: Rows) -> None:
     dispute_id, *_ = await a_case(disputes)
     off = disputes_pb2.UnassignDisputeRequest(request_id=str(uuid.uuid4()), dispute_id=dispute_id)
     unassigned = await refusal(disputes.call("UnassignDispute", off))

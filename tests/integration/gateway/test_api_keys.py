@@ -99,7 +99,9 @@ async def test_another_marketplaces_cursor_is_refused(rest: httpx.AsyncClient, k
 
 
 @pytest.mark.parametrize("key_id", ["%00", "%FF", "x", "A" * 12, "%C3%A9" * 12])
-async def test_a_text_that_is_not_a_key_is_not_found(rest: httpx.AsyncClient, key_id: str) -> None:
+async def test_id_that_is_not_an_api_keys_is_not_found(
+    rest: httpx.AsyncClient, key_id: str
+) -> None:
     refusal(await rest.delete(f"/api/v1/auth/api-keys/{key_id}"), 404, "API_KEY_NOT_FOUND")
 
 
@@ -184,7 +186,7 @@ async def test_a_repeated_revocation_is_answered_as_the_first_time(
     assert kept.revoked_at is None
 
 
-async def test_making_a_key_and_revoking_one_share_their_idempotency_keys(
+async def test_creation_and_revocation_share_one_space_of_idempotency_keys(
     rest: httpx.AsyncClient,
 ) -> None:
     headers, path = {"idempotency-key": str(uuid.uuid4())}, "/api/v1/auth/api-keys"
@@ -195,7 +197,7 @@ async def test_making_a_key_and_revoking_one_share_their_idempotency_keys(
     refusal(answer, 409, "IDEMPOTENCY_KEY_REUSED")
 
 
-async def test_a_revocation_that_found_no_key_is_repeated_too(rest: httpx.AsyncClient) -> None:
+async def test_refusal_of_a_revocation_is_replayed(rest: httpx.AsyncClient) -> None:
     headers, path = {"idempotency-key": str(uuid.uuid4())}, f"/api/v1/auth/api-keys/{'A' * 12}"
 
     first = await rest.delete(path, headers=headers)
@@ -207,7 +209,7 @@ async def test_a_revocation_that_found_no_key_is_repeated_too(rest: httpx.AsyncC
     assert again.content == first.content
 
 
-async def test_requests_and_salts_are_deleted_after_a_day(
+async def test_stored_requests_and_salts_are_deleted_after_a_day(
     rest: httpx.AsyncClient, keys: Keys, database_admin: str
 ) -> None:
     headers, path = {"idempotency-key": str(uuid.uuid4())}, "/api/v1/auth/api-keys"
@@ -228,7 +230,7 @@ async def test_requests_and_salts_are_deleted_after_a_day(
     assert known == [(new.encode(),)]
 
 
-async def test_concurrent_requests_for_a_key_make_one(rest: httpx.AsyncClient) -> None:
+async def test_concurrent_repeats_create_one_key(rest: httpx.AsyncClient) -> None:
     headers, body = {"idempotency-key": str(uuid.uuid4())}, {"scopes": ["read"]}
 
     answers = await asyncio.gather(
@@ -240,7 +242,7 @@ async def test_concurrent_requests_for_a_key_make_one(rest: httpx.AsyncClient) -
     assert [answer.headers.get("idempotent-replayed") for answer in answers].count(None) == 1
 
 
-async def test_a_request_key_is_free_again_after_a_day(
+async def test_idempotency_key_can_be_reused_after_a_day(
     rest: httpx.AsyncClient, database_admin: str
 ) -> None:
     headers, body = {"idempotency-key": str(uuid.uuid4())}, {"scopes": ["read"]}

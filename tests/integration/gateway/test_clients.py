@@ -55,7 +55,7 @@ def answers(services: Services) -> None:
 
 @pytest.mark.parametrize("field", FIELDS, ids=lambda field: field[0])
 @pytest.mark.parametrize("action", ACTIONS)
-async def test_every_action_takes_each_of_the_optional_fields(
+async def test_every_action_accepts_each_optional_field(
     rest: httpx.AsyncClient, services: Services, action: str, field: tuple[str, Any, str, Any]
 ) -> None:
     name, value, where, wanted = field
@@ -83,7 +83,9 @@ async def test_an_optional_field_may_be_null(
 
 
 @pytest.mark.parametrize("action", ACTIONS)
-async def test_contradicting_askers_are_refused(rest: httpx.AsyncClient, action: str) -> None:
+async def test_contradicting_requester_fields_are_refused(
+    rest: httpx.AsyncClient, action: str
+) -> None:
     answer = await rest.post(
         f"{ORDER}/{action}", json={"requestedBy": "BUYER", "canceledBy": "SELLER"}
     )

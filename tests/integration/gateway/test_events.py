@@ -191,7 +191,7 @@ async def test_a_rebuilt_stream_is_replayed_from_its_beginning(
     assert told == again
 
 
-async def test_the_last_events_of_a_burst_are_told_where_they_did_not_fit(
+async def test_last_events_of_a_burst_beyond_the_buffer_are_sent(
     rest: httpx.AsyncClient, publisher: Publisher, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("gateway.stream.SILENCE_SECONDS", 0.2)
@@ -219,7 +219,7 @@ async def test_a_client_gets_pings_while_others_get_events(
         try:
             async for line in answer.aiter_lines():
                 pings += line == "event: ping"
-                if pings == 3:  # the first one is said at once
+                if pings == 3:  # the first ping is sent at once
                     break
         finally:
             noise.cancel()

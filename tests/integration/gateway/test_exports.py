@@ -1,4 +1,4 @@
-"""Exports over HTTP: whole or visibly not, of any length, within their period and their limits."""
+"""Exports over HTTP: complete or visibly incomplete, of any length, within period and limits."""
 
 import asyncio
 import csv
@@ -20,12 +20,12 @@ from .conftest import Services
 from .messages import an_order, at, usdc
 
 ORDERS = "/api/v1/exports/orders.csv"
-# How often the gateway was free to go on with a file that is not read.
+# How many requests the gateway serves while a file is not read, before the file counts as stalled.
 CHANCES = 20
 
 
 class Pages:
-    """Answers a list page by page, and counts the pages. A page: its objects, or a failure."""
+    """Answers a list page by page, and counts the pages. A page: its objects, or an error."""
 
     def __init__(self, *pages: Sequence[orders_pb2.Order] | Unavailable) -> None:
         self._pages = pages
@@ -84,7 +84,7 @@ async def test_an_empty_file_has_its_head(rest: httpx.AsyncClient, services: Ser
     assert answer.text.count("\r\n") == 1
 
 
-async def test_a_period_begins_with_its_first_instant_and_ends_before_its_last(
+async def test_period_includes_its_first_instant_and_excludes_its_last(
     rest: httpx.AsyncClient, services: Services
 ) -> None:
     moments = [
@@ -108,7 +108,7 @@ async def test_a_period_begins_with_its_first_instant_and_ends_before_its_last(
         "2026-02-28T23:59:59.999Z",
         "2026-02-01T00:00:00.000Z",
     ]
-    # What is older than the period is not read.
+    # Orders older than the period are not read.
     assert asked == 5
     assert [row["createdAt"] for row in read(zoned.text)] == ["2026-03-01T00:00:00.000Z"]
 
@@ -128,7 +128,7 @@ async def test_a_period_begins_with_its_first_instant_and_ends_before_its_last(
         ({"since": "2026-02-18"}, "since"),
     ],
 )
-async def test_a_period_that_is_none_is_refused(
+async def test_invalid_period_is_refused(
     rest: httpx.AsyncClient, services: Services, query: dict[str, str], field: str
 ) -> None:
     listed(services, [])
@@ -153,7 +153,7 @@ async def test_a_failure_before_the_first_line_is_a_refusal(
     assert answer.json()["error"]["code"] == "PROVIDER_UNAVAILABLE"
 
 
-async def test_a_failure_in_the_middle_leaves_the_file_without_an_end(
+async def test_failure_in_the_middle_leaves_the_file_visibly_incomplete(
     rest: httpx.AsyncClient, services: Services
 ) -> None:
     listed(services, [an_order_of("2026-02-18T10:00:00Z")], Unavailable("away"), [])
@@ -166,7 +166,7 @@ async def test_a_failure_in_the_middle_leaves_the_file_without_an_end(
         await download()
 
 
-async def test_a_file_that_takes_too_long_has_no_end(
+async def test_file_that_takes_too_long_is_visibly_incomplete(
     rest: httpx.AsyncClient, services: Services, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("gateway.serving.FILE_SECONDS", 0.1)
@@ -184,7 +184,7 @@ async def test_a_file_that_takes_too_long_has_no_end(
         await rest.get(ORDERS)
 
 
-async def test_the_clients_take_no_part_for_the_whole(
+async def test_clients_raise_for_an_incomplete_file(
     gateway: str, demo_key: str, services: Services
 ) -> None:
     row = an_order_of("2026-02-18T10:00:00Z")
@@ -214,7 +214,7 @@ async def test_the_clients_take_no_part_for_the_whole(
         await awaited()
 
 
-async def test_a_file_that_is_not_read_is_not_made_and_is_whole_in_the_end(
+async def test_file_of_a_slow_reader_is_produced_on_demand_and_complete(
     rest: httpx.AsyncClient, services: Services
 ) -> None:
     pages = [
@@ -242,7 +242,7 @@ async def unread(rest: httpx.AsyncClient, found: Pages) -> None:
         seen = found.asked
 
 
-async def test_the_number_of_files_that_are_made_at_once_is_limited(
+async def test_number_of_concurrent_exports_of_a_marketplace_is_limited(
     rest: httpx.AsyncClient, services: Services
 ) -> None:
     going_on = asyncio.Event()
@@ -266,13 +266,13 @@ async def test_the_number_of_files_that_are_made_at_once_is_limited(
     assert [one.status_code for one in (*done, again)] == [200, 200, 200]
 
 
-def test_there_is_a_limit_for_all_files() -> None:
+def test_number_of_concurrent_exports_in_total_is_limited() -> None:
     with pytest.raises(Exception, match="Too many exports are running"):
         StreamPlaces(per_account=1, in_all=0, what="exports are running").take("a")
 
 
 @pytest.mark.parametrize("path", ["platform", "fees"])
-async def test_fees_are_the_lines_of_what_was_earned(
+async def test_fees_export_lists_earned_fees_and_platform_export_every_entry(
     rest: httpx.AsyncClient, services: Services, path: str
 ) -> None:
     accounts = ["fees:platform", "fees:absorbed", "manual"]

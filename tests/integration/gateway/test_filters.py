@@ -45,7 +45,7 @@ LISTS: dict[str, Any] = {
         (f"disputes?openedTo={AT}", {"opened_to": at("2026-02-18T10:00:00.500Z")}),
     ],
 )
-async def test_a_filter_is_asked_of_the_service(
+async def test_filter_is_passed_to_the_service(
     rest: httpx.AsyncClient, services: Services, query: str, asked: dict[str, Any]
 ) -> None:
     method, answer = LISTS[query.partition("?")[0]]
@@ -80,9 +80,7 @@ async def test_a_filter_is_asked_of_the_service(
         ("disputes?openedTo=", "openedTo"),
     ],
 )
-async def test_a_filter_that_is_not_understood_is_refused(
-    rest: httpx.AsyncClient, query: str, field: str
-) -> None:
+async def test_invalid_filter_is_refused(rest: httpx.AsyncClient, query: str, field: str) -> None:
     refused = await rest.get(f"/api/v1/{query}")
 
     assert refused.status_code == 400
@@ -99,7 +97,7 @@ async def test_an_amount_is_read_strictly(rest: httpx.AsyncClient, name: str, te
     assert refused.json()["error"]["code"] == "INVALID_AMOUNT_FORMAT"
 
 
-async def test_what_only_the_service_refuses_has_the_names_of_the_api(
+async def test_fields_that_the_service_refuses_have_the_apis_names(
     rest: httpx.AsyncClient, services: Services
 ) -> None:
     fields = [("created_from", "must be an instant"), ("opened_by", "must be known")]

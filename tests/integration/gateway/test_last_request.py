@@ -24,7 +24,7 @@ async def asked(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> b
     return head
 
 
-async def test_a_request_that_is_on_its_way_is_answered_and_the_connection_ends(
+async def test_request_in_flight_is_answered_before_the_connection_closes(
     settings: GatewaySettings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # On a busy machine a moment is longer.

@@ -144,7 +144,7 @@ async def test_an_event_is_read_in_both_spellings_of_its_id(
 
 
 @pytest.mark.parametrize("name", ["x", "evt_", "ord_" + "0" * 21 + "1", "evt_" + "z" * 22])
-async def test_what_is_no_id_of_an_event_is_not_found(
+async def test_invalid_event_id_is_not_found(
     rest: httpx.AsyncClient, services: Services, name: str
 ) -> None:
     refusal(await rest.get(f"{PATH}/{name}"), 404, "EVENT_NOT_FOUND")
@@ -158,7 +158,7 @@ async def test_an_unknown_event_is_not_found(rest: httpx.AsyncClient, services: 
 
 
 @pytest.mark.parametrize("path", [PATH, f"{PATH}/evt_02VN2GxyMChfxRE0vvYCTA"])
-async def test_while_webhooks_is_away_the_list_says_so(
+async def test_list_is_unavailable_while_webhooks_is_unavailable(
     rest: httpx.AsyncClient, services: Services, path: str
 ) -> None:
     for method in ("ListEvents", "GetEvent"):

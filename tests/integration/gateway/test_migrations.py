@@ -22,7 +22,7 @@ KEY = f"k:{uuid.uuid4()}"
 SALT = b"s" * 32
 
 
-async def test_a_key_that_was_asked_for_before_the_migration_is_given_again_after_it(
+async def test_key_request_stored_before_the_migration_is_replayed_after_it(
     make_database: Any, tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     database, marketplace_id = make_database(), uuid.uuid4()

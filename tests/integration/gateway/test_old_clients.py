@@ -129,7 +129,7 @@ async def test_a_connection_without_a_complete_request_is_closed(
 
 
 @pytest.mark.parametrize("count", [1, 3])
-async def test_a_client_that_closes_its_side_is_answered(
+async def test_client_that_closes_its_sending_side_is_answered(
     gateway: str, demo_key: str, count: int
 ) -> None:
     # A service has to be asked, so that the end is there before the answer.

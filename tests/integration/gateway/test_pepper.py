@@ -1,4 +1,4 @@
-"""The pepper of API keys is replaced while keys are used: all of them keep working."""
+"""Replacing the pepper of API keys: a key used during the change keeps working."""
 
 import asyncio
 import uuid
@@ -36,7 +36,7 @@ async def made(store: KeyStore, *, asked: RequestKey | None = None) -> tuple[Key
 
 
 async def holds(store: KeyStore, text: str) -> bool:
-    """Tell whether a gateway that has just been started takes a key."""
+    """Tell whether a newly started gateway accepts a key."""
     try:
         await KeyAuthenticator(store).authenticate(text)
     except CredentialNotValid:
@@ -44,7 +44,7 @@ async def holds(store: KeyStore, text: str) -> bool:
     return True
 
 
-async def test_a_key_used_between_outlives_its_first_pepper(
+async def test_key_used_during_the_change_keeps_working_with_the_new_pepper(
     database: Database,
 ) -> None:
     old = KeyStore(database, pepper=OLD)
@@ -62,12 +62,14 @@ async def test_a_key_used_between_outlives_its_first_pepper(
     assert await holds(both, unused)
 
 
-async def test_gateways_of_two_steps_take_each_others_keys(database: Database) -> None:
+async def test_gateways_at_different_steps_of_the_change_accept_the_same_key(
+    database: Database,
+) -> None:
     first = KeyStore(database, pepper=OLD, also=NEW)
     second = KeyStore(database, pepper=NEW, also=OLD)
     _, text = await made(first)
 
-    # Each hashes it its own way; neither shuts the other out.
+    # Each store replaces the digest with its own pepper's; both stores keep accepting the key.
     for store in (second, first, second, first):
         assert await holds(store, text)
 

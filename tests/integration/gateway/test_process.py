@@ -71,7 +71,7 @@ def process(own_process: tuple[Process, str]) -> str:
     return own_process[1]
 
 
-def test_in_production_a_nats_that_lets_in_anybody_is_refused(settings: GatewaySettings) -> None:
+def test_nats_without_authentication_is_refused_in_production(settings: GatewaySettings) -> None:
     certified = tls_settings("gateway")
     code, _, said = run(settings, "gateway", ENV="prod", **certified)
 
@@ -79,7 +79,7 @@ def test_in_production_a_nats_that_lets_in_anybody_is_refused(settings: GatewayS
     assert (code, said) == (2, refused)
 
 
-def test_in_production_services_are_not_called_in_plain_text(settings: GatewaySettings) -> None:
+def test_plain_text_calls_to_services_are_refused_in_production(settings: GatewaySettings) -> None:
     code, _, said = run(settings, "gateway", ENV="prod")
 
     assert (code, said.count("\n")) == (2, 1)
@@ -113,7 +113,7 @@ def test_a_taken_port_ends_the_start(settings: GatewaySettings, process: str) ->
     assert said.splitlines()[-1].startswith("gateway: [Errno")
 
 
-def test_a_key_of_the_tool_opens_the_gateway(settings: GatewaySettings, process: str) -> None:
+def test_gateway_accepts_a_key_created_by_the_tool(settings: GatewaySettings, process: str) -> None:
     code, said, _ = run(
         settings, "gateway.keytool", "create", "--marketplace", "tool", "--scopes", "read,write"
     )
@@ -176,7 +176,7 @@ def test_sigterm_ends_open_streams_and_then_the_process(
     with httpx.stream("GET", f"{url}/api/v1/events", headers=headers, timeout=15) as answer:
         lines = answer.iter_lines()
         assert next(lines) == "event: ping"
-        # Longer than the client would wait for the end of a stream that is not ended.
+        # Longer than the client waits for the end of an open stream.
         with ThreadPoolExecutor(1) as pool:
             stopping = pool.submit(running.stop, timeout_seconds=60)
             assert set(lines) <= {"data: {}", "event: ping", ""}

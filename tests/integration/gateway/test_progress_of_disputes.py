@@ -47,7 +47,7 @@ async def test_an_order_shows_that_its_dispute_is_under_review(
         Unavailable("the service is unavailable"),
     ],
 )
-async def test_an_order_is_read_whether_or_not_its_case_can_be(
+async def test_order_is_printed_although_its_case_cannot_be_read(
     rest: httpx.AsyncClient,
     services: Services,
     trouble: DomainError | disputes_pb2.ListDisputesResponse,
@@ -93,7 +93,7 @@ async def test_a_list_shows_the_progress_of_its_disputes_by_one_call(
     assert (list(request.dispute_ids), request.page.page_size) == (ids[1:], 2)
 
 
-async def test_the_disputes_that_an_answer_has_no_room_for_are_asked_for_again(
+async def test_disputes_beyond_one_answers_size_are_requested_again(
     rest: httpx.AsyncClient, services: Services
 ) -> None:
     orders = [disputed(), disputed(), disputed()]
@@ -112,10 +112,10 @@ async def test_the_disputes_that_an_answer_has_no_room_for_are_asked_for_again(
     assert len(services.disputes.asked) == 3
 
 
-async def test_a_list_is_printed_where_disputes_answers_with_other_cases(
+async def test_list_ignores_cases_that_were_not_requested(
     rest: httpx.AsyncClient, services: Services
 ) -> None:
-    # As the version before, which does not know the filter.
+    # The previous version of disputes does not know the filter.
     order = disputed()
     services.orders.answers["ListOrders"] = orders_pb2.ListOrdersResponse(orders=[order])
     services.disputes.answers["ListDisputes"] = disputes_pb2.ListDisputesResponse(

@@ -76,7 +76,7 @@ async def test_requests_are_logged_for_their_marketplace_alone(
         "message": "Not enough",
     }
     assert (refused["requestId"], refused["idempotencyKey"]) == ("mine-1", "try-1")
-    # One by its id; and nothing of it elsewhere.
+    # A request is found by its id in its own marketplace only.
     one = await shop.get(f"{LOG}/{read['id']}")
     assert one.json() == {"success": True, "data": read}
     refusal(await rest.get(f"{LOG}/{read['id']}"), 404, "REQUEST_NOT_FOUND")
@@ -284,7 +284,7 @@ async def test_requests_are_filtered_page_by_page(store: RequestStore) -> None:
     assert await numbers(store, chosen(**within)) == [[2, 1]]
 
 
-async def test_a_page_looks_at_so_many_requests_and_goes_on(
+async def test_page_reads_a_limited_number_of_rows_and_continues(
     store: RequestStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(request_store, "WALK_MAX", 2)
@@ -296,7 +296,7 @@ async def test_a_page_looks_at_so_many_requests_and_goes_on(
     assert found == [[], [], [0]]
 
 
-async def test_old_requests_and_those_beyond_the_most_are_deleted(
+async def test_old_requests_and_those_beyond_the_maximum_are_deleted(
     store: RequestStore, keys: Keys, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(request_store, "DELETED_MAX", 2)
@@ -322,7 +322,7 @@ async def test_a_page_is_read_by_index(database_admin: str) -> None:
         connection.execute("set enable_seqscan = off")
         connection.execute("set enable_bitmapscan = off")
         connection.execute("set enable_sort = off")
-        # As if the rows of other tests were not there: of a few, any plan is quick.
+        # Rows of other tests are left out: with few rows, every plan is quick.
         connection.execute("truncate requests")
         connection.execute("delete from pg_statistic where starelid = 'requests'::regclass")
         for chosen in (

@@ -35,13 +35,13 @@ EVENT: dict[str, Any] = {
     "payload": {},
     "metadata": {"marketplaceId": "m"},
 }
-# Values that a field of an event may have where others write it.
+# Values that an event's field may have if another program writes it.
 STRANGE: list[object] = [None, True, 0, -1, 1.5, "", "x", [], {}, [EVENT], {"a": 1}]
 RIGHT = {"aggregateId": ("", "x"), "aggregateType": ("", "x"), "payload": ({}, {"a": 1})}
 
 
 def foreign(own: uuid.UUID) -> list[bytes]:
-    """Return bodies that others may put into the stream."""
+    """Return message bodies that another program may publish to the stream."""
     event = {**EVENT, "metadata": {"marketplaceId": str(own)}}
     without = [{name: event[name] for name in event if name != left} for left in event]
     changed = [
@@ -123,7 +123,7 @@ async def test_no_subject_or_header_stops_a_stream(
 async def test_a_replay_from_the_beginning_has_the_last_event(
     publisher: Publisher, settings: GatewaySettings, types: tuple[str, ...]
 ) -> None:
-    # A subject with the byte 127 is in the stream, but not in what NATS counts by subject.
+    # The stream has the subject with byte 127, but NATS does not count it by subject.
     await raw_nats.publish(settings.nats_url, raw_nats.SUBJECTS["DEL"], b"")
     last = await publisher.publish("order.closed")
     bus = Bus(url=settings.nats_url, name="replay")
@@ -139,7 +139,7 @@ async def test_a_replay_from_the_beginning_has_the_last_event(
     assert events[-1].event_id == last
 
 
-async def test_an_event_that_names_two_marketplaces_is_sent_to_neither(
+async def test_event_that_names_two_marketplaces_is_sent_to_neither(
     rest: httpx.AsyncClient, publisher: Publisher
 ) -> None:
     own, other = str(publisher.marketplace_id), str(uuid.uuid4())
@@ -164,7 +164,7 @@ async def test_an_event_that_names_two_marketplaces_is_sent_to_neither(
     assert told == again == after
 
 
-async def test_a_message_sent_outside_the_stream_ends_nothing(
+async def test_message_sent_to_the_readers_inbox_is_ignored(
     rest: httpx.AsyncClient, publisher: Publisher, settings: GatewaySettings
 ) -> None:
     event = {**EVENT, "metadata": {"marketplaceId": str(publisher.marketplace_id)}}
@@ -186,7 +186,7 @@ async def test_a_message_sent_outside_the_stream_ends_nothing(
     assert told == after
 
 
-def test_an_event_over_several_lines_is_sent_in_one() -> None:
+def test_multi_line_event_is_sent_on_one_line() -> None:
     event = {**EVENT, "payload": {"text": "a"}}
 
     told = event_of("order.note", json.dumps(event, indent=2).encode(), sequence=1)
@@ -196,7 +196,7 @@ def test_an_event_over_several_lines_is_sent_in_one() -> None:
     assert json.loads(told.data) == event
 
 
-async def test_an_event_that_does_not_fit_ends_the_buffer() -> None:
+async def test_full_buffer_ends_the_stream() -> None:
     live = Live(marketplace_id="m", first=1)
     event = {**EVENT, "payload": {"text": "y" * 1000}}
     data = _spelled(event)
@@ -227,7 +227,7 @@ async def test_a_slow_client_gets_every_event_in_order(
     assert sorted(told) == sorted(published)
 
 
-async def test_many_streams_are_one_reader(
+async def test_many_streams_share_one_consumer(
     rest: httpx.AsyncClient, publisher: Publisher, settings: GatewaySettings
 ) -> None:
     async with contextlib.AsyncExitStack() as opened:
@@ -242,7 +242,7 @@ async def test_many_streams_are_one_reader(
     assert sum(bool(consumer.push_bound) for consumer in found) == 1
 
 
-async def test_a_reader_whose_end_was_swallowed_tells_nothing_beside_the_next(
+async def test_reader_that_missed_its_cancellation_sends_no_event_twice(
     publisher: Publisher, settings: GatewaySettings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     subscribe, begun = gateway.stream._subscribe, asyncio.Event()

@@ -21,7 +21,7 @@ CREATED, EXISTS = TransferStatus.CREATED, TransferStatus.EXISTS
 POISON = "\x00"
 
 
-async def test_a_request_that_the_database_refuses_fails_alone(house: House) -> None:
+async def test_request_refused_by_the_database_does_not_fail_its_batch(house: House) -> None:
     ann = await house.user(100)
 
     with structlog.testing.capture_logs() as logs:
@@ -58,7 +58,7 @@ async def test_a_batch_stays_within_its_limit(house: House) -> None:
     await replica.batcher.close()
 
 
-async def test_a_list_is_decided_as_one_however_few_transfers_are_written_together(
+async def test_list_has_the_same_results_when_it_is_written_in_small_parts(
     house: House, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for module in (batch, saving):
@@ -101,9 +101,7 @@ async def test_a_list_is_decided_as_one_however_few_transfers_are_written_togeth
     assert told == lines
 
 
-async def test_transfers_beyond_the_waiting_limit_are_refused_at_once(
-    house: House,
-) -> None:
+async def test_transfers_beyond_the_waiting_limit_are_refused_at_once(house: House) -> None:
     replica = await house.replica(transfers_max=2, lanes=1, waiting_max=4)
     number = len(house.replicas) - 1
 
@@ -176,9 +174,7 @@ async def test_a_lost_commit_answer_is_unavailable_and_a_retry_finds_the_transfe
     await own_house.holds()
 
 
-async def test_a_locked_account_delays_only_its_own_callers(
-    own_house: House,
-) -> None:
+async def test_a_locked_account_delays_only_its_own_callers(own_house: House) -> None:
     ann, bob = await own_house.user(10), await own_house.user(10)
     with psycopg.connect(own_house.owner_url) as sitting:
         sitting.execute("select from ledger.accounts where name = %s for update", (ann,))

@@ -45,7 +45,7 @@ async def looked(books: Books, marketplace: MarketplaceId) -> Known:
     return found[0]
 
 
-async def test_books_have_the_money_of_every_kind_without_the_platforms(
+async def test_books_have_every_kind_of_money_except_the_platforms(
     own_house: House, books: Books
 ) -> None:
     await lived_in(own_house)
@@ -93,7 +93,7 @@ async def test_a_marketplace_without_accounts_has_no_money(books: Books) -> None
     assert known.oldest_event_at is None
 
 
-async def test_looks_at_once_share_a_check_and_a_recent_one_is_not_repeated(
+async def test_concurrent_reads_share_one_check_and_a_recent_check_is_not_repeated(
     own_house: House, books: Books, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("services.ledger.books.store.PAUSE_SECONDS_MIN", 600)
@@ -111,7 +111,7 @@ async def test_looks_at_once_share_a_check_and_a_recent_one_is_not_repeated(
     assert count == 1
 
 
-async def test_a_check_that_was_found_due_before_another_ended_is_left_out(
+async def test_check_found_due_before_another_ended_is_skipped(
     own_house: House, books: Books, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("services.ledger.books.store.PAUSE_SECONDS_MIN", 600)

@@ -33,7 +33,7 @@ def rows(house: House) -> list[tuple[object, ...]]:
         ]
 
 
-async def test_checked_transfers_are_answered_as_posted_ones(house: House) -> None:
+async def test_checked_transfers_have_the_answers_of_posted_transfers(house: House) -> None:
     buyer, seller, order = await house.user(100), await house.user(), escrow()
     hold = pending(buyer, order, 80)
     asked = (hold, post(hold), single(order, seller, 80))

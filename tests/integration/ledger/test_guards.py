@@ -67,9 +67,7 @@ async def test_an_answer_is_kept_for_24_hours_of_the_database(house: House) -> N
         await ask(b"one", one)
 
 
-async def test_a_hold_that_appears_during_locking_is_loaded_again(
-    house: House,
-) -> None:
+async def test_hold_created_while_accounts_are_being_locked_is_loaded(house: House) -> None:
     ann, bob = await house.user(100), await house.user(100)
     # To an account without a row to lock.
     hold = pending(bob, "suspense", 40)

@@ -42,7 +42,7 @@ async def earn(house: House, amount: int, *, borne: int = 0) -> None:
         assert result.status is CREATED
 
 
-async def test_fees_can_be_taken_up_to_what_was_earned_and_not_borne(house: House) -> None:
+async def test_fees_can_be_withdrawn_up_to_earned_minus_borne_fees(house: House) -> None:
     await earn(house, 100, borne=30)
 
     [short] = await house.post(hold(71))
@@ -62,9 +62,7 @@ async def test_fees_can_be_taken_up_to_what_was_earned_and_not_borne(house: Hous
     assert (found.available, found.reserved) == (0, 10)
 
 
-async def test_nothing_can_be_taken_before_a_fee_is_earned_or_after_more_was_borne(
-    house: House,
-) -> None:
+async def test_nothing_can_be_withdrawn_unless_earned_fees_exceed_borne_fees(house: House) -> None:
     [before] = await house.post(hold(1))
     await earn(house, 5, borne=9)
     [after] = await house.post(hold(1))
@@ -84,7 +82,7 @@ async def test_money_of_users_is_never_the_platforms(house: House) -> None:
     assert (await house.balance(ann)).available == 500
 
 
-async def test_a_hold_that_is_given_back_can_be_taken_again(house: House) -> None:
+async def test_voided_hold_of_fees_can_be_held_again(house: House) -> None:
     await earn(house, 100)
     first = hold(100)
     await house.post(first)
@@ -106,7 +104,7 @@ async def test_a_barred_hold_of_fees_is_refused_for_ever(house: House) -> None:
     assert refusal.reason == "PENDING_ALREADY_VOIDED"
 
 
-async def test_linked_transfers_that_take_too_much_take_nothing(house: House) -> None:
+async def test_linked_transfers_beyond_the_earned_fees_are_all_refused(house: House) -> None:
     await earn(house, 100)
 
     results = await house.post(
@@ -133,7 +131,7 @@ async def test_one_of_two_withdrawals_of_all_fees_at_once_is_held(house: House) 
         await house.post(post(asked[said.index("")]))
 
 
-async def test_fees_are_earned_while_fees_are_taken(house: House) -> None:
+async def test_fees_are_earned_concurrently_with_a_withdrawal_of_fees(house: House) -> None:
     await earn(house, 100)
     with psycopg.connect(house.owner_url) as other:
         other.execute(
@@ -148,7 +146,7 @@ async def test_fees_are_earned_while_fees_are_taken(house: House) -> None:
 
 
 @pytest.mark.parametrize("kind", [1, 2])
-async def test_the_database_refuses_to_take_more_than_was_earned(house: House, kind: int) -> None:
+async def test_database_refuses_to_withdraw_more_than_was_earned(house: House, kind: int) -> None:
     await earn(house, 100, borne=30)
 
     def taking(amount: int) -> tuple[object, ...]:

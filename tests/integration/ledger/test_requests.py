@@ -73,7 +73,7 @@ async def refusal(
     return caught.value
 
 
-async def test_a_hold_goes_over_the_wire_and_back(ledger: Client) -> None:
+async def test_hold_is_created_and_returned_over_grpc(ledger: Client) -> None:
     user, order = await opened(ledger, public_id="usr_buyer123"), ident()
     name, hold = f"user:{user}", ident()
 
@@ -205,9 +205,7 @@ async def test_an_account_opens_once(ledger: Client) -> None:
         ({"debit_account": "user:somebody"}, "transfers[0].debit_account"),
     ],
 )
-async def test_fields_that_do_not_fit_are_named(
-    ledger: Client, fields: dict[str, Any], named: str
-) -> None:
+async def test_invalid_fields_are_named(ledger: Client, fields: dict[str, Any], named: str) -> None:
     accounts = {"debit_account": "external:stellar", "credit_account": "suspense"}
     request = ledger_pb2.PostTransfersRequest(transfers=[transfer(**(accounts | fields))])
 
@@ -218,7 +216,7 @@ async def test_fields_that_do_not_fit_are_named(
 
 
 @pytest.mark.parametrize("count", [50, 1000])
-async def test_a_refusal_names_as_many_wrong_fields_as_fit(ledger: Client, count: int) -> None:
+async def test_refusal_names_as_many_invalid_fields_as_fit(ledger: Client, count: int) -> None:
     wrong = [ledger_pb2.NewTransfer() for _ in range(count)]
 
     refused = await refusal(

@@ -191,7 +191,7 @@ async def test_linked_transfers_are_made_together_or_not_at_all(house: House) ->
     assert (await house.balance(bob)).available == 80
 
 
-async def test_the_order_of_arrival_decides_within_a_list(house: House) -> None:
+async def test_transfers_of_a_list_are_decided_in_their_order(house: House) -> None:
     ann, bob = await house.user(10), await house.user()
 
     results = await house.post(

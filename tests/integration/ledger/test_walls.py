@@ -56,7 +56,7 @@ async def test_the_services_role_has_only_the_grants_it_needs(house: House, stat
     assert await refused(house, statement, role="ledger") == "42501"
 
 
-async def test_figures_cannot_become_negative(house: House) -> None:
+async def test_database_refuses_negative_balances(house: House) -> None:
     ann = await house.user(10)
     update = "update accounts set {} where name = %s"
 
@@ -75,7 +75,7 @@ async def test_figures_cannot_become_negative(house: House) -> None:
     ]
 
 
-async def test_derived_accounts_hold_no_figures(house: House) -> None:
+async def test_derived_accounts_store_no_balances(house: House) -> None:
     await house.user(10)
 
     constraint = await refused(house, "update accounts set credits = 1 where name = %s", WORLD)
@@ -185,7 +185,7 @@ async def test_a_version_is_written_once(house: House) -> None:
     assert await refused(house, INSERT_ENTRY, *row) == "entries_version"
 
 
-async def test_an_entry_has_figures_after_it_exactly_where_it_has_a_version(house: House) -> None:
+async def test_entry_has_balances_if_and_only_if_it_has_a_version(house: House) -> None:
     ann = await house.user(100)
     hold = pending(ann, escrow(), 5)
     await house.post(hold)

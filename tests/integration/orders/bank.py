@@ -40,7 +40,7 @@ class Bank:
     ledger: Ledger = field(default_factory=Ledger)
 
     async def open_account(self, *, user: UserName, asset: str) -> None:
-        """Open an account with nothing in it; again does nothing."""
+        """Open an empty account; repeating it changes nothing."""
         name = f"user:{user.id}"
         new = Account(asset=asset, name=name, public_id=user.public_id, stored_version=0)
         self.ledger.accounts.setdefault(name, new)
@@ -55,7 +55,7 @@ class Bank:
         return [_posted(one) for one in self.ledger.ask(*wire.new_transfers(request))]
 
     async def timeline(self, order_id: uuid.UUID) -> list[TimelineItem]:
-        """Tell nothing."""
+        """Return an empty timeline."""
         del order_id
         return []
 
@@ -78,7 +78,7 @@ class Bank:
         assert self.ledger.ask_one(asked).status is TransferStatus.CREATED
 
     def posted(self, name: str) -> int:
-        """Return what an account has, holds included, by its entries; 0 where it has none."""
+        """Return an account's balance, holds included, as the sum of its entries."""
         return sum(_change(one) for one in self.ledger.entries if one.account == name)
 
     def total(self) -> int:
@@ -102,7 +102,7 @@ def _posted(result: Result) -> Posted:
 
 @dataclass(slots=True)
 class Chain(FakeEscrow):
-    """Escrow, with what each address holds: users' wallets, contracts, fees, and the outside."""
+    """Escrow with the balance of each address: users' wallets, contracts, fees, and the outside."""
 
     held: Counter[str] = field(default_factory=Counter)
     # The order or the user of each command, and the commands whose money has moved.
@@ -112,7 +112,7 @@ class Chain(FakeEscrow):
     paid_out: Counter[uuid.UUID] = field(default_factory=Counter)
 
     async def command(self, *, command_id: uuid.UUID, wait_seconds: int) -> Command:
-        """Tell the end; of a success, the money moves once."""
+        """Report a command's end. The first report of a success moves the money."""
         # Two zero-argument super() calls do not work in a dataclass with slots.
         known = await FakeEscrow.command(self, command_id=command_id, wait_seconds=wait_seconds)
         if known.state == "SUCCEEDED" and command_id not in self.moved:

@@ -1,7 +1,7 @@
-"""Processes that stop while they carry a withdrawal out: at each thing they do, one after another.
+"""Processes that stop during a withdrawal, at each of its boundaries in turn.
 
-A boundary is a call to a peer, before and after it, and a commit. Between two of them a process
-changes nothing that another one could see.
+A boundary is the moment before or after a call to a peer, or after a commit. Between two of them,
+a process changes nothing that another process could see.
 """
 
 import asyncio
@@ -15,19 +15,19 @@ from chassis.database import Transaction
 from services.orders.withdrawals import carrier as carrier_module
 from services.orders.withdrawals.carrier import Carrier
 
-# What a carrier calls, by the name of its attribute; the test compares it with the code.
+# The peers' methods that a carrier calls, by attribute; a test compares them with the code.
 CALLS = frozenset({"ledger.post", "ledger.open_account", "escrow.withdraw", "escrow.command"})
 COMMIT = "commit"
 
 
 class Died(BaseException):
-    """kill -9: nothing of ours catches it."""
+    """Stands for kill -9: no code of the service catches it."""
 
 
 class Stop:
     """Counts the boundaries that leased work passes, and stops it at the k-th.
 
-    is_killed: it dies there; otherwise it is paused, and goes on when `wake` is set.
+    is_killed: the process dies there; otherwise it pauses, and continues when `wake` is set.
     """
 
     def __init__(self, *, at: int, is_killed: bool) -> None:
@@ -90,7 +90,7 @@ class _Commits:
 
 @asynccontextmanager
 async def stopping(carrier: Carrier, stop: Stop) -> AsyncIterator[None]:
-    """Let what a carrier does in the block stop at a boundary."""
+    """Let the carrier stop at a boundary for the block."""
     parts: Any = carrier
     real = parts._ledger, parts._escrow, parts._database
     parts._ledger = _Peer(real[0], "ledger", stop)

@@ -1,7 +1,8 @@
-"""A key is its request's for 24 hours of the database's clock, and free for another one after them.
+"""An idempotency key belongs to its request for 24 hours of the database's clock, then is free.
 
-Each way of taking a key is moved over its time: the statement that creates an order, the one that
-begins an operation, the command that waits for its row, the look before a ruling, and the rest.
+Each way of claiming a key is tested past that time: the statement that creates an order, the
+statement that begins an operation, the command that waits for its row, the look before a ruling,
+and the rest.
 """
 
 import uuid

@@ -33,7 +33,7 @@ def allow(postgres_admin: str) -> None:
         connection.execute(ALLOW)
 
 
-async def test_what_the_clock_does_has_the_clock_for_its_actor(
+async def test_actions_of_the_clock_name_the_clock_as_actor(
     shop: Shop, postgres_admin: str
 ) -> None:
     order = await shop.running_order()
@@ -93,7 +93,7 @@ async def test_a_command_whose_line_cannot_be_written_does_not_begin(
     assert actions == ["order.reserve", "order.create"]
 
 
-async def test_a_command_that_fails_says_so_for_whoever_asked(shop: Shop) -> None:
+async def test_failed_command_is_recorded_with_its_requester(shop: Shop) -> None:
     await shop.user("usr_buyer")
     await shop.user("usr_seller")
     order = await shop.order()
@@ -107,7 +107,7 @@ async def test_a_command_that_fails_says_so_for_whoever_asked(shop: Shop) -> Non
     assert failed.after == '{"operation":null,"error":"INSUFFICIENT_FUNDS"}'
 
 
-async def test_a_command_says_its_state_before_and_after(shop: Shop) -> None:
+async def test_command_is_recorded_with_the_state_before_and_after(shop: Shop) -> None:
     order = await shop.running_order()
     asked = shop.ask(by="SELLER", reason="It broke")
     await shop.service.refund(asked, order_id=oid(order), by=Party.SELLER, reason="It broke")

@@ -1,4 +1,4 @@
-"""Commands that meet on one order from two processes: whatever wins, nothing is left behind.
+"""Concurrent commands on one order from two processes: nothing is left behind, whichever wins.
 
 No operation keeps running, no hold outlives a canceled order, and no answer is a fault.
 """
@@ -119,7 +119,7 @@ async def a_rich_order(shop: Shop) -> orders_pb2.Order:
 
 
 @pytest.mark.parametrize("first", [reserve, pay])
-async def test_a_cancel_that_waited_for_the_row_sees_an_operation_begun_meanwhile(
+async def test_cancel_that_waited_for_the_row_sees_the_operation_begun_meanwhile(
     two_shops: tuple[Shop, Shop], first: Command
 ) -> None:
     one, two = two_shops

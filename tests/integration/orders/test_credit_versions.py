@@ -143,7 +143,7 @@ async def paid(shop: Shop) -> None:
     assert len(shop.peers.ledger.transfers) == 1
 
 
-async def test_credit_taken_over_by_the_version_before_is_not_failed_by_the_new_one(
+async def test_credit_taken_over_by_the_previous_version_is_not_failed_by_the_new_one(
     pair: tuple[Shop, Before],
 ) -> None:
     new, before = pair
@@ -164,7 +164,7 @@ async def test_credit_taken_over_by_the_version_before_is_not_failed_by_the_new_
     await paid(new)
 
 
-async def test_credit_taken_over_by_the_new_version_is_not_failed_by_the_one_before(
+async def test_credit_taken_over_by_the_new_version_is_not_failed_by_the_previous_one(
     pair: tuple[Shop, Before],
 ) -> None:
     new, before = pair
@@ -182,7 +182,7 @@ async def test_credit_taken_over_by_the_new_version_is_not_failed_by_the_one_bef
     running.cancel()
 
 
-async def test_credit_that_the_version_before_has_just_begun_is_left_to_it(
+async def test_credit_begun_by_the_previous_version_is_left_to_it(
     pair: tuple[Shop, Before],
 ) -> None:
     new, before = pair
@@ -198,7 +198,7 @@ async def test_credit_that_the_version_before_has_just_begun_is_left_to_it(
     assert await state(new) == ["FAILED"]
 
 
-async def test_credit_that_both_versions_carry_out_at_once_is_booked_once(
+async def test_credit_executed_by_both_versions_at_once_is_booked_once(
     pair: tuple[Shop, Before],
 ) -> None:
     new, before = pair
@@ -218,7 +218,7 @@ async def test_credit_that_both_versions_carry_out_at_once_is_booked_once(
     await paid(new)
 
 
-async def test_credit_that_the_version_before_took_over_and_left_is_not_lost(
+async def test_credit_abandoned_by_the_previous_version_is_not_lost(
     pair: tuple[Shop, Before], database_url: Callable[[str], str]
 ) -> None:
     new, before = pair

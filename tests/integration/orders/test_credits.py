@@ -162,7 +162,7 @@ async def test_a_refused_credit_is_not_retried(generous: Shop) -> None:
     assert await _balance(generous) == TEN
 
 
-async def test_a_replay_is_the_answer_from_when_the_credit_was_paid(generous: Shop) -> None:
+async def test_replay_returns_the_answer_of_the_payment(generous: Shop) -> None:
     generous.peers.ledger.is_away = True
     running = await _credit(generous, key="one", wait=0.2)
     with pytest.raises(IdempotencyKeyInProgress):
@@ -179,7 +179,7 @@ async def test_a_replay_is_the_answer_from_when_the_credit_was_paid(generous: Sh
     assert await _balance(generous) == TEN
 
 
-async def test_a_credit_beyond_the_platforms_balance_is_refused_and_kept_for_its_key(
+async def test_refusal_of_a_credit_beyond_the_platforms_balance_is_stored_for_its_key(
     generous: Shop,
 ) -> None:
     generous.peers.escrow.refuses["credit"] = FailedPrecondition("poor", reason="TOO_POOR")
@@ -195,7 +195,7 @@ async def test_a_credit_beyond_the_platforms_balance_is_refused_and_kept_for_its
     assert await _balance(generous) == TEN
 
 
-async def test_a_refusal_does_not_end_a_credit_that_was_asked_for_before(generous: Shop) -> None:
+async def test_refused_repeat_does_not_end_a_running_credit(generous: Shop) -> None:
     generous.peers.escrow.is_away = True
     await _credit(generous, wait=0.2)
     generous.peers.escrow.is_away = False

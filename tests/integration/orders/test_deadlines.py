@@ -73,7 +73,7 @@ async def _told(shop: Shop, order: orders_pb2.Order) -> list[str]:
 
 
 @pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.name)
-async def test_a_deadline_is_warned_of_once_and_then_met(
+async def test_deadline_warns_once_and_then_takes_its_action(
     shop: Shop, postgres_admin: str, rule: Rule
 ) -> None:
     order = await RESTING[rule.name](shop)
@@ -146,7 +146,7 @@ async def test_a_dispute_is_opened_with_the_hours_that_support_has(
     assert second.clock_offset == dt.timedelta(seconds=60)
 
 
-async def test_moving_on_begins_a_new_rest(shop: Shop, postgres_admin: str) -> None:
+async def test_state_change_restarts_the_deadline(shop: Shop, postgres_admin: str) -> None:
     order = await shop.reserved_order()
     passing.for_orders(postgres_admin, 7 * DAY - MOMENT)
     await shop.timers.meet_deadlines()
@@ -172,7 +172,7 @@ async def test_no_deadline_applies_while_an_operation_runs(shop: Shop, postgres_
 
 
 @pytest.mark.parametrize("turn", range(12))
-async def test_the_clock_and_a_caller_never_both_win(
+async def test_deadline_and_concurrent_command_exclude_each_other(
     two_shops: tuple[Shop, Shop], postgres_admin: str, turn: int
 ) -> None:
     one, two = two_shops
@@ -217,7 +217,7 @@ def _release(shop: Shop, order: orders_pb2.Order) -> Awaitable[Answer]:
 _RACES = (("reservation", _create), ("funding", _fund), ("acceptance", _release))
 
 
-async def test_a_process_that_ends_after_it_began_leaves_the_end_to_another(
+async def test_deadline_action_of_a_dead_process_is_finished_by_another(
     database_url: Callable[..., str],
 ) -> None:
     peers, marketplace_id = Peers(), new_id()
@@ -248,7 +248,7 @@ async def test_two_processes_warn_once(two_shops: tuple[Shop, Shop], postgres_ad
     assert await _told(one, order) == ["order.deadline_warning"]
 
 
-async def test_a_clock_moves_its_own_marketplace_alone(
+async def test_moved_clock_affects_its_own_marketplace_only(
     database_url: Callable[..., str],
 ) -> None:
     url, peers = database_url("orders"), Peers()
@@ -270,7 +270,7 @@ async def test_a_clock_moves_its_own_marketplace_alone(
         assert await _told(other, others) == []
 
 
-async def test_what_rests_after_the_clock_was_moved_has_all_its_days(shop: Shop) -> None:
+async def test_order_created_after_the_clock_was_moved_has_its_full_deadline(shop: Shop) -> None:
     await shop.chosen.advance(shop.key(), by=100 * DAY)
     order = await shop.reserved_order()
 
@@ -282,7 +282,9 @@ async def test_what_rests_after_the_clock_was_moved_has_all_its_days(shop: Shop)
     assert await shop.timers.meet_deadlines() == 1
 
 
-async def test_kept_answers_get_older_with_the_clock_except_its_own(shop: Shop) -> None:
+async def test_stored_answers_age_with_the_moved_clock_except_the_moves_own_answer(
+    shop: Shop,
+) -> None:
     order = await shop.rich_order()
     first = await shop.service.reserve_funds(shop.ask("kept"), order_id=oid(order))
     moved = await shop.chosen.advance(shop.key("clock"), by=DAY - MOMENT)
@@ -344,7 +346,7 @@ async def test_offer_made_after_the_clock_was_moved_is_open_for_its_hours(shop: 
     assert offer.created_at.ToDatetime(dt.UTC) < closed.closed_at < shown - DAY
 
 
-async def test_overdue_offer_makes_room_for_the_next_by_the_test_clock(shop: Shop) -> None:
+async def test_offer_overdue_by_the_test_clock_does_not_block_a_new_offer(shop: Shop) -> None:
     order = await shop.running_order()
     offer = await make_offer(shop, order)
     await shop.chosen.advance(shop.key(), by=3 * DAY)

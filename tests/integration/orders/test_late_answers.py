@@ -19,7 +19,7 @@ async def withdraw(shop: Shop, wait: float = 10) -> Answer:
 
 
 @pytest.mark.parametrize("is_moved", [False, True], ids=["time passes", "the clock is moved"])
-async def test_answer_that_came_after_a_day_is_kept_for_a_day(
+async def test_answer_that_took_longer_than_a_day_is_stored_for_a_day(
     rich: Shop, postgres_admin: str, *, is_moved: bool
 ) -> None:
     [account] = rich.peers.ledger.available

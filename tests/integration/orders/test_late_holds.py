@@ -78,7 +78,7 @@ async def test_a_hold_that_arrives_after_the_cancellation_holds_nothing(
     assert other.peers.ledger.available[buyer] == RICH
 
 
-async def test_a_process_that_lost_its_lease_asks_no_peer(
+async def test_process_that_lost_its_lease_calls_no_peer(
     replicas: tuple[Shop, Shop], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     paused, other = replicas
@@ -136,7 +136,7 @@ async def test_a_hold_of_a_canceled_order_is_given_back_by_an_operator(shop: Sho
     assert told[-2:] == ["order.cancel", "order.give_back_hold"]
 
 
-async def test_a_hold_that_an_order_needs_is_not_given_back(shop: Shop) -> None:
+async def test_hold_that_an_order_needs_is_not_given_back(shop: Shop) -> None:
     order = await shop.reserved_order()
     keeper = Holds(database=shop.database, orders=shop.saga.orders, ledger=shop.peers.ledger)
 

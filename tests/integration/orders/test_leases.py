@@ -159,7 +159,7 @@ async def test_a_process_that_wakes_after_a_take_over_writes_nothing(
     assert [version for _, version in await paused.events(order)] == [*range(1, len(names) + 1)]
 
 
-async def test_a_process_that_wakes_after_a_take_over_refuses_nothing(processes: Processes) -> None:
+async def test_process_that_wakes_after_a_take_over_stores_no_refusal(processes: Processes) -> None:
     paused = processes.paused
     order = await paused.reserved_order()
     paused.peers.escrow.gate.clear()
@@ -236,7 +236,7 @@ async def test_a_stale_order_is_not_written(shop: Shop) -> None:
     assert await written(shop, order) == before
 
 
-async def test_an_operation_ends_on_the_current_order_not_on_a_stale_read(
+async def test_operation_ends_on_the_current_order_and_not_on_a_stale_read(
     shop: Shop, postgres_admin: str
 ) -> None:
     order = await shop.running_order()
@@ -256,9 +256,7 @@ async def test_an_operation_ends_on_the_current_order_not_on_a_stale_read(
     assert (closed.title, closed.version) == ("Renamed", known.version + 5 + 2)
 
 
-async def test_the_key_of_an_operation_that_was_taken_over_is_still_in_progress(
-    processes: Processes,
-) -> None:
+async def test_key_of_a_taken_over_operation_is_still_in_progress(processes: Processes) -> None:
     paused = processes.paused
     order = await paused.running_order()
     paused.peers.escrow.gate.clear()
@@ -286,7 +284,7 @@ async def _until_asked(shop: Shop) -> None:
             await asyncio.sleep(0.01)
 
 
-async def test_nobody_asks_the_database_for_the_end_of_an_operation_that_runs_here(
+async def test_end_of_an_operation_in_the_same_process_needs_no_database_query(
     shop: Shop, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     looks = list[object]()

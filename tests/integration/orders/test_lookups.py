@@ -81,7 +81,7 @@ async def stock(make_database: Callable[[], TestDatabase]) -> AsyncIterator[Stoc
 
 
 @pytest.mark.parametrize("names", PAIRS, ids=str)
-async def test_every_filter_and_pair_of_filters_lists_what_fulfils_them(
+async def test_every_filter_and_pair_of_filters_lists_the_matching_orders(
     stock: Stock, names: str | tuple[str, ...]
 ) -> None:
     shop, made = stock
@@ -165,7 +165,7 @@ async def test_pages_hold_each_order_once_while_others_are_created(
     )
 
 
-async def test_a_cursor_holds_for_its_filters_and_sort_alone(stock: Stock) -> None:
+async def test_cursor_is_valid_for_its_filters_and_sort_only(stock: Stock) -> None:
     shop, _ = stock
     requests = [
         orders_pb2.ListOrdersRequest(**fields)
@@ -198,7 +198,7 @@ async def test_a_cursor_holds_for_its_filters_and_sort_alone(stock: Stock) -> No
 @pytest.mark.parametrize(
     "place", ["", "x", "-1:{id}", "1:x", "{id}", "1:{id}:", "9" * 19 + ":{id}"]
 )
-def test_a_place_that_no_page_had_is_refused(place: str) -> None:
+def test_cursor_with_an_invalid_position_is_refused(place: str) -> None:
     request = orders_pb2.ListOrdersRequest(sort=orders_pb2.ORDER_SORT_LARGEST)
     text = place.replace("{id}", str(new_id()))
     request.page.page_token = bound_token(text, request)
@@ -209,7 +209,7 @@ def test_a_place_that_no_page_had_is_refused(place: str) -> None:
 
 @pytest.mark.parametrize("field", ["created_from", "created_to"])
 @pytest.mark.parametrize("seconds", [-(10**15), 10**15])
-def test_an_instant_that_no_calendar_has_is_refused(field: str, seconds: int) -> None:
+def test_instant_outside_the_calendar_is_refused(field: str, seconds: int) -> None:
     request = orders_pb2.ListOrdersRequest()
     getattr(request, field).seconds = seconds
 
@@ -221,7 +221,7 @@ def test_an_instant_that_no_calendar_has_is_refused(field: str, seconds: int) ->
 
 @pytest.mark.parametrize("sort", SORTS)
 @pytest.mark.parametrize("year", [1, 9999])
-async def test_the_ends_of_the_calendar_and_of_amounts_are_no_error(
+async def test_extreme_instants_and_amounts_are_valid_filters(
     stock: Stock, sort: orders_pb2.OrderSort, year: int
 ) -> None:
     shop, made = stock
@@ -233,7 +233,7 @@ async def test_the_ends_of_the_calendar_and_of_amounts_are_no_error(
         assert ids([await _whole(shop, request)]) == expected(made, request)
 
 
-async def test_users_are_found_by_what_they_are_called_and_by_mail_address(shop: Shop) -> None:
+async def test_users_are_found_by_name_and_email_address(shop: Shop) -> None:
     spelled = str(uuid.uuid4())
     people = [("ada", "a@shop.example"), ("Ada", "A@Shop.example"), (spelled, ""), ("bo", "")]
     known = []
@@ -276,7 +276,7 @@ async def test_users_are_found_by_what_they_are_called_and_by_mail_address(shop:
     assert await found(size=1) == known[::-1]
 
 
-def test_a_cursor_of_users_holds_for_its_filters_alone() -> None:
+def test_cursor_of_users_is_valid_for_its_filters_only() -> None:
     asked_for = orders_pb2.ListUsersRequest(email="a@shop.example")
     token = bound_token(str(new_id()), asked_for)
     for request in (

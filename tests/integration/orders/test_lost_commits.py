@@ -101,7 +101,7 @@ async def test_an_operation_that_has_ended_is_not_carried_out_again(
     assert again.body == answer.body
 
 
-async def test_a_stored_refusal_is_the_answer_when_its_commit_was_not_acknowledged(
+async def test_stored_refusal_is_returned_although_its_commit_was_not_acknowledged(
     shop: Shop,
 ) -> None:
     order = await shop.rich_order()
@@ -116,7 +116,7 @@ async def test_a_stored_refusal_is_the_answer_when_its_commit_was_not_acknowledg
     await _quiet(shop)
 
 
-async def test_the_end_of_an_older_run_keeps_the_newer_one(shop: Shop) -> None:
+async def test_end_of_an_older_run_does_not_remove_the_newer_run(shop: Shop) -> None:
     order = await shop.reserved_order()
     shop.peers.escrow.gate.clear()
     await shop.service.create_escrow(shop.ask(wait=0), order_id=oid(order))

@@ -16,7 +16,7 @@ async def measured(shop: Shop, sql: str) -> dict[str, float]:
     return {str(kind): float(value) for kind, value in rows}
 
 
-async def test_withdrawal_that_waits_is_counted_with_its_age(rich: Shop) -> None:
+async def test_metrics_count_a_waiting_withdrawal_with_its_age(rich: Shop) -> None:
     assert await measured(rich, RUNNING.sql) == {}
     rich.peers.escrow.gate.clear()
     withdrawal = await made(rich)
@@ -38,7 +38,7 @@ async def test_withdrawal_that_waits_is_counted_with_its_age(rich: Shop) -> None
     assert held_and_free(rich) == (0, 0)
 
 
-async def test_operations_are_counted_beside_withdrawals(rich: Shop) -> None:
+async def test_metrics_count_operations_separately_from_withdrawals(rich: Shop) -> None:
     rich.peers.escrow.gate.clear()
     await commit(rich, await made(rich), wait=0)
     order = await rich.reserved_order()

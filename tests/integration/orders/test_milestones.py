@@ -78,7 +78,7 @@ async def running(shop: Shop) -> int:
         return int(await tx.fetchval(RUNNING))
 
 
-async def test_completed_milestone_is_marked_once_and_stands_in_the_order(shop: Shop) -> None:
+async def test_completed_milestone_is_marked_once_and_shown_in_the_order(shop: Shop) -> None:
     order = await divided(shop)
 
     first = await complete(shop, order, "final", key="once")
@@ -178,7 +178,7 @@ async def test_same_milestone_completed_twice_at_once_is_marked_once(shop: Shop)
         assert shop.peers.escrow.marked == [0]
 
 
-async def test_completion_beside_other_commands_leaves_nothing_running(shop: Shop) -> None:
+async def test_completion_concurrent_with_other_commands_leaves_nothing_running(shop: Shop) -> None:
     for _ in range(20):
         order = await divided(shop)
 
@@ -196,7 +196,7 @@ async def test_completion_beside_other_commands_leaves_nothing_running(shop: Sho
         assert await running(shop) == 0
 
 
-async def test_completion_of_a_dead_process_is_taken_over_and_marked_by_the_same_command(
+async def test_completion_of_a_dead_process_is_continued_with_the_same_command(
     database_url: Callable[[str], str],
 ) -> None:
     url, peers, marketplace_id = database_url("orders"), Peers(), new_id()

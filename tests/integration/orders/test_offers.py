@@ -252,7 +252,7 @@ async def test_offer_lapses_by_the_databases_clock(shop: Shop, postgres_admin: s
     assert (await shop.read(order)).state is State.IN_PROGRESS
 
 
-async def test_wrong_clock_of_a_process_ends_no_offer(shop: Shop) -> None:
+async def test_wrong_clock_of_a_process_does_not_lapse_an_offer(shop: Shop) -> None:
     order = await shop.running_order()
     offer = await make(shop, order)
     shop.clock.ahead = HOURS * 2
@@ -263,7 +263,7 @@ async def test_wrong_clock_of_a_process_ends_no_offer(shop: Shop) -> None:
     assert (await shop.read(order)).state is State.CLOSED
 
 
-async def test_overdue_offer_makes_room_for_the_next_before_a_timer_ends_it(
+async def test_overdue_offer_does_not_block_a_new_offer_before_the_timer_runs(
     shop: Shop, postgres_admin: str
 ) -> None:
     order = await shop.running_order()
@@ -322,7 +322,9 @@ async def test_offers_are_found_with_their_own_order_and_marketplace_only(
 
 
 @pytest.mark.parametrize("refund", [0, 1, EIGHTY])
-async def test_refund_that_is_no_part_of_the_amount_is_refused(shop: Shop, refund: int) -> None:
+async def test_offer_whose_refund_is_not_a_part_of_the_amount_is_refused(
+    shop: Shop, refund: int
+) -> None:
     with pytest.raises(OfferAmountNotValid):
         await make(shop, await shop.running_order(), refund=refund)
 
@@ -354,7 +356,7 @@ async def test_offer_on_an_order_that_has_ended_cannot_be_accepted(shop: Shop) -
     assert await told(shop, offer) == ["offer.created", "offer.lapsed"]
 
 
-async def test_offers_end_with_their_own_order_alone(shop: Shop) -> None:
+async def test_end_of_an_order_lapses_its_own_open_offers_only(shop: Shop) -> None:
     orders = [await shop.running_order() for _ in range(2)]
     ended, other = [await make(shop, order) for order in orders]
     await decline(shop, ended)
@@ -370,7 +372,7 @@ async def test_offers_end_with_their_own_order_alone(shop: Shop) -> None:
     ]
 
 
-async def test_agreement_that_never_lands_leaves_the_order_as_it_was(shop: Shop) -> None:
+async def test_agreement_that_never_lands_leaves_the_order_unchanged(shop: Shop) -> None:
     for is_disputed in (False, True):
         order = await shop.running_order()
         if is_disputed:

@@ -209,7 +209,7 @@ COMMANDS: dict[str, tuple[Callable[[Shop], Awaitable[orders_pb2.Order]], Act, li
 
 
 @pytest.mark.parametrize("command", COMMANDS)
-async def test_preview_says_what_the_command_then_does_and_writes_nothing(
+async def test_preview_predicts_the_command_and_writes_nothing(
     shop: Shop, postgres_admin: str, command: str
 ) -> None:
     begin, act, steps = COMMANDS[command]
@@ -241,7 +241,7 @@ async def test_preview_says_what_the_command_then_does_and_writes_nothing(
         assert shop.peers.ledger.reserved(name) == change.reserved_after
 
 
-async def test_preview_is_refused_as_the_command_is(shop: Shop, postgres_admin: str) -> None:
+async def test_preview_is_refused_for_the_commands_reason(shop: Shop, postgres_admin: str) -> None:
     poor = await shop.rich_order()
     shop.peers.ledger.available[f"user:{poor.buyer.id}"] = 1
     tries: list[tuple[Act, orders_pb2.Order, Request]] = [
@@ -298,9 +298,7 @@ async def test_preview_of_an_offer_leaves_it_open(shop: Shop, postgres_admin: st
     assert done.refunded_amount == foreseen.refunded_amount
 
 
-async def test_withdrawal_is_previewed_as_it_is_carried_out(
-    rich: Shop, postgres_admin: str
-) -> None:
+async def test_preview_predicts_the_withdrawal(rich: Shop, postgres_admin: str) -> None:
     withdrawal = await made(rich)
     before = contents(postgres_admin)
     rehearsals = [rehearsed(rich) for _ in range(3)]

@@ -1,4 +1,4 @@
-"""A chain that keeps the outcome of a command to itself: unknown is neither success nor failure.
+"""Commands with an unknown outcome on chain, which is neither success nor failure.
 
 Money may have moved. So the order, its hold and its key stay as they are, no one can cancel, and
 what was asked for goes on when the outcome is known.
@@ -94,9 +94,7 @@ async def test_an_unknown_outcome_changes_nothing_until_it_is_known(
 
 
 @pytest.mark.parametrize("unknown", ["release", "refund"])
-async def test_money_that_may_have_been_paid_out_is_not_paid_again(
-    shop: Shop, unknown: str
-) -> None:
+async def test_payout_with_an_unknown_outcome_is_not_repeated(shop: Shop, unknown: str) -> None:
     order = await shop.running_order()
     shop.peers.escrow.quarantined.add(unknown)
     if unknown == "release":
@@ -119,9 +117,7 @@ async def test_money_that_may_have_been_paid_out_is_not_paid_again(
 
 
 @pytest.mark.slow
-async def test_a_decision_waits_while_the_freeze_is_unknown(
-    shop: Shop,
-) -> None:
+async def test_a_decision_waits_while_the_freeze_is_unknown(shop: Shop) -> None:
     order = await shop.running_order()
     shop.peers.escrow.quarantined.add("freeze")
     opened = await shop.service.open_dispute(

@@ -12,7 +12,7 @@ from tests.integration.orders.conftest import Shop, oid
 
 
 @pytest.mark.parametrize("how", ["one", "list"])
-async def test_order_and_its_operation_are_read_in_one_turn(
+async def test_order_and_its_operation_are_read_in_one_round_trip(
     shop: Shop, monkeypatch: pytest.MonkeyPatch, how: str
 ) -> None:
     order = await shop.running_order()

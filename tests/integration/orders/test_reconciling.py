@@ -116,7 +116,7 @@ async def test_a_round_goes_over_every_page_of_every_marketplace(
     assert (reconciler.last.round_accounts, reconciler.last.differing) == (4, 0)
 
 
-async def test_a_difference_is_confirmed_when_its_figures_stay(
+async def test_difference_is_confirmed_when_its_balances_stay_the_same(
     books: Database, sides: Sides
 ) -> None:
     reconciler = comparing(books, sides, confirmed_seconds=3600)
@@ -139,7 +139,7 @@ async def test_a_difference_is_confirmed_when_its_figures_stay(
     assert sides.calls[-1] == "locked "
 
 
-async def test_a_difference_with_new_figures_is_confirmed_anew(
+async def test_difference_with_changed_balances_is_confirmed_anew(
     reconciler: Reconciler, sides: Sides
 ) -> None:
     sides.pages = {"": ([wallet(1, 5)], "")}
@@ -159,7 +159,7 @@ async def test_a_difference_with_new_figures_is_confirmed_anew(
     assert reconciler.last.differing == 0
 
 
-async def test_the_difference_of_a_removed_account_is_forgotten_after_a_round(
+async def test_difference_of_a_removed_account_is_dropped_after_a_round(
     reconciler: Reconciler, sides: Sides
 ) -> None:
     sides.pages = {"": ([wallet(1, 5)], "")}
@@ -172,7 +172,7 @@ async def test_the_difference_of_a_removed_account_is_forgotten_after_a_round(
     assert (await reconciler.found(marketplace_id=SHOPS[1]))[0].differing == 0
 
 
-async def test_money_in_suspense_counts_for_the_wallet_it_reached(
+async def test_money_in_suspense_is_added_to_the_wallet_that_received_it(
     reconciler: Reconciler, sides: Sides
 ) -> None:
     sides.pages = {"": ([wallet(1, 5), Holding(account="escrow:1", chain=3)], "")}

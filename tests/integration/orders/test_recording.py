@@ -48,7 +48,7 @@ async def key_used(shop: Shop, _order: orders_pb2.Order, _admin: str) -> None:
 @pytest.mark.parametrize(
     "change", [by(OTHER_ADDRESS), by(OTHER_VERSION), by(ANOTHER_RUNS), key_used]
 )
-async def test_nothing_is_written_where_something_has_changed_since(
+async def test_command_is_not_recorded_if_the_order_has_changed_since_the_read(
     shop: Shop, postgres_admin: str, change: Change
 ) -> None:
     order = await shop.reserved_order()
@@ -63,9 +63,7 @@ async def test_nothing_is_written_where_something_has_changed_since(
     assert await shop.read(order) == after
 
 
-async def test_the_order_its_event_its_operation_and_its_line_are_written_together(
-    shop: Shop,
-) -> None:
+async def test_order_event_operation_and_audit_line_are_written_together(shop: Shop) -> None:
     order = await shop.reserved_order()
     counted = [await shop.count(table) for table in WRITTEN]
 
@@ -75,7 +73,9 @@ async def test_the_order_its_event_its_operation_and_its_line_are_written_togeth
     assert (await shop.read(order)).state is State.ESCROW_CREATING
 
 
-async def test_the_key_of_a_command_is_looked_at_before_it_waits_for_another(shop: Shop) -> None:
+async def test_idempotency_key_is_checked_before_waiting_for_a_running_operation(
+    shop: Shop,
+) -> None:
     order = await shop.reserved_order()
     shop.peers.escrow.gate.clear()
     await shop.service.create_escrow(shop.ask(KEY, wait=0), order_id=oid(order))

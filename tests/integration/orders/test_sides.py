@@ -1,4 +1,4 @@
-"""What a person says of themselves counts for nothing: their side is the one the order knows."""
+"""A person's side follows from the order; fields in which the person names a side are ignored."""
 
 import json
 import uuid

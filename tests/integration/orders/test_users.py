@@ -117,7 +117,7 @@ async def test_a_user_is_found_by_a_uuid_used_as_external_id(
 @pytest.mark.parametrize(
     "spelled", [str, lambda name: str(name).upper(), partial(to_public, "usr")]
 )
-async def test_no_name_of_a_user_names_another_user(
+async def test_no_spelling_of_a_users_id_can_name_another_user(
     two_shops: tuple[Shop, Shop], spelled: Any
 ) -> None:
     one, two = two_shops
@@ -152,7 +152,7 @@ async def test_a_public_id_may_not_spell_the_uuid_of_a_future_user(
     assert await one.count("users") == 3
 
 
-async def test_a_uuid_used_as_external_id_names_no_other_user(
+async def test_uuid_used_as_external_id_cannot_become_another_users_id(
     two_shops: tuple[Shop, Shop],
 ) -> None:
     one, _ = two_shops
@@ -167,9 +167,7 @@ async def test_a_uuid_used_as_external_id_names_no_other_user(
     )
 
 
-async def test_registering_a_user_again_answers_the_same_id(
-    two_shops: tuple[Shop, Shop],
-) -> None:
+async def test_registering_a_user_again_answers_the_same_id(two_shops: tuple[Shop, Shop]) -> None:
     one, _ = two_shops
     alice = orders_pb2.User.FromString((await _register(one, "alice")).body)
 
@@ -250,7 +248,7 @@ async def test_a_user_who_cannot_be_provisioned_blocks_no_other(
     assert await one.registry.provision_waiting(limit=1) == 1
 
 
-async def test_a_user_whose_wallet_could_not_be_made_is_provided_for_soon(
+async def test_user_without_a_wallet_is_provisioned_soon_after_the_failure(
     shop: Shop, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(people, "AGAIN_SECONDS", 0.01)

@@ -103,7 +103,7 @@ async def assert_ended(shop: Shop, withdrawal: uuid.UUID, key: str, *, ending: s
 
 @pytest.mark.parametrize("is_killed", [True, False], ids=["killed", "paused"])
 @pytest.mark.parametrize("ending", ["PAID", "OPENED", "FAILED", "REFUSED"])
-async def test_process_that_stops_at_any_boundary_leaves_what_another_one_finishes(
+async def test_withdrawal_stopped_at_any_boundary_is_finished_by_another_process(
     rich: Shop, heir: Shop, ending: str, *, is_killed: bool
 ) -> None:
     """A paused process wakes up when the other one has finished, and changes nothing then."""
@@ -130,13 +130,13 @@ async def test_process_that_stops_at_any_boundary_leaves_what_another_one_finish
     raise AssertionError(f"a withdrawal passes more than {MORE_THAN_ENOUGH} boundaries")
 
 
-def test_no_call_of_a_withdrawal_is_missing_among_the_boundaries() -> None:
+def test_boundaries_cover_every_call_of_a_withdrawal() -> None:
     assert called_in_code() == CALLS
     passed = {name for names in BOUNDARIES.values() for name in names}
     assert passed == {COMMIT, *(f"{when} {name}" for name in CALLS for when in ("before", "after"))}
 
 
-async def test_refusal_taken_over_by_another_process_is_answered_once(
+async def test_refusal_of_a_taken_over_withdrawal_is_answered_once(
     rich: Shop, database_url: Callable[[str], str]
 ) -> None:
     withdrawal, carrier = await made(rich), rich.carrier

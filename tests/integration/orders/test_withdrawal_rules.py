@@ -73,7 +73,7 @@ async def test_listed_destination_is_paid(rich: Shop, postgres_admin: str) -> No
     assert state(answer) == "COMPLETED"
 
 
-async def test_two_processes_never_exceed_the_limit_of_a_day_together(
+async def test_two_processes_never_exceed_the_daily_limit_together(
     two_shops: tuple[Shop, Shop], postgres_admin: str
 ) -> None:
     one, two = two_shops
@@ -100,7 +100,7 @@ async def test_two_processes_never_exceed_the_limit_of_a_day_together(
         assert one.peers.ledger.available[account] == 18 * FIVE
 
 
-async def test_limit_of_a_day_is_free_again_24_hours_later_by_the_marketplaces_clock(
+async def test_daily_limit_is_free_again_after_24_hours_of_the_marketplaces_clock(
     wealthy: Shop, postgres_admin: str
 ) -> None:
     choose(postgres_admin, wealthy, withdrawal_most_per_day=FIVE)
@@ -116,7 +116,7 @@ async def test_limit_of_a_day_is_free_again_24_hours_later_by_the_marketplaces_c
     assert state(await commit(wealthy, withdrawal)) == "COMPLETED"
 
 
-async def test_only_what_leaves_counts_against_the_limit_of_a_day(
+async def test_only_paid_and_awaiting_withdrawals_count_against_the_daily_limit(
     wealthy: Shop, postgres_admin: str
 ) -> None:
     choose(postgres_admin, wealthy, withdrawal_most_per_day=FIVE)
@@ -141,7 +141,9 @@ async def test_only_what_leaves_counts_against_the_limit_of_a_day(
     assert state(await commit(wealthy, await made(wealthy))) == "AWAITING_APPROVAL"
 
 
-async def test_limit_of_a_day_is_each_users_own(wealthy: Shop, postgres_admin: str) -> None:
+async def test_daily_limit_applies_to_each_user_separately(
+    wealthy: Shop, postgres_admin: str
+) -> None:
     choose(postgres_admin, wealthy, withdrawal_most_per_day=FIVE)
     seller = await wealthy.user("usr_seller")
     wealthy.peers.ledger.available[f"user:{seller}"] = FIVE
@@ -202,7 +204,7 @@ async def test_canceled_withdrawal_does_not_make_its_destination_known(
         await commit(wealthy, await made(wealthy))
 
 
-async def test_clock_is_refused_for_every_key_but_a_test_marketplaces(shop: Shop) -> None:
+async def test_only_keys_of_test_marketplaces_can_move_the_clock(shop: Shop) -> None:
     for environment in ("live", "", "TEST", "staging"):
         other = replace(identity.current(), environment=environment)
         with identity.acting_as(other), pytest.raises(ClockOfLive):
@@ -211,7 +213,7 @@ async def test_clock_is_refused_for_every_key_but_a_test_marketplaces(shop: Shop
     assert (await shop.chosen.read(shop.marketplace_id)).rules.clock_offset == dt.timedelta()
 
 
-async def test_rules_of_one_marketplace_are_not_anothers(rich: Shop, postgres_admin: str) -> None:
+async def test_rules_apply_to_their_own_marketplace_only(rich: Shop, postgres_admin: str) -> None:
     other = replace(rich, marketplace_id=new_id())
     choose(postgres_admin, other, withdrawal_most=1)
 

@@ -92,7 +92,7 @@ async def test_commit_without_the_money_leaves_the_withdrawal_created(rich: Shop
     assert state(await commit(rich, withdrawal, key="two")) == "COMPLETED"
 
 
-async def test_hold_that_was_refused_can_never_be_made(rich: Shop) -> None:
+async def test_hold_of_a_refused_withdrawal_can_never_be_made(rich: Shop) -> None:
     """A process that was paused before it asked for the hold asks after the refusal."""
     withdrawal = await made(rich)
     [account] = rich.peers.ledger.available
@@ -127,7 +127,7 @@ async def test_destination_that_cannot_be_paid_is_refused_before_anything_is_hel
     assert await rich.count("withdrawals") == 1
 
 
-async def test_chain_that_cannot_be_asked_refuses_for_now(rich: Shop) -> None:
+async def test_unavailable_chain_refuses_a_withdrawal_temporarily(rich: Shop) -> None:
     rich.peers.escrow.is_away = True
     with pytest.raises(Unavailable):
         await rich.withdrawing.create(rich.ask("one"), asked(commit=True))
@@ -147,9 +147,7 @@ async def test_commit_twice_pays_once(rich: Shop) -> None:
     assert held_and_free(rich) == (0, 0)
 
 
-async def test_cancel_and_commit_exclude_each_other(
-    two_shops: tuple[Shop, Shop],
-) -> None:
+async def test_cancel_and_commit_exclude_each_other(two_shops: tuple[Shop, Shop]) -> None:
     one, two = two_shops
     buyer = await one.user("usr_buyer")
     for _ in range(20):
@@ -169,7 +167,7 @@ async def test_cancel_and_commit_exclude_each_other(
         assert held_and_free(one) == (0, 0 if ended == "COMPLETED" else FIVE)
 
 
-async def test_two_withdrawals_of_the_same_money_pay_it_once(
+async def test_one_of_two_withdrawals_of_the_same_money_is_paid(
     two_shops: tuple[Shop, Shop],
 ) -> None:
     one, two = two_shops
@@ -244,7 +242,7 @@ async def test_quarantined_payment_waits_with_the_money_held(rich: Shop) -> None
     await until(lambda: is_in(rich, withdrawal, "COMPLETED"))
 
 
-async def test_state_and_progress_are_kept_together_by_the_table(rich: Shop) -> None:
+async def test_table_keeps_state_and_progress_consistent(rich: Shop) -> None:
     withdrawal = await made(rich)
 
     for change in (

@@ -85,7 +85,7 @@ async def test_words_that_are_not_written_stay_due(
     assert await _found(shop, "logo") == [oid(order)]
 
 
-async def test_an_order_that_is_due_again_is_found_once(shop: Shop, postgres_admin: str) -> None:
+async def test_order_indexed_twice_is_found_once(shop: Shop, postgres_admin: str) -> None:
     order = await _made(shop, "Logo", "")
     await WordIndexer(database=shop.database).index()
     with psycopg.connect(postgres_admin) as connection:

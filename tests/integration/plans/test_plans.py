@@ -173,12 +173,12 @@ async def grown(
     database.drop()
 
 
-async def test_the_crowd_is_one(grown: Grown) -> None:
+async def test_crowd_has_more_than_200000_rows(grown: Grown) -> None:
     assert crowd.count(grown.city.database.url()) > 200_000
 
 
 @pytest.mark.parametrize(("name", "method"), READS, ids=label)
-async def test_a_read_looks_at_few_pages(grown: Grown, name: str, method: Any) -> None:
+async def test_read_touches_few_pages(grown: Grown, name: str, method: Any) -> None:
     ran = await grown.read(name, method.name)
 
     # These answer from memory, or from the chain.
@@ -189,7 +189,7 @@ async def test_a_read_looks_at_few_pages(grown: Grown, name: str, method: Any) -
 @pytest.mark.parametrize(
     ("name", "request_"), LISTED, ids=[str(one).replace("\n", " ") for _, one in LISTED]
 )
-async def test_a_filtered_list_looks_at_few_pages(grown: Grown, name: str, request_: Any) -> None:
+async def test_filtered_list_touches_few_pages(grown: Grown, name: str, request_: Any) -> None:
     world = World(city=grown.city, way="socket", marketplace_id=grown.crowd.marketplace_id)
     method = _listing(request_)
     asked = type(request_)(page=common_pb2.PageRequest(page_size=PAGE_SIZE))
@@ -204,7 +204,7 @@ async def test_a_filtered_list_looks_at_few_pages(grown: Grown, name: str, reque
     _require_few([one for one in ran if one not in counts])
 
 
-async def test_a_sum_is_as_dear_as_with_true_statistics(grown: Grown) -> None:
+async def test_sum_costs_the_same_with_stale_and_true_statistics(grown: Grown) -> None:
     before = [await grown.read("ledger", method) for method in sorted(SUMS)]
     crowd.analyze(grown.city.database.url())
     after = [await grown.read("ledger", method) for method in sorted(SUMS)]
@@ -213,7 +213,7 @@ async def test_a_sum_is_as_dear_as_with_true_statistics(grown: Grown) -> None:
         assert _pages(blind) <= 1.2 * _pages(seeing)
 
 
-async def test_what_runs_in_the_background_looks_at_few_pages(grown: Grown) -> None:
+async def test_background_statements_touch_few_pages(grown: Grown) -> None:
     seen: list[Statement] = []
     world = World(city=grown.city, way="socket")
     grown.log.statements()

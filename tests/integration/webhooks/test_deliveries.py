@@ -59,7 +59,7 @@ async def test_a_webhook_gets_the_types_that_it_names_of_its_own_marketplace(
     }
 
 
-async def test_events_that_nobody_wants_are_looked_at_together(
+async def test_events_without_a_webhook_are_handled_in_batches(
     house: House, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(intake, "QUIET_SECONDS", 0.5)
@@ -164,7 +164,7 @@ async def test_a_receiver_that_is_down_for_three_days_disables_its_webhook(
     assert received.event["payload"]["url"] == url
 
 
-async def test_what_came_while_a_webhook_was_disabled_is_delivered_when_it_is_enabled(
+async def test_events_during_a_webhooks_disabling_are_delivered_after_enabling(
     house: House, receiver: Receiver
 ) -> None:
     webhook = await house.register(receiver.url, disabled=True)
@@ -194,7 +194,7 @@ async def test_events_of_an_aggregate_come_in_order_unless_one_fails(
     assert [one.event["version"] for one in receiver.received] == list(range(1, 31))
 
 
-async def test_both_secrets_sign_after_a_rotation_and_one_a_day_later(
+async def test_rotated_secret_signs_for_one_more_day_beside_the_new_one(
     house: House, receiver: Receiver
 ) -> None:
     first = await house.register(receiver.url)
@@ -226,7 +226,9 @@ async def test_a_test_event_is_sent_to_one_webhook(house: House, receiver: Recei
     assert len(receiver.received) == 1
 
 
-async def test_ended_deliveries_are_sent_again_one_or_all(house: House, receiver: Receiver) -> None:
+async def test_ended_deliveries_can_be_resent_singly_or_all_at_once(
+    house: House, receiver: Receiver
+) -> None:
     webhook = await house.register(receiver.url)
     await house.publish(house.event(), house.event())
     _, older = await house.delivered(webhook, 2)
@@ -257,7 +259,7 @@ async def test_a_deleted_webhook_gets_nothing_more(house: House, receiver: Recei
     assert house.rows("select count(*) from webhooks.deliveries") == [(0,)]
 
 
-async def test_a_repeated_registration_answers_the_same_secret_and_stores_none(
+async def test_repeated_registration_returns_the_same_secret_without_storing_it(
     house: House, receiver: Receiver
 ) -> None:
     request = webhooks_pb2.CreateWebhookRequest(

@@ -134,14 +134,14 @@ async def test_another_marketplace_has_none_of_them(house: House) -> None:
 
 
 @pytest.mark.parametrize("token", ["!", "MTIz", "MS4tMQ", "OTk5OTk5OTk5OTk5OTk5OTk5Lj E", "LjE"])
-async def test_a_cursor_that_was_not_given_out_is_refused(house: House, token: str) -> None:
+async def test_invalid_cursor_is_refused(house: House, token: str) -> None:
     page = common_pb2.PageRequest(page_size=3, page_token=token)
 
     with pytest.raises(InvalidArgument):
         await house.client.call("ListEvents", webhooks_pb2.ListEventsRequest(page=page))
 
 
-async def test_a_cursor_beyond_every_moment_is_refused(house: House) -> None:
+async def test_cursor_beyond_the_calendar_is_refused(house: House) -> None:
     far = "OTk5OTk5OTk5OTk5OTk5OTk5LjE"  # 999999999999999999.1
     page = common_pb2.PageRequest(page_size=3, page_token=far)
 
@@ -161,7 +161,7 @@ async def test_a_cursor_of_another_filter_is_refused(house: House) -> None:
         await house.client.call("ListEvents", request)
 
 
-async def test_a_stream_that_is_made_anew_lists_nothing_twice(house: House) -> None:
+async def test_rebuilt_stream_lists_no_event_twice(house: House) -> None:
     events = [house.event() for _ in range(4)]
     await recorded(house, *events)
     await (await house.bus.stream()).delete_stream(STREAM)
@@ -211,7 +211,7 @@ async def stored(house: House, *events: dict[str, Any]) -> list[Any]:
     return [known[event["eventId"]] for event in events]
 
 
-async def test_what_is_no_event_is_left_out_and_blocks_nothing(house: House) -> None:
+async def test_invalid_message_is_skipped_and_blocks_no_event(house: House) -> None:
     stream = await house.bus.stream()
     for strange in (
         house.event(aggregateId="a\0b"),
@@ -245,7 +245,7 @@ async def test_a_page_looks_at_few_rows_among_many(
         "types": ["order.rare", "order.created", "order.not_yet"],
         "aggregate_id": "ord_8",
         "from": "2026-01-01T00:00:00Z",
-        # In the middle: what is newer is not looked at.
+        # The page is in the middle of the list: newer events are not read.
         "before": "2026-07-01T00:00:00Z",
         "sequence": 0,
         "limit": 21,

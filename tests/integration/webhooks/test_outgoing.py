@@ -35,7 +35,7 @@ class Resolver:
         return self._answers.pop(0) if len(self._answers) > 1 else self._answers[0]
 
 
-async def test_a_name_that_is_public_first_and_then_private_is_not_reached(
+async def test_name_that_changes_from_a_public_to_a_private_address_is_not_reached(
     receiver: Receiver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     port = int(receiver.url.rpartition(":")[2].partition("/")[0])
@@ -57,7 +57,7 @@ async def test_a_name_that_is_public_first_and_then_private_is_not_reached(
     assert receiver.received == []
 
 
-async def test_names_that_are_never_answered_delay_no_other_event(
+async def test_unanswered_dns_lookups_delay_no_other_event(
     receiver: Receiver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(outgoing, "NAME_SECONDS", 0.5)
@@ -83,7 +83,7 @@ async def test_names_that_are_never_answered_delay_no_other_event(
     assert {one.trouble for one in outcomes} == {Trouble.TIMEOUT}
 
 
-async def test_the_hosts_file_is_asked_too(receiver: Receiver) -> None:
+async def test_hosts_file_is_used(receiver: Receiver) -> None:
     sending = Outgoing(DEV)
     url = receiver.url.replace("127.0.0.1", "localhost")
 
@@ -138,7 +138,7 @@ async def test_the_connection_goes_to_the_address_that_was_checked(
     assert outcome.trouble is Trouble.CONNECTION_FAILED
 
 
-async def test_tls_verifies_the_name_and_host_says_it(tmp_path: Path) -> None:
+async def test_tls_and_host_header_use_the_name(tmp_path: Path) -> None:
     made, _ = authority.Authority.new()
     pair = made.issue("localhost")
     certificate, key = tmp_path / "a.crt", tmp_path / "a.key"
@@ -219,7 +219,7 @@ async def test_a_proxy_of_the_environment_is_not_used(
     assert outcome.trouble is None
 
 
-async def test_what_a_receiver_answers_can_be_stored(receiver: Receiver) -> None:
+async def test_every_answer_of_a_receiver_can_be_stored(receiver: Receiver) -> None:
     async def strange(_: Received) -> web.Response:
         return web.Response(body=b"a\x00b\xff")
 

@@ -65,7 +65,7 @@ async def test_person_answers_offers(
     }
 
 
-async def test_refusals_are_printed_in_the_parties_words(
+async def test_refusals_are_printed_in_the_party_apis_terms(
     person: httpx.AsyncClient, services: Services
 ) -> None:
     services.orders.answers["AcceptOffer"] = PermissionDenied("x", reason="OFFER_IS_OWN")

@@ -98,7 +98,7 @@ async def test_a_new_person_is_registered_once_for_concurrent_requests(
     assert request.type == 3
 
 
-async def test_a_subject_that_is_the_marketplaces_own_name_is_that_user(
+async def test_subject_equal_to_an_external_id_is_that_user(
     party_url: str, nobody_known: Services
 ) -> None:
     name, user_id = uuid.uuid4(), uuid.uuid4()
@@ -146,7 +146,7 @@ async def test_a_new_person_is_refused_only_while_orders_is_unavailable(
     assert (await listed(party_url, mint(somebody))).json() == EMPTY
 
 
-async def test_a_marketplace_that_does_not_exist_is_not_made_by_a_token(
+async def test_token_does_not_create_a_missing_marketplace(
     party_url: str, services: Services, keys: Keys
 ) -> None:
     answer = await listed(party_url, mint(uuid.uuid4(), by=NOWHERE))
@@ -302,7 +302,7 @@ async def test_keys_behind_a_url_can_be_rotated_and_survive_an_outage(
         )
 
 
-async def test_a_stranger_cannot_make_the_gateway_fetch_again_and_again(
+async def test_unknown_keys_do_not_make_the_gateway_fetch_keys_repeatedly(
     settings: GatewaySettings, services: Services, subject: uuid.UUID, key_server: KeyServer
 ) -> None:
     empty_list(services)

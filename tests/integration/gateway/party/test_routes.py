@@ -31,7 +31,7 @@ DEADLINE_SECONDS = PATIENCE_SECONDS
 ACTIONS = {"pay": "PayOrder", "confirm": "ConfirmOrder", "cancel": "CancelOrder"}
 
 
-async def test_an_order_is_asked_for_in_the_contracts_words(
+async def test_order_creation_is_translated_to_the_services_request(
     person: httpx.AsyncClient, services: Services, subject: uuid.UUID
 ) -> None:
     services.orders.answers["CreateOrder"] = own_order(subject)
@@ -110,7 +110,7 @@ async def test_terms_that_are_too_large_are_named(person: httpx.AsyncClient) -> 
     assert [error["field"] for error in answer.json()["errors"]] == ["contract_terms"]
 
 
-async def test_a_list_is_asked_for_as_the_query_says(
+async def test_query_of_a_list_is_passed_to_the_service(
     person: httpx.AsyncClient, services: Services, subject: uuid.UUID
 ) -> None:
     found = orders_pb2.ListPartyOrdersResponse(orders=[own_order(subject)], total=41)
@@ -126,7 +126,7 @@ async def test_a_list_is_asked_for_as_the_query_says(
 
 
 @pytest.mark.parametrize(("path", "method"), ACTIONS.items())
-async def test_an_action_that_takes_longer_is_accepted_and_one_that_is_done_is_done(
+async def test_action_answers_202_while_it_runs_and_200_when_it_is_done(
     person: httpx.AsyncClient, services: Services, subject: uuid.UUID, path: str, method: str
 ) -> None:
     answers = []
@@ -227,7 +227,7 @@ async def test_the_body_is_checked_before_the_order_is_read(
     assert refusal(answer) == (422, "validation_error")
 
 
-async def test_the_receipt_of_a_split_is_about_what_was_released(
+async def test_receipt_of_a_split_covers_the_released_part(
     person: httpx.AsyncClient, services: Services, subject: uuid.UUID
 ) -> None:
     order = own_order(subject, "CLOSED", final_status="FINAL_STATUS_RELEASED")
@@ -281,7 +281,7 @@ async def test_an_admin_can_read_but_not_change_other_peoples_orders(
         ),
     ],
 )
-async def test_a_services_refusal_is_printed_in_the_parties_words(
+async def test_refusal_of_a_service_is_printed_in_the_party_apis_terms(
     person: httpx.AsyncClient, services: Services, error: Any, status: int, code: str
 ) -> None:
     services.orders.answers["DeliverOrder"] = error

@@ -114,7 +114,7 @@ async def test_support_is_refused_every_other_route_and_no_service_is_asked_for_
     ],
     ids=["expired", "forged", "nobody", "long", "turned", "spaced", "nowhere"],
 )
-async def test_token_of_support_that_is_not_valid_opens_nothing(
+async def test_invalid_token_of_support_is_refused_on_every_route(
     party_url: str, services: Services, claims: Mapping[str, Any], status: int
 ) -> None:
     async with client(party_url, support(**claims)) as somebody:
@@ -144,7 +144,7 @@ async def test_people_of_other_roles_have_no_route_of_support(
     assert services.disputes.asked == []
 
 
-async def test_services_are_told_who_of_support_asks(
+async def test_services_get_the_identity_of_the_person_of_support(
     party_url: str, services: Services, keys: Keys
 ) -> None:
     services.disputes.answers["ListDisputes"] = disputes_pb2.ListDisputesResponse()
