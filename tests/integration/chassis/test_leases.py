@@ -244,6 +244,8 @@ async def test_a_lease_is_renewed_for_as_long_as_the_work_takes(jobs: Shop) -> N
         (before,) = jobs.rows("select lease_until from jobs")
         await until(lambda: jobs.rows("select lease_until from jobs") > [before])
 
+        # A lease that ran out would have been claimed again, with the next epoch.
+        assert jobs.rows("select lease_epoch from jobs") == [(1,)]
         assert await claim(jobs.database) == []
 
 
