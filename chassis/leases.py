@@ -18,7 +18,7 @@ from chassis.telemetry import logger
 from chassis.waiting import Bell, at_most
 from kernel.errors import Unavailable
 
-# Pauses between two looks for work of other processes: while any work runs, and while none does.
+# Pauses between two queries for due work: while any process has running work, and while none has.
 IDLE_SECONDS, SELDOM_SECONDS = 1.0, 5.0
 GIVE_BACK_SECONDS = 2.0
 FIRST_BACKOFF_SECONDS = 0.1
@@ -142,10 +142,11 @@ class Leases:
         work; returns when the work has ended or rests. troubled: called with the error of a failed
         try and the seconds since the first try; returns whether the work was set aside. claim:
         leases at most this many due rows; by default the oldest. bell: rings when there may be
-        work. idle_seconds, seldom_seconds: the pause between two looks without a ring, while work
-        of any process runs and while none does; work that begins in the pause has a lease that is
-        longer than both. is_left: for a claim that divides the limit among owners: returns whether
-        the last claim left due work that may be claimed when other work has ended.
+        work. idle_seconds, seldom_seconds: the pause before the next claim if the bell does not
+        ring: while any process has running work, and while none has. Work that another process
+        begins during the pause cannot be missed, because its lease is longer than both pauses.
+        is_left: for a claim that divides the limit among owners: returns whether the last claim
+        left due work that may be claimed when other work has ended.
         """
         self._database = database
         self._table = table
@@ -159,9 +160,9 @@ class Leases:
         self._seldom_seconds = seldom_seconds
         self._is_left = is_left
         self._tasks: dict[Lease, asyncio.Task[None]] = {}
-        # It runs, and will until it is cancelled.
+        # Whether `run` is active, from its start until it is cancelled.
         self.is_open = False
-        # Whether due work may be left: the last look found work, had no free place, or left some.
+        # Whether due work may be left: the last claim got work, had no free slot, or left some.
         self._may_be_more = False
         # When each lease was requested, by the monotonic clock.
         self._asked_at: dict[Lease, float] = {}
@@ -216,10 +217,10 @@ class Leases:
         return await self._table.claim(tx, limit=most, seconds=self._seconds)
 
     async def _claim_due(self, *, is_rung: bool) -> float:
-        """Claim due work and start it; returns the seconds until the next look.
+        """Claim due work and start it; returns the seconds until the next claim.
 
-        Returns 0 if more work may be due and there is room. Work that is locked by others, or
-        beyond a share, is looked for when other work ends or at the next look.
+        Returns 0 if more work may be due and slots are free. Work that another transaction locks,
+        or that exceeds a share, is claimed after other work has ended or at the next claim.
         """
         free = self._most - len(self._tasks)
         self._may_be_more = free <= 0
@@ -248,7 +249,7 @@ class Leases:
                     await self._carry_out(lease)
                 except LeaseLost:
                     raise
-                except Exception as error:  # noqa: BLE001 - every trouble is met by another try
+                except Exception as error:  # noqa: BLE001 - any failed try is retried
                     if await self._troubled(lease, error, time.monotonic() - began):
                         return
                 else:
@@ -260,7 +261,7 @@ class Leases:
         finally:
             self._tasks.pop(lease, None)
             self._asked_at.pop(lease, None)
-            # The freed place may be used for work that had no place before.
+            # The freed slot may be used for due work that got no slot before.
             if self._may_be_more:
                 self._bell.ring()
 
@@ -275,11 +276,11 @@ class Leases:
                 continue
             try:
                 held = await self._renew(driven)
-            except Exception as error:  # noqa: BLE001 - a lease lasts for two more beats
+            except Exception as error:  # noqa: BLE001 - two more renewals fit in the lease
                 log.warning("leases.renewal_failed", error=type(error).__name__)
                 continue
             for lease in driven:
-                # Work that has just ended is not held either. Its task is done or about to end.
+                # Ended work is not held either, but its task is done or about to end.
                 if lease not in held and (task := self._tasks.get(lease)) is not None:
                     task.cancel()
 

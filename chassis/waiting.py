@@ -1,7 +1,7 @@
-"""Waiting for a row to change, in this process or another one.
+"""Waiting until work on a row has ended, in this process or another one.
 
-A change in this process wakes its waiters at once. A change in another process is found by polling
-the database: one query for all waiters, and no query while there are none.
+An end in this process wakes its waiters at once. An end in another process is found by polling the
+database: one query for all waiters, and no query while there are none.
 """
 
 import asyncio
@@ -17,7 +17,7 @@ NameT = TypeVar("NameT", bound=Hashable)
 
 
 class Bell:
-    """Wakes a loop that looks for work."""
+    """Wakes a loop that polls for work."""
 
     def __init__(self) -> None:
         self._rung = asyncio.Event()
@@ -27,7 +27,7 @@ class Bell:
         self._rung.set()
 
     def silence(self) -> None:
-        """Forget the rings so far. Call it before looking for work, so that no ring is lost."""
+        """Forget the rings so far. Call it before the query for work, so that no ring is lost."""
         self._rung.clear()
 
     async def wait(self, *, seconds: float) -> bool:
@@ -53,14 +53,14 @@ class Ends(Generic[NameT]):
         """Store the query. ended_among: returns which names have ended. Raises: Unavailable."""
         self._ended_among = ended_among
         self._waiters: defaultdict[NameT, set[Ring]] = defaultdict(set)
-        # Work of this process. Its end wakes the waiters directly.
+        # Work that this process carries out. Its end wakes the waiters directly.
         self._here: Counter[NameT] = Counter()
         self._is_waited_for = asyncio.Event()
-        # The process is about to stop, so waiting has ended.
+        # Whether the process is about to stop: then `for_ring` returns at once.
         self.is_over = False
 
     def ended(self, name: NameT, end: object = None) -> None:
-        """Wake the waiters of a name. end: how it ended, as it was written; see `Ring`."""
+        """Wake the waiters of the named work. end: its stored end; see `Ring`."""
         for event in self._waiters.get(name, ()):
             event.end = event.end or end
             event.set()
@@ -113,13 +113,16 @@ class Ends(Generic[NameT]):
             await self.for_ring(event, seconds=seconds)
 
     async def look(self) -> None:
-        """Wake the waiters whose work has ended in any process. Raises: Unavailable."""
+        """Query once, and wake the waiters whose work has ended. Raises: Unavailable.
+
+        Work that this process carries out is not queried.
+        """
         if names := [name for name in self._waiters if name not in self._here]:
             for name in await self._ended_among(names):
                 self.ended(name)
 
     async def watch(self) -> None:
-        """Look from time to time while there are waiters, until cancelled. Raises: Unavailable."""
+        """Poll while there are waiters, until cancelled. Raises: Unavailable."""
         while True:
             if not self._waiters:
                 self._is_waited_for.clear()
@@ -136,9 +139,9 @@ class Ends(Generic[NameT]):
 
 
 def at_most(seconds: float) -> float:
-    """Return the pause, shortened a little at random.
+    """Return the pause in seconds, shortened at random by a fifth at most.
 
-    Otherwise loops of one process with the same pause would look at the same time, and each would
+    Otherwise loops of one process with the same pause would query at the same time, and each would
     need a connection.
     """
     return seconds * random.uniform(LEAST_SHARE, 1)  # noqa: S311 - jitter
