@@ -83,7 +83,7 @@ def url_parts(text: str, *, schemes: Collection[str], wanted: str) -> SplitResul
 
 
 def is_port(text: str) -> bool:
-    """Tell whether a text is a valid port number."""
+    """Return whether a text is a valid port number."""
     return _NUMBER.fullmatch(text) is not None and 0 < int(text) <= PORT_MAX
 
 

@@ -309,7 +309,7 @@ def row(error: DomainError) -> Row:
 
 
 def marketplace_refusal(error: DomainError, *, request_id: str) -> Refusal:
-    """Print a refusal as the marketplace API does. Internal errors have no details."""
+    """Return a refusal in the marketplace API's form. Internal errors have no details."""
     known = row(error)
     details: dict[str, Any] = dict(error.details)
     message = _named(error, public_field) or known.code
@@ -329,7 +329,7 @@ def marketplace_refusal(error: DomainError, *, request_id: str) -> Refusal:
 
 
 def party_refusal(error: DomainError, *, request_id: str) -> Refusal:
-    """Print a refusal as the party API does. Internal errors have no details."""
+    """Return a refusal in the party API's form. Internal errors have no details."""
     known = row(error)
     detail: dict[str, Any] = dict(error.details)
     message = _named(error, party_field) or known.party_code
