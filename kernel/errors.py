@@ -113,7 +113,7 @@ class ResourceExhausted(DomainError):
 
 
 class Unavailable(DomainError):
-    """A required part is unavailable. Nothing is known to have happened."""
+    """A required service is unavailable. It is unknown whether the request had an effect."""
 
     kind = "UNAVAILABLE"
     reason = "PROVIDER_UNAVAILABLE"

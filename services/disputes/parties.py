@@ -16,7 +16,7 @@ class NotParty(PermissionDenied):
 
 
 class DisputeIsOwn(PermissionDenied):
-    """The caller is of support, and a side of the disputed order."""
+    """The caller works for support and is a party to the disputed order."""
 
     reason = "DISPUTE_IS_OWN"
 

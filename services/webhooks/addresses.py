@@ -41,7 +41,7 @@ _CLOSED_V6 = tuple(
 
 
 class WebhookUrlNotAllowed(InvalidArgument):
-    """Events are not sent to such a URL: its scheme, port or address is not a public https one."""
+    """Events are sent only to public https URLs: the scheme, port or address is another one."""
 
     reason = "WEBHOOK_URL_NOT_ALLOWED"
 

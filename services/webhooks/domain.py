@@ -52,7 +52,7 @@ class TooManyWebhooks(FailedPrecondition):
 
 
 class WebhookDisabled(FailedPrecondition):
-    """Nothing is sent to a webhook that is not enabled."""
+    """The webhook is disabled, so no delivery can be sent to it."""
 
     reason = "WEBHOOK_DISABLED"
 

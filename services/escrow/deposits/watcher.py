@@ -52,7 +52,7 @@ log = logger()
 
 
 class NetworkReset(Unavailable):
-    """The network was begun anew: nothing of ours is on it any more."""
+    """The network was reset: our accounts and contracts no longer exist."""
 
     reason = "CHAIN_RESET"
 

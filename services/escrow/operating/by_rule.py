@@ -64,7 +64,7 @@ log = logger()
 
 
 class PayeeCanReceive(FailedPrecondition):
-    """The network would pay the party where it is paid now, so nothing is to be redirected."""
+    """The party's current address can receive the payout, so no redirection is needed."""
 
     reason = "PAYEE_CAN_RECEIVE"
 

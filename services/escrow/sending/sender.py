@@ -79,7 +79,7 @@ class ChannelAhead(Exception):
 
 
 class BooksChanged(Unavailable):
-    """The command is no more as it was read. It is read again."""
+    """The command has changed since it was read. It is read again."""
 
     reason = "BOOKS_CHANGED"
 

@@ -63,7 +63,7 @@ class OfferAlreadyOpen(FailedPrecondition):
 
 
 class TooManyOffers(FailedPrecondition):
-    """The order has had the most offers that one may have."""
+    """The order has had the maximum number of offers."""
 
     reason = "TOO_MANY_OFFERS"
 
