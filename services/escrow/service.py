@@ -111,7 +111,9 @@ class EscrowService:
                 escrow = meant
             except EscrowAlreadyExists:
                 escrow = await self._again(tx, request, meant)
-            return await self.acceptance.add(tx, request, planned=plan_create(), escrow=escrow)
+            return await self.acceptance.add(
+                tx, request, planned=plan_create(), escrow=escrow, begins_here=True
+            )
 
         return await self.acceptance.accept(request, work)
 
@@ -202,6 +204,7 @@ class EscrowService:
                 planned=planned,
                 escrow=escrow,
                 was_frozen=before.state is EscrowState.DISPUTED,
+                begins_here=True,
             )
 
         return await self.acceptance.accept(request, work)

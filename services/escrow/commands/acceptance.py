@@ -106,9 +106,13 @@ class Acceptance:
         escrow: Escrow | None = None,
         wallet_id: uuid.UUID | None = None,
         was_frozen: bool = False,
+        begins_here: bool = False,
     ) -> Answer:
         """Write a command, its steps and its answer under the claimed key; return the answer.
 
+        begins_here: the answer is returned by `accept`, which begins the command in this process.
+        Otherwise any process may claim the command: nobody else would begin it before a lease of
+        this process expires.
         Raises: CommandInMotion: the database holds another command on the same escrow.
         """
         command = Command(
@@ -123,7 +127,7 @@ class Acceptance:
             correlation_id=identity.current_request_id(),
         )
         body = self.encode(replace(command, step=planned[0].name))
-        place = self.own_worker.place(command.marketplace_id)
+        place = self.own_worker.place(command.marketplace_id) if begins_here else None
         await self.store.add_command(
             tx,
             command=command,

@@ -113,7 +113,9 @@ class WalletService:
                     },
                 )
             planned = plan_credit(minor_units=amount.minor_units)
-            return await self.acceptance.add(tx, request, planned=planned, wallet_id=wallet.id)
+            return await self.acceptance.add(
+                tx, request, planned=planned, wallet_id=wallet.id, begins_here=True
+            )
 
         return await self.acceptance.accept(request, work)
 
@@ -142,7 +144,9 @@ class WalletService:
                 )
                 wallet_id = wallet.id
             planned = plan_withdrawal(minor_units=amount.minor_units, address=address, memo=memo)
-            return await self.acceptance.add(tx, request, planned=planned, wallet_id=wallet_id)
+            return await self.acceptance.add(
+                tx, request, planned=planned, wallet_id=wallet_id, begins_here=True
+            )
 
         return await self.acceptance.accept(request, work)
 

@@ -246,6 +246,28 @@ async def test_what_is_accepted_here_begins_here_without_a_claim(
     await alone.do(CommandKind.FREEZE, order)
 
 
+async def test_a_command_that_nobody_begins_here_is_written_without_a_lease(
+    alone: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def claimed(*_: object, **__: object) -> list[Lease]:
+        return []
+
+    with monkeypatch.context() as changed:
+        changed.setattr(Journal, "claim", claimed)
+        alone.bind()
+        await alone.house.wallets().create(
+            key=alone.key("a wallet"), user_id=uuid.uuid4(), user_public_id="usr_1", wait_seconds=0
+        )
+        async with alone.house.database.statement() as connection:
+            epoch = await connection.fetchval(
+                "select lease_epoch from commands where marketplace_id = %(own)s"
+                " and kind = 'CREATE_WALLET' order by created_at desc limit 1",
+                {"own": alone.marketplace_id},
+            )
+
+    assert epoch == 0
+
+
 async def test_who_waits_here_is_told_what_was_written_of_the_end(
     alone: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
