@@ -33,7 +33,7 @@ class Unknown(NamedTuple):
 
 
 def is_service_link(name: str, value: str) -> bool:
-    """Return whether Kubernetes sets a variable as a service link: LEDGER_PORT=tcp://10.0.0.1:8082."""
+    """Return whether Kubernetes set a variable as a service link, as LEDGER_PORT=tcp://10.0.0.1."""
     is_url = name.endswith("_PORT") and _LINK_URL.match(value) is not None
     return is_url or _LINK.fullmatch(name) is not None
 
