@@ -298,7 +298,7 @@ class Leases:
         await asyncio.gather(*tasks.values(), return_exceptions=True)
         if not tasks:
             return
-        # If the database is unavailable, the leases expire by themselves.
+        # Without the database they cannot be given back; they expire after their duration.
         with contextlib.suppress(Unavailable, TimeoutError):
             async with asyncio.timeout(GIVE_BACK_SECONDS), self._database.transaction() as tx:
                 await self._table.give_back(tx, tasks)

@@ -132,7 +132,7 @@ class House(Parts):
             await self.keys.close()
 
     async def ensure_platform(self) -> None:
-        """Store the platform's keys before the address of any contract is given out."""
+        """Store the platform's keys. No contract address is published before that."""
         secret = self.settings.platform_secret.get_secret_value() or None
         resolver = self.settings.resolver_secret.get_secret_value() or None
         await self.keyring.ensure_platform(secret=secret, resolver=resolver)

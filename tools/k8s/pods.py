@@ -5,7 +5,7 @@ from typing import Any
 
 from tools.k8s.render import ROOT, Document, Objects, labels_of, name, selects, title
 
-# Workloads that end by themselves and serve no calls.
+# Workloads that run to completion and serve no calls.
 ENDING = frozenset({"Job", "CronJob"})
 # The image's name before a deployment replaces it.
 IMAGE = "orchestrator"

@@ -1,6 +1,7 @@
-"""The worker of this process, as acceptance sees it: what is accepted here may begin here at once.
+"""The worker of this process, as acceptance sees it.
 
-A command is then written with a lease of this process, and nobody has to look for it.
+A command that begins in the process that accepts it is inserted with a lease of that process, so no
+worker has to claim it.
 """
 
 import time
@@ -15,11 +16,11 @@ class Takes(Protocol):
     """A worker that runs."""
 
     def lease_seconds(self, marketplace_id: uuid.UUID) -> int:
-        """Return for how long a command of a marketplace is leased to it; 0: it has no place."""
+        """Return the seconds of a new lease for a marketplace's command; 0: no free place."""
         ...
 
     def begin(self, lease: Lease, *, asked_at: float) -> None:
-        """Carry out a command that was written with its lease."""
+        """Carry out a command that was inserted with a lease of this worker."""
         ...
 
 
@@ -32,25 +33,25 @@ class Place:
 
 
 class OwnWorker:
-    """The worker of this process, where one runs."""
+    """Holds the worker of this process, if one runs."""
 
     def __init__(self) -> None:
         self._worker: Takes | None = None
 
     def is_now(self, worker: Takes | None) -> None:
-        """Say which worker runs; None: none does any more."""
+        """Set the running worker; None: no worker runs."""
         self._worker = worker
 
     def place(self, marketplace_id: uuid.UUID) -> Place | None:
-        """Return a place for a command of a marketplace; None: it has to be claimed."""
+        """Return a place for a marketplace's command; None: a worker must claim the command."""
         if self._worker is None or not (seconds := self._worker.lease_seconds(marketplace_id)):
             return None
         return Place(seconds=seconds, asked_at=time.monotonic())
 
     def begin(self, lease: Lease, *, place: Place) -> None:
-        """Carry out a command that was written with a lease of the worker.
+        """Carry out a command that was inserted with a lease of the worker.
 
-        Where it has ended meanwhile, the lease runs out, and the command is another one's.
+        If the worker has stopped meanwhile, the lease expires and another worker claims it.
         """
         if self._worker is not None:
             self._worker.begin(lease, asked_at=place.asked_at)

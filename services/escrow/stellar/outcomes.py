@@ -77,7 +77,7 @@ def _with_result(
 def result_code(result: xdr.TransactionResult) -> str:
     """Return the innermost code of a result, such as "INVOKE_HOST_FUNCTION_TRAPPED".
 
-    For a fee bump, that is a code of the transaction inside, whoever paid for it.
+    For a fee bump, this is the code of the inner transaction.
     """
     outer: xdr.TransactionResultResult | xdr.InnerTransactionResultResult = result.result
     if result.result.inner_result_pair is not None:

@@ -1,7 +1,7 @@
 """The verifier: refuses every envelope that differs from the intent's meaning in any byte.
 
-Nothing is signed that has not passed here, whoever built it. A builder may choose only the fee and
-the resources, within limits.
+Every envelope passes the verifier before it is signed, also one of our own builder. A builder may
+choose only the fee and the resources, within limits.
 """
 
 from dataclasses import dataclass

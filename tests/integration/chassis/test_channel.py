@@ -50,6 +50,16 @@ def refusing(error: DomainError, *, times: int) -> Behaviour:
     return behave
 
 
+def waiting_for(may_end: asyncio.Event) -> Behaviour:
+    """Answer after an event."""
+
+    async def behave(_request: Any, _context: Any) -> Any:
+        await may_end.wait()
+        return disputes_pb2.Dispute()
+
+    return behave
+
+
 async def test_a_call_is_retried_while_the_service_is_unavailable() -> None:
     servicer = scripted(change=refusing(Unavailable("not yet"), times=2))
 
@@ -152,12 +162,7 @@ async def test_no_call_fails_when_one_of_two_replicas_stops() -> None:
 
 async def test_a_call_that_its_caller_cancels_is_not_retried() -> None:
     may_end = asyncio.Event()
-
-    async def slow(_request: Any, _context: Any) -> Any:
-        await may_end.wait()
-        return disputes_pb2.Dispute()
-
-    servicer = scripted(change=slow)
+    servicer = scripted(change=waiting_for(may_end))
     async with calling(servicer) as stub:
         call = asyncio.create_task(CALLER.call(stub.CompleteDispute, changing(), who=WHO))
         await asyncio.wait_for(servicer.called.wait(), PATIENCE_SECONDS)
@@ -182,12 +187,7 @@ async def test_aborted_call_is_not_retried() -> None:
 
 async def test_a_call_that_takes_too_long_has_an_unknown_outcome() -> None:
     may_end = asyncio.Event()
-
-    async def slow(_request: Any, _context: Any) -> Any:
-        await may_end.wait()
-        return disputes_pb2.Dispute()
-
-    servicer = scripted(change=slow)
+    servicer = scripted(change=waiting_for(may_end))
     async with calling(servicer) as stub:
         with pytest.raises(DeadlineExceeded):
             await CALLER.call(stub.CompleteDispute, changing(), who=WHO, timeout_seconds=0.5)

@@ -234,7 +234,7 @@ async def test_replicas_that_start_at_once_make_one_platform_wallet(
     assert all(channel.next_sequence for channel in channels)
 
 
-async def test_what_is_accepted_here_begins_here_without_a_claim(
+async def test_accepted_command_begins_in_this_process_without_a_claim(
     alone: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def claimed(*_: object, **__: object) -> list[Lease]:
@@ -246,7 +246,7 @@ async def test_what_is_accepted_here_begins_here_without_a_claim(
     await alone.do(CommandKind.FREEZE, order)
 
 
-async def test_a_command_that_nobody_begins_here_is_written_without_a_lease(
+async def test_command_that_does_not_begin_here_has_no_lease(
     alone: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def claimed(*_: object, **__: object) -> list[Lease]:
@@ -268,7 +268,7 @@ async def test_a_command_that_nobody_begins_here_is_written_without_a_lease(
     assert epoch == 0
 
 
-async def test_who_waits_here_is_told_what_was_written_of_the_end(
+async def test_waiting_caller_gets_the_ended_command_without_reading_it(
     alone: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def read(*_: object, **__: object) -> Command:
@@ -278,7 +278,7 @@ async def test_who_waits_here_is_told_what_was_written_of_the_end(
     asked = alone.asked(CommandKind.CREATE)
     await alone.escrows.create(asked, new_escrow(order))
     for following in (alone.escrows.fund, alone.escrows.refund, None):
-        await until_here(alone, asked.command_id)
+        assert alone.house.ends.is_here((alone.marketplace_id, asked.command_id))
         with monkeypatch.context() as changed:
             changed.setattr(CommandStore, "command", read)
             ended = await alone.ended(asked)
@@ -291,14 +291,7 @@ async def test_who_waits_here_is_told_what_was_written_of_the_end(
             await following(asked, order_id=order.id)
 
 
-async def until_here(world: World, command_id: uuid.UUID) -> None:
-    """Wait until a command is carried out here."""
-    name = world.marketplace_id, command_id
-    while not world.house.ends.is_here(name):  # noqa: ASYNC110 - nothing tells
-        await asyncio.sleep(0)
-
-
-async def test_a_worker_without_a_place_leases_nothing(alone: World) -> None:
+async def test_worker_leases_a_command_only_if_it_has_a_free_slot(alone: World) -> None:
     worker, own = alone.house.worker(), alone.marketplace_id
     seconds = alone.house.settings.command_lease_seconds
     assert worker.lease_seconds(own) == 0, "it does not run"
