@@ -2,6 +2,7 @@
 
 import asyncio
 import uuid
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeVar, cast
 
@@ -21,6 +22,7 @@ from chassis.identity import REPLAYED_KEY, Identity
 from chassis.status import Internal
 from chassis.telemetry import logger
 from gateway.auth import CALLER
+from gateway.order_reads import OrderReads
 from gateway.settings import GatewaySettings
 from kernel.errors import Aborted, DomainError, Unauthenticated
 
@@ -78,6 +80,7 @@ class Backends:
             name: audit_pb2_grpc.AuditServiceStub(channel)
             for name, channel in self.channels.items()
         }
+        self._order_reads = OrderReads(self._order, self._orders)
         self._caller = Caller(settings.signer(caller=CALLER))
         self._users: dict[tuple[uuid.UUID, str], User] = {}
         self._network: escrow_pb2.Network | None = None
@@ -173,6 +176,13 @@ class Backends:
                 return cast("ResponseT", order)
             await asyncio.sleep(AGAIN_SECONDS)
 
+    async def order(self, order_id: str) -> orders_pb2.Order:
+        """Read an order of the caller's marketplace, in one call with other reads of this moment.
+
+        order_id: the order's UUID. Raises: OrderNotFound; as `call`.
+        """
+        return await self._order_reads.read(order_id)
+
     async def user(self, text: str) -> User:
         """Return both ids of a user of the caller's marketplace. text: either id.
 
@@ -208,6 +218,14 @@ class Backends:
     async def close(self) -> None:
         """Close the channels. Calls in flight get one second to end."""
         await asyncio.gather(*(channel.close(grace=1) for channel in self.channels.values()))
+
+    async def _order(self, order_id: str) -> orders_pb2.Order:
+        request = orders_pb2.GetOrderRequest(order_id=order_id)
+        return await self.call(self.orders.GetOrder, request)
+
+    async def _orders(self, order_ids: Sequence[str]) -> Sequence[orders_pb2.Order]:
+        request = orders_pb2.GetOrdersRequest(order_ids=order_ids)
+        return (await self.call(self.orders.GetOrders, request)).orders
 
     async def _is_ready(self, name: str) -> bool:
         stub = health_pb2_grpc.HealthStub(self.channels[name])

@@ -186,9 +186,8 @@ async def get_dispute(call: Call) -> Answer[Success[DisputeWithOrder]]:
     """Read a dispute and its order."""
     request = disputes_pb2.GetDisputeRequest(dispute_id=dispute_id(call.params["id"]))
     case = await call.read(call.backends.disputes.GetDispute, request)
-    wanted = orders_pb2.GetOrderRequest(order_id=case.order_id)
     data = dispute(case)
-    whole = order(await call.read(call.backends.orders.GetOrder, wanted))
+    whole = order(await call.backends.order(case.order_id))
     if whole["dispute"] is not None:
         whole["dispute"]["status"] = data["status"]
     return success({**data, "order": whole})

@@ -20,8 +20,7 @@ routes = Routes("Orders")
 @routes.get("/orders/{id}/milestones", scope=READ, support=True, refusals=("ORDER_NOT_FOUND",))
 async def list_milestones(call: Call) -> Answer[Page[Milestone]]:
     """List the milestones of an order, in the order's own sequence. There is only one page."""
-    request = orders_pb2.GetOrderRequest(order_id=order_id(call.params["id"]))
-    found = await call.read(call.backends.orders.GetOrder, request)
+    found = await call.backends.order(order_id(call.params["id"]))
     return page([milestone(one) for one in found.milestones], next_token="")
 
 

@@ -138,8 +138,8 @@ async def list_orders(call: Call, query: ListOrders) -> Answer[Page[Order]]:
 @routes.get("/orders/{id}", scope=READ, support=True, refusals=("ORDER_NOT_FOUND",))
 async def get_order(call: Call) -> Answer[Success[Order]]:
     """Read an order with its escrow, dispute, milestones, and the operation in progress."""
-    request = orders_pb2.GetOrderRequest(order_id=order_id(call.params["id"]))
-    [data] = await whole(call, [await call.read(call.backends.orders.GetOrder, request)])
+    wanted = order_id(call.params["id"])
+    [data] = await whole(call, [await call.backends.order(wanted)])
     return success(data)
 
 

@@ -170,6 +170,15 @@ class OrderQueries:
         async with self._database.statement() as connection:
             return await hot.read(connection, marketplace_id=marketplace_id, order_id=order_id)
 
+    async def get_orders(
+        self, *, marketplace_id: uuid.UUID, order_ids: Sequence[uuid.UUID]
+    ) -> list[tuple[Order, Operation | None]]:
+        """Read those orders that exist, with their running operations, in one snapshot."""
+        async with self._database.statement() as connection:
+            return await hot.read_several(
+                connection, marketplace_id=marketplace_id, order_ids=order_ids
+            )
+
     async def list_orders(
         self,
         *,

@@ -47,6 +47,7 @@ ACCESS = {
     "ListUsers": allow("gateway", "operator", scope="read"),
     "CreateOrder": allow("gateway", scope="write", roles=WITH_PEOPLE),
     "GetOrder": allow("gateway", "operator", scope="read", roles=WITH_PEOPLE | STAFF),
+    "GetOrders": allow("gateway", "operator", scope="read", roles=WITH_STAFF),
     "ListOrders": allow("gateway", "operator", scope="read", roles=WITH_STAFF),
     "ListPartyOrders": allow("gateway", scope="read", roles=WITH_PEOPLE),
     "GetTimeline": allow("gateway", "operator", scope="read", roles=WITH_STAFF),
@@ -172,6 +173,18 @@ class OrdersServicer(
         )
         parties.require_party(order, calls.reader())
         return wire.order_to_proto(order, operation)
+
+    async def GetOrders(
+        self, request: orders_pb2.GetOrdersRequest, context: Context
+    ) -> orders_pb2.GetOrdersResponse:
+        del context
+        found = await self._queries.get_orders(
+            marketplace_id=calls.marketplace(),
+            order_ids=[uuid.UUID(text) for text in request.order_ids],
+        )
+        return orders_pb2.GetOrdersResponse(
+            orders=[wire.order_to_proto(order, operation) for order, operation in found]
+        )
 
     async def ListOrders(
         self, request: orders_pb2.ListOrdersRequest, context: Context

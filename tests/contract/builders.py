@@ -110,6 +110,7 @@ ORDERS: dict[str, Callable[[], Any]] = {
         contract_terms_json='{"terms":"as agreed"}',
     ),
     "GetOrder": lambda: orders.GetOrderRequest(order_id=ident()),
+    "GetOrders": lambda: orders.GetOrdersRequest(order_ids=[ident(), ident()]),
     "ListOrders": lambda: orders.ListOrdersRequest(
         page=page(), state=orders.ORDER_STATE_CLOSED, buyer=ident(), seller=ident()
     ),

@@ -62,6 +62,7 @@ OPEN_TO_PEOPLE = {
 OPEN_TO_SUPPORT = {
     "orders": {
         "GetOrder",
+        "GetOrders",
         "ListOrders",
         "GetTimeline",
         "GetOffer",

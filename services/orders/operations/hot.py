@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from chassis import audit, idempotency, outbox
+from chassis import arrays, audit, idempotency, outbox
 from chassis.audit import Change
 from chassis.database import Connection, Transaction
 from chassis.leases import LeaseLost
@@ -30,6 +30,15 @@ async def read(
     if row is None:
         raise OrderNotFound("Order not found")
     return store.order_of(row), running_of(row)
+
+
+async def read_several(
+    connection: Connection, *, marketplace_id: uuid.UUID, order_ids: Sequence[uuid.UUID]
+) -> list[tuple[Order, Operation | None]]:
+    """Read orders and their running operations in one snapshot. Unknown ids are left out."""
+    values = {"marketplace_id": marketplace_id, "ids": arrays.ids(order_ids)}
+    rows = await connection.fetch(_READ_SEVERAL, values)
+    return [(store.order_of(row), running_of(row)) for row in rows]
 
 
 async def create(
@@ -236,6 +245,10 @@ from (values (1)) as always left join locked on true {joined("%(marketplace_id)s
 _READ = f"""
 select {columns_of("orders")}, {RUNNING} from orders {joined("orders.marketplace_id", "orders.id")}
 where orders.marketplace_id = %(marketplace_id)s and orders.id = %(id)s
+"""  # noqa: S608
+_READ_SEVERAL = f"""
+select {columns_of("orders")}, {RUNNING} from orders {joined("orders.marketplace_id", "orders.id")}
+where orders.marketplace_id = %(marketplace_id)s and orders.id = any(%(ids)s::uuid[])
 """  # noqa: S608
 _ENDED = """ended as (
     update operations set state = 'succeeded', error = '', finished_at = now()

@@ -66,6 +66,11 @@ class OrdersServiceStub:
                 request_serializer=orchestrator_dot_orders_dot_v1_dot_orders__pb2.GetOrderRequest.SerializeToString,
                 response_deserializer=orchestrator_dot_orders_dot_v1_dot_orders__pb2.Order.FromString,
                 _registered_method=True)
+        self.GetOrders = channel.unary_unary(
+                '/orchestrator.orders.v1.OrdersService/GetOrders',
+                request_serializer=orchestrator_dot_orders_dot_v1_dot_orders__pb2.GetOrdersRequest.SerializeToString,
+                response_deserializer=orchestrator_dot_orders_dot_v1_dot_orders__pb2.GetOrdersResponse.FromString,
+                _registered_method=True)
         self.ListOrders = channel.unary_unary(
                 '/orchestrator.orders.v1.OrdersService/ListOrders',
                 request_serializer=orchestrator_dot_orders_dot_v1_dot_orders__pb2.ListOrdersRequest.SerializeToString,
@@ -283,6 +288,14 @@ class OrdersServiceServicer:
     def GetOrder(self, request, context):
         """Read one order. A person can read their own orders, an admin any.
         Reasons: ORDER_NOT_FOUND, NOT_PARTY.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetOrders(self, request, context):
+        """Read several orders, for a marketplace or its support. Orders that the marketplace does not have
+        are left out of the answer.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -595,6 +608,11 @@ def add_OrdersServiceServicer_to_server(servicer, server):
                     request_deserializer=orchestrator_dot_orders_dot_v1_dot_orders__pb2.GetOrderRequest.FromString,
                     response_serializer=orchestrator_dot_orders_dot_v1_dot_orders__pb2.Order.SerializeToString,
             ),
+            'GetOrders': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetOrders,
+                    request_deserializer=orchestrator_dot_orders_dot_v1_dot_orders__pb2.GetOrdersRequest.FromString,
+                    response_serializer=orchestrator_dot_orders_dot_v1_dot_orders__pb2.GetOrdersResponse.SerializeToString,
+            ),
             'ListOrders': grpc.unary_unary_rpc_method_handler(
                     servicer.ListOrders,
                     request_deserializer=orchestrator_dot_orders_dot_v1_dot_orders__pb2.ListOrdersRequest.FromString,
@@ -906,6 +924,33 @@ class OrdersService:
             '/orchestrator.orders.v1.OrdersService/GetOrder',
             orchestrator_dot_orders_dot_v1_dot_orders__pb2.GetOrderRequest.SerializeToString,
             orchestrator_dot_orders_dot_v1_dot_orders__pb2.Order.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetOrders(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/orchestrator.orders.v1.OrdersService/GetOrders',
+            orchestrator_dot_orders_dot_v1_dot_orders__pb2.GetOrdersRequest.SerializeToString,
+            orchestrator_dot_orders_dot_v1_dot_orders__pb2.GetOrdersResponse.FromString,
             options,
             channel_credentials,
             insecure,

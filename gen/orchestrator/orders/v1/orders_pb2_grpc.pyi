@@ -44,6 +44,10 @@ class OrdersServiceStub:
     """Read one order. A person can read their own orders, an admin any.
     Reasons: ORDER_NOT_FOUND, NOT_PARTY.
     """
+    GetOrders: _aio.UnaryUnaryMultiCallable[_orders_pb2.GetOrdersRequest, _orders_pb2.GetOrdersResponse]
+    """Read several orders, for a marketplace or its support. Orders that the marketplace does not have
+    are left out of the answer.
+    """
     ListOrders: _aio.UnaryUnaryMultiCallable[_orders_pb2.ListOrdersRequest, _orders_pb2.ListOrdersResponse]
     """List orders by filter and sort with a cursor. A call looks at a limited number of orders: a page
     can be shorter than its size, even empty, and still have a token to go on with.
@@ -236,6 +240,16 @@ class OrdersServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _abc.Awaitable[_orders_pb2.Order]:
         """Read one order. A person can read their own orders, an admin any.
         Reasons: ORDER_NOT_FOUND, NOT_PARTY.
+        """
+
+    @_abc_1.abstractmethod
+    def GetOrders(
+        self,
+        request: _orders_pb2.GetOrdersRequest,
+        context: _aio.ServicerContext[_orders_pb2.GetOrdersRequest, _abc.Awaitable[_orders_pb2.GetOrdersResponse]],
+    ) -> _abc.Awaitable[_orders_pb2.GetOrdersResponse]:
+        """Read several orders, for a marketplace or its support. Orders that the marketplace does not have
+        are left out of the answer.
         """
 
     @_abc_1.abstractmethod
