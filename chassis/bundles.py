@@ -8,8 +8,7 @@ the retries of the channel: every call may be repeated.
 
 import asyncio
 import contextvars
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
 from types import TracebackType
 from typing import Any, Self
 
@@ -23,6 +22,7 @@ CALLS_MAX = 64
 REQUEST_BYTES_MAX = 8 * 1024
 # A service of an older version has no bundles. It is asked again after this time.
 WITHOUT_SECONDS = 30.0
+OURS = "/orchestrator."
 # Refusals after which gRPC retries, and the mark of a refusal after which it must not.
 RETRIED = {grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.CANCELLED}
 FINAL = "grpc-retry-pushback-ms"
@@ -30,136 +30,103 @@ CODES: dict[int, grpc.StatusCode] = {code.value[0]: code for code in grpc.Status
 Pairs = Sequence[tuple[str, str | bytes]]
 
 
-@dataclass(slots=True)
-class _Begun:
-    """A call that was begun. answer: its answer from a bundle; None: it must be sent alone."""
+class BundledCall:
+    """A call that was begun. Await it once, for its response.
 
-    path: str
-    request: Message
-    metadata: Pairs
-    ends_at: float
-    answer: "asyncio.Future[bundle_pb2.Answer | None]"
+    Raises: grpc.aio.AioRpcError.
+    """
 
-    def message(self, now: float) -> bundle_pb2.Call:
+    __slots__ = (
+        "_alone",
+        "_ends_at",
+        "_read",
+        "_trailing",
+        "answer",
+        "metadata",
+        "path",
+        "request",
+    )
+
+    def __init__(
+        self,
+        path: str,
+        request: Message,
+        *,
+        metadata: Pairs,
+        timeout: float | None,
+        alone: Callable[..., Any],
+        read: Callable[[bytes], Any],
+    ) -> None:
+        """Take the call. alone: makes it as an ordinary call. read: parses the response."""
+        loop = asyncio.get_running_loop()
+        self.path, self.request, self.metadata = path, request, metadata
+        # The answer from a bundle; None: the call must be sent alone.
+        self.answer: asyncio.Future[bundle_pb2.Answer | None] = loop.create_future()
+        self._alone, self._read = alone, read
+        self._ends_at = None if timeout is None else loop.time() + timeout
+        self._trailing: Any = ()
+
+    def __await__(self) -> Any:
+        return self._response().__await__()
+
+    async def trailing_metadata(self) -> Any:
+        """Return the trailing metadata of the finished call."""
+        return self._trailing
+
+    def seconds_left(self) -> float | None:
+        """Return how long the caller still waits; None: there is no limit."""
+        if self._ends_at is None:
+            return None
+        return max(self._ends_at - asyncio.get_running_loop().time(), 0.0)
+
+    def message(self) -> bundle_pb2.Call:
         """Encode the call for a bundle."""
+        left = self.seconds_left()
         return bundle_pb2.Call(
             method=self.path,
             request=self.request.SerializeToString(),
             metadata=[
-                bundle_pb2.Metadata(key=key, value=_bytes(value)) for key, value in self.metadata
+                bundle_pb2.Metadata(
+                    key=key, value=value if isinstance(value, bytes) else value.encode()
+                )
+                for key, value in self.metadata
             ],
-            timeout_ms=max(int((self.ends_at - now) * 1000), 1),
+            timeout_ms=0 if left is None else max(int(left * 1000), 1),
         )
 
-
-class Bundles:
-    """Sends the calls of one channel."""
-
-    def __init__(self, channel: grpc.aio.Channel) -> None:
-        """Take the channel that carries the bundles."""
-        self._carry = bundle_pb2_grpc.BundleServiceStub(channel).Carry
-        self._begun: list[_Begun] = []
-        self._running: set[asyncio.Task[None]] = set()
-        self._without_until = 0.0
-
-    async def answer(
-        self, path: str, request: Message, *, metadata: Pairs, ends_at: float
-    ) -> bundle_pb2.Answer | None:
-        """Send a call together with others of this turn; None: send it alone.
-
-        ends_at: by the loop's clock.
-        """
-        loop = asyncio.get_running_loop()
-        begun = _Begun(path, request, metadata, ends_at, loop.create_future())
-        if not self._begun:
-            loop.call_soon(self._send)
-        self._begun.append(begun)
-        return await begun.answer
-
-    def _send(self) -> None:
-        """Send the calls that were begun in the last turn."""
-        begun, self._begun = self._begun, []
-        calls = [call for call in begun if not call.answer.done()]
-        has_bundles = asyncio.get_running_loop().time() >= self._without_until
-        for bundle in _parts(calls, at_most=CALLS_MAX if has_bundles else 1):
-            if len(bundle) == 1:
-                bundle[0].answer.set_result(None)
-                continue
-            # The task gets an empty context, because it serves many callers.
-            task = asyncio.create_task(self._send_bundle(bundle), context=contextvars.Context())
-            self._running.add(task)
-            task.add_done_callback(self._running.discard)
-
-    async def _send_bundle(self, calls: Sequence[_Begun]) -> None:
-        now = asyncio.get_running_loop().time()
-        timeout = max(max(call.ends_at for call in calls) - now, 0.0)
+    async def _response(self) -> Any:
         try:
-            request = bundle_pb2.CarryRequest(calls=[call.message(now) for call in calls])
-            async for message in self._carry(request, timeout=timeout):
-                for answer in message.answers:
-                    if 0 <= answer.call < len(calls) and not calls[answer.call].answer.done():
-                        calls[answer.call].answer.set_result(answer)
-        except grpc.aio.AioRpcError as error:
-            if error.code() is grpc.StatusCode.UNIMPLEMENTED:
-                self._without_until = asyncio.get_running_loop().time() + WITHOUT_SECONDS
-        finally:
-            for call in calls:
-                if not call.answer.done():
-                    call.answer.set_result(None)
-
-
-class Method:
-    """A method of a service with one request and one response. Calling it is gRPC's own call."""
-
-    def __init__(self, bundles: Bundles, path: str, *, alone: Any, read: Any) -> None:
-        """Take the method. alone: gRPC's callable. read: parses the response."""
-        self._bundles, self._path = bundles, path
-        self._alone, self._read = alone, read
-
-    def __call__(self, *given: Any, **named: Any) -> Any:
-        """Begin an ordinary call."""
-        return self._alone(*given, **named)
-
-    async def send(self, request: Message, *, metadata: Pairs, seconds: float) -> tuple[Any, Any]:
-        """Make a call, in a bundle if others begin now; return response and trailing metadata.
-
-        seconds: how long to wait. Raises: grpc.aio.AioRpcError.
-        """
-        ends_at = asyncio.get_running_loop().time() + seconds
-        if request.ByteSize() > REQUEST_BYTES_MAX:
-            return await self._send_alone(request, metadata, ends_at)
-        try:
-            async with asyncio.timeout_at(ends_at):
-                answer = await self._bundles.answer(
-                    self._path, request, metadata=metadata, ends_at=ends_at
-                )
+            async with asyncio.timeout_at(self._ends_at):
+                answer = await self.answer
         except TimeoutError:
             raise _error(grpc.StatusCode.DEADLINE_EXCEEDED, "Deadline Exceeded") from None
         if answer is None:
-            return await self._send_alone(request, metadata, ends_at)
-        trailing = _metadata(answer.trailing)
+            return await self._sent_alone()
+        self._trailing = _metadata(answer.trailing)
         code = CODES.get(answer.code, grpc.StatusCode.UNKNOWN)
         if code is grpc.StatusCode.OK:
-            return self._read(answer.response), trailing
-        if code in RETRIED and FINAL not in dict(trailing):
-            return await self._send_alone(request, metadata, ends_at)
-        raise _error(code, answer.message, trailing)
+            return self._read(answer.response)
+        if code in RETRIED and FINAL not in dict(self._trailing):
+            return await self._sent_alone()
+        raise _error(code, answer.message, self._trailing)
 
-    async def _send_alone(
-        self, request: Message, metadata: Pairs, ends_at: float
-    ) -> tuple[Any, Any]:
-        left = max(ends_at - asyncio.get_running_loop().time(), 0.0)
-        call = self._alone(request, metadata=metadata, timeout=left)
-        return await call, await call.trailing_metadata()
+    async def _sent_alone(self) -> Any:
+        call = self._alone(self.request, metadata=self.metadata, timeout=self.seconds_left())
+        response = await call
+        self._trailing = await call.trailing_metadata()
+        return response
 
 
 class BundlingChannel:
-    """A channel whose methods can be sent in bundles. Everything else is the given channel's."""
+    """A channel to a service that bundles calls. Everything else is that of the given channel."""
 
     def __init__(self, channel: grpc.aio.Channel) -> None:
         """Take the channel that carries bundles and single calls."""
         self._channel = channel
-        self._bundles = Bundles(channel)
+        self._carry = bundle_pb2_grpc.BundleServiceStub(channel).Carry
+        self._waiting: list[BundledCall] = []
+        self._running: set[asyncio.Task[None]] = set()
+        self._without_until = 0.0
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._channel, name)
@@ -176,25 +143,69 @@ class BundlingChannel:
         await self._channel.close()
 
     def unary_unary(
-        self,
-        path: str,
-        request_serializer: Any = None,
-        response_deserializer: Any = None,
-        **named: Any,
+        self, path: str, request_serializer: Any, response_deserializer: Any, **named: Any
     ) -> Any:
         """Return a callable for a method with one request and one response."""
         alone: Any = self._channel.unary_unary(
             path, request_serializer, response_deserializer, **named
         )
-        return Method(self._bundles, path, alone=alone, read=response_deserializer)
+        if not path.startswith(OURS):
+            return alone
+
+        def call(
+            request: Message, *, metadata: Pairs = (), timeout: float | None = None, **more: Any
+        ) -> Any:
+            if more or request.ByteSize() > REQUEST_BYTES_MAX:
+                return alone(request, metadata=metadata, timeout=timeout, **more)
+            begun = BundledCall(
+                path,
+                request,
+                metadata=metadata,
+                timeout=timeout,
+                alone=alone,
+                read=response_deserializer,
+            )
+            if not self._waiting:
+                asyncio.get_running_loop().call_soon(self._send)
+            self._waiting.append(begun)
+            return begun
+
+        return call
+
+    def _send(self) -> None:
+        """Send the calls of the last turn."""
+        waiting, self._waiting = self._waiting, []
+        calls = [call for call in waiting if not call.answer.done()]
+        has_bundles = asyncio.get_running_loop().time() >= self._without_until
+        for bundle in _parts(calls, at_most=CALLS_MAX if has_bundles else 1):
+            if len(bundle) == 1:
+                bundle[0].answer.set_result(None)
+                continue
+            # The task gets an empty context, because it serves many callers.
+            task = asyncio.create_task(self._send_bundle(bundle), context=contextvars.Context())
+            self._running.add(task)
+            task.add_done_callback(self._running.discard)
+
+    async def _send_bundle(self, calls: Sequence[BundledCall]) -> None:
+        left = [call.seconds_left() for call in calls]
+        timeout = None if None in left else max(filter(None, left), default=0.0)
+        try:
+            request = bundle_pb2.CarryRequest(calls=[call.message() for call in calls])
+            async for message in self._carry(request, timeout=timeout):
+                for answer in message.answers:
+                    if 0 <= answer.call < len(calls) and not calls[answer.call].answer.done():
+                        calls[answer.call].answer.set_result(answer)
+        except grpc.aio.AioRpcError as error:
+            if error.code() is grpc.StatusCode.UNIMPLEMENTED:
+                self._without_until = asyncio.get_running_loop().time() + WITHOUT_SECONDS
+        finally:
+            for call in calls:
+                if not call.answer.done():
+                    call.answer.set_result(None)
 
 
-def _parts(calls: Sequence[_Begun], *, at_most: int) -> Iterator[Sequence[_Begun]]:
+def _parts(calls: Sequence[BundledCall], *, at_most: int) -> Iterator[Sequence[BundledCall]]:
     return (calls[start : start + at_most] for start in range(0, len(calls), at_most))
-
-
-def _bytes(value: str | bytes) -> bytes:
-    return value if isinstance(value, bytes) else value.encode()
 
 
 def _metadata(pairs: Sequence[bundle_pb2.Metadata]) -> grpc.aio.Metadata:

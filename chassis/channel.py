@@ -6,14 +6,13 @@ and only within a retry budget.
 """
 
 import json
-from collections.abc import Mapping
 from typing import Any, TypeVar, cast
 
 import grpc
 from google.protobuf.message import Message
 
 from chassis import deadline, identity, tracing
-from chassis.bundles import BundlingChannel, Method
+from chassis.bundles import BundlingChannel
 from chassis.identity import Identity, Signer
 from chassis.renewed import RenewedChannel
 from chassis.status import from_rpc_error
@@ -135,8 +134,8 @@ class Caller:
         *,
         who: Identity | None = None,
         timeout_seconds: float = TIMEOUT_SECONDS,
-    ) -> tuple[ResponseT, Mapping[str, str | bytes]]:
-        """Make a call as `call` does; also returns the trailing metadata."""
+    ) -> tuple[ResponseT, "grpc.aio.UnaryUnaryCall[RequestT, ResponseT]"]:
+        """Make a call as `call` does; also returns the finished call, for its trailing metadata."""
         acting = who or identity.current_or_none()
         if acting is None:
             raise Unauthenticated("A call needs an identity")
@@ -148,14 +147,11 @@ class Caller:
             *tracing.carried(),
         )
         timeout = deadline.remaining(at_most=timeout_seconds)
+        pending = method(request, metadata=metadata, timeout=timeout)
         try:
-            if isinstance(method, Method):
-                response, trailing = await method.send(request, metadata=metadata, seconds=timeout)
-                return response, dict(trailing)
-            pending = method(request, metadata=metadata, timeout=timeout)
-            return await pending, dict(await pending.trailing_metadata() or ())
+            return await pending, pending
         except grpc.aio.AioRpcError as error:
             refusal = from_rpc_error(error)
-            told = dict(error.trailing_metadata() or ())
-            refusal.replayed = told.get(identity.REPLAYED_KEY) == "true"
+            trailing = dict(error.trailing_metadata() or ())
+            refusal.replayed = trailing.get(identity.REPLAYED_KEY) == "true"
             raise refusal from None

@@ -85,9 +85,10 @@ class Socket:
     ) -> tuple[Any, bool]:
         """Call over the wire."""
         caller = Caller(signer(who.caller))
-        response, trailing = await caller.call_with_metadata(
+        response, call = await caller.call_with_metadata(
             getattr(self.stub, method), request, who=who, timeout_seconds=timeout_seconds
         )
+        trailing = dict(await call.trailing_metadata() or ())
         return response, trailing.get(REPLAYED_KEY) == "true"
 
 
