@@ -6,13 +6,12 @@ and only within a retry budget.
 """
 
 import json
-from typing import Any, TypeVar, cast
+from typing import Any, TypeVar
 
 import grpc
 from google.protobuf.message import Message
 
 from chassis import deadline, identity, tracing
-from chassis.bundles import BundlingChannel
 from chassis.identity import Identity, Signer
 from chassis.renewed import RenewedChannel
 from chassis.status import from_rpc_error
@@ -31,8 +30,6 @@ SERVICE_CONFIG = json.dumps(
     {
         "loadBalancingConfig": [{"round_robin": {}}],
         "methodConfig": [
-            # The calls of a bundle that fails are sent alone, with retries.
-            {"name": [{"service": "orchestrator.bundle.v1.BundleService"}]},
             {
                 "name": [{}],
                 "retryPolicy": {
@@ -45,7 +42,7 @@ SERVICE_CONFIG = json.dumps(
                     # is never retried.
                     "retryableStatusCodes": ["UNAVAILABLE", "CANCELLED"],
                 },
-            },
+            }
         ],
         # The budget limits retries while a service is down, and allows enough of them after an
         # outage: each success earns one retry.
@@ -69,18 +66,16 @@ def open_channel(
     """
     options = _options(silence_seconds)
     if own is None:
-        channel = grpc.aio.insecure_channel(target, options=options)
-        return cast("grpc.aio.Channel", BundlingChannel(channel))
+        return grpc.aio.insecure_channel(target, options=options)
     if peer:
         # The address does not identify the program: on one machine all programs share an address.
         options.append(("grpc.ssl_target_name_override", peer))
-    renewed = RenewedChannel(
+    return RenewedChannel(
         own=own,
         open_with=lambda material: grpc.aio.secure_channel(
             target, channel_credentials(material), options=options
         ),
     )
-    return cast("grpc.aio.Channel", BundlingChannel(renewed))
 
 
 def _options(silence_seconds: int) -> list[tuple[str, Any]]:

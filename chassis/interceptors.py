@@ -102,16 +102,7 @@ class Interceptor(grpc.aio.ServerInterceptor):
         known = self._handlers.get(name)
         if known is not None:
             return known
-        return self.wrapped(name, await continuation(handler_call_details))
-
-    def guards(self, name: str) -> bool:
-        """Return whether a method belongs to a guarded service. name: "/package.Service/Method"."""
-        return name.rpartition("/")[0].removeprefix("/") in self._guarded
-
-    def wrapped(self, name: str, handler: Any) -> Any:
-        """Return the wrapped handler of a guarded method; None: there is no handler."""
-        if name in self._handlers:
-            return self._handlers[name]
+        handler = await continuation(handler_call_details)
         if handler is None or handler.unary_unary is None:
             return handler
         # `_wrap` parses the request itself, after it has identified the caller.

@@ -64,7 +64,7 @@ class OrderReads:
             else:
                 orders = await self._read_several(list(shared))
                 found = {order.id: order for order in orders}
-        except Exception as error:  # noqa: BLE001 - every caller gets it
+        except Exception as error:
             for answer in shared.values():
                 answer.set_exception(error)
                 # An error that nobody waits for any more is not an error of the program.
