@@ -11,6 +11,7 @@ from orchestrator.orders.v1 import orders_pb2
 
 from chassis import identity
 from chassis.identity import Identity
+from chassis.status import Internal
 from gateway.errors import OrderNotFound
 
 # The most orders of one call. Source: GetOrdersRequest.
@@ -57,22 +58,38 @@ class OrderReads:
         # The task begins in the next turn. From now on, nobody may join.
         if self._gathering.get(who) is shared:
             del self._gathering[who]
-        try:
-            if len(shared) == 1:
-                [order_id] = shared
-                found = {order_id: await self._read_one(order_id)}
-            else:
-                orders = await self._read_several(list(shared))
-                found = {order.id: order for order in orders}
-        except Exception as error:
-            for answer in shared.values():
-                answer.set_exception(error)
-                # An error that nobody waits for any more is not an error of the program.
-                answer.exception()
+        if len(shared) == 1:
+            await self._read_apart(shared)
             return
+        try:
+            orders = await self._read_several(list(shared))
+        except Internal:
+            # One order may have a fault, or the service is of a version without this call. Each
+            # reader then gets their own answer.
+            await self._read_apart(shared)
+            return
+        except Exception as error:  # noqa: BLE001 - every reader gets it
+            for answer in shared.values():
+                _refuse(answer, error)
+            return
+        found = {order.id: order for order in orders}
         for order_id, answer in shared.items():
             if order_id in found:
                 answer.set_result(found[order_id])
             else:
-                answer.set_exception(OrderNotFound("Order not found"))
-                answer.exception()
+                _refuse(answer, OrderNotFound("Order not found"))
+
+    async def _read_apart(self, shared: Shared) -> None:
+        async def read(order_id: str, answer: "asyncio.Future[orders_pb2.Order]") -> None:
+            try:
+                answer.set_result(await self._read_one(order_id))
+            except Exception as error:  # noqa: BLE001 - the reader gets it
+                _refuse(answer, error)
+
+        await asyncio.gather(*(read(order_id, answer) for order_id, answer in shared.items()))
+
+
+def _refuse(answer: "asyncio.Future[orders_pb2.Order]", error: Exception) -> None:
+    answer.set_exception(error)
+    # An error that nobody waits for any more is not an error of the program.
+    answer.exception()

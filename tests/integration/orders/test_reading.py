@@ -1,5 +1,6 @@
 """An order's state and its running operation are read at one moment."""
 
+import uuid
 from typing import Any
 
 import pytest
@@ -11,7 +12,7 @@ from services.orders.order.use_cases import Kind
 from tests.integration.orders.conftest import Shop, oid
 
 
-@pytest.mark.parametrize("how", ["one", "list"])
+@pytest.mark.parametrize("how", ["one", "several", "list"])
 async def test_order_and_its_operation_are_read_in_one_round_trip(
     shop: Shop, monkeypatch: pytest.MonkeyPatch, how: str
 ) -> None:
@@ -23,6 +24,10 @@ async def test_order_and_its_operation_are_read_in_one_round_trip(
     if how == "one":
         found, operation = await shop.queries.get_order(
             marketplace_id=shop.marketplace_id, order_id=oid(order)
+        )
+    elif how == "several":
+        [(found, operation)] = await shop.queries.get_orders(
+            marketplace_id=shop.marketplace_id, order_ids=[oid(order)]
         )
     else:
         page = await shop.queries.list_orders(
@@ -40,6 +45,17 @@ async def test_order_and_its_operation_are_read_in_one_round_trip(
     assert found.state is State.RELEASE_REQUESTED
     assert operation is not None
     assert operation.kind is Kind.RELEASE
+
+
+async def test_several_orders_are_those_of_the_marketplace_only(shop: Shop) -> None:
+    first, second = [oid(await shop.running_order()) for _ in range(2)]
+    wanted = [first, uuid.uuid4(), second]
+
+    found = await shop.queries.get_orders(marketplace_id=shop.marketplace_id, order_ids=wanted)
+    abroad = await shop.queries.get_orders(marketplace_id=uuid.uuid4(), order_ids=wanted)
+
+    assert {order.id for order, _ in found} == {first, second}
+    assert abroad == []
 
 
 def _counted_turns(monkeypatch: pytest.MonkeyPatch) -> list[int]:
