@@ -15,6 +15,7 @@ from chassis.status import Internal
 from gateway.errors import OrderNotFound
 from gateway.order_reads import ORDERS_MAX, OrderReads
 from kernel.errors import DomainError, Unavailable
+from tests.patience import PATIENCE_SECONDS
 
 FIRST, SECOND = (
     Identity(
@@ -135,6 +136,7 @@ async def test_a_reader_who_leaves_cancels_no_other() -> None:
     await service.called.wait()
     leaving.cancel()
 
-    assert (await staying).id == "b"
+    async with asyncio.timeout(PATIENCE_SECONDS):
+        assert (await staying).id == "b"
     with pytest.raises(asyncio.CancelledError):
         await leaving
