@@ -45,6 +45,7 @@ NEEDS_NOTHING = {
     ("disputes", "AgeAnswers"),
     ("orders", "RegisterUser"),
     ("orders", "ListUsers"),
+    ("orders", "GetOrders"),
     ("orders", "ListOrders"),
     ("orders", "ListPartyOrders"),
     ("orders", "GetReconciliation"),
