@@ -242,14 +242,12 @@ locked as (
 select (select count(*) from claimed) as claimed, {columns_of("locked")}, {RUNNING}
 from (values (1)) as always left join locked on true {joined("%(marketplace_id)s", "%(id)s")}
 """  # noqa: S608
-_READ = f"""
+_ORDERS = f"""
 select {columns_of("orders")}, {RUNNING} from orders {joined("orders.marketplace_id", "orders.id")}
-where orders.marketplace_id = %(marketplace_id)s and orders.id = %(id)s
+where orders.marketplace_id = %(marketplace_id)s
 """  # noqa: S608
-_READ_SEVERAL = f"""
-select {columns_of("orders")}, {RUNNING} from orders {joined("orders.marketplace_id", "orders.id")}
-where orders.marketplace_id = %(marketplace_id)s and orders.id = any(%(ids)s::uuid[])
-"""  # noqa: S608
+_READ = f"{_ORDERS} and orders.id = %(id)s"
+_READ_SEVERAL = f"{_ORDERS} and orders.id = any(%(ids)s::uuid[])"
 _ENDED = """ended as (
     update operations set state = 'succeeded', error = '', finished_at = now()
     where id = %(operation_id)s and exists (select from moved)
