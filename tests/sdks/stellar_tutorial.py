@@ -65,7 +65,10 @@ class Tutorial:
         envelope.sign(signer)
         sent = self.rpc.send_transaction(envelope)
         assert sent.status == SendTransactionStatus.PENDING, sent
-        done = self.rpc.poll_transaction(sent.hash, max_attempts=100, sleep_strategy=lambda _: 0)
+        # A hundred attempts in a row, which see most ledgers close; then one a second for a minute.
+        done = self.rpc.poll_transaction(
+            sent.hash, max_attempts=160, sleep_strategy=lambda attempt: attempt // 100
+        )
         assert done.status == GetTransactionStatus.SUCCESS, done
         return done
 
