@@ -31,7 +31,7 @@ from orchestrator.common.v1 import common_pb2
 from orchestrator.ledger.v1 import ledger_pb2, ledger_pb2_grpc
 
 from chassis.channel import Caller, open_channel
-from chassis.identity import METADATA_KEY, Identity, Signer, system
+from chassis.identity import Identity, Signer, system
 from chassis.signature import EventSigner, new_key
 from chassis.trust import of_house
 from deploy.local.nats import NatsServer
@@ -128,14 +128,16 @@ class Load:
         self, name: str, make: Make, *, callers: int, size: int, seconds: float
     ) -> Figures:
         """Post lists of `size` transfers from `callers` callers for `seconds` seconds."""
-        metadata = ((METADATA_KEY, self._signer.token(self._who)), ("x-request-id", "bench"))
+        caller = Caller(self._signer)
         latencies: list[float] = []
         end = time.perf_counter() + seconds
 
         async def work() -> None:
             while (started := time.perf_counter()) < end:
                 request = ledger_pb2.PostTransfersRequest(transfers=[make() for _ in range(size)])
-                answer = await self._stub.PostTransfers(request, metadata=metadata, timeout=30)
+                answer = await caller.call(
+                    self._stub.PostTransfers, request, who=self._who, timeout_seconds=30
+                )
                 latencies.append(time.perf_counter() - started)
                 assert all(result.status == CREATED for result in answer.results)
 

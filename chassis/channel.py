@@ -6,12 +6,14 @@ and only within a retry budget.
 """
 
 import json
-from typing import Any, TypeVar
+from collections.abc import Mapping
+from typing import Any, TypeVar, cast
 
 import grpc
 from google.protobuf.message import Message
 
 from chassis import deadline, identity, tracing
+from chassis.bundles import BundlingChannel, Method
 from chassis.identity import Identity, Signer
 from chassis.renewed import RenewedChannel
 from chassis.status import from_rpc_error
@@ -30,6 +32,8 @@ SERVICE_CONFIG = json.dumps(
     {
         "loadBalancingConfig": [{"round_robin": {}}],
         "methodConfig": [
+            # The calls of a bundle that fails are sent alone, with retries.
+            {"name": [{"service": "orchestrator.bundle.v1.BundleService"}]},
             {
                 "name": [{}],
                 "retryPolicy": {
@@ -42,7 +46,7 @@ SERVICE_CONFIG = json.dumps(
                     # is never retried.
                     "retryableStatusCodes": ["UNAVAILABLE", "CANCELLED"],
                 },
-            }
+            },
         ],
         # The budget limits retries while a service is down, and allows enough of them after an
         # outage: each success earns one retry.
@@ -66,16 +70,18 @@ def open_channel(
     """
     options = _options(silence_seconds)
     if own is None:
-        return grpc.aio.insecure_channel(target, options=options)
+        channel = grpc.aio.insecure_channel(target, options=options)
+        return cast("grpc.aio.Channel", BundlingChannel(channel))
     if peer:
         # The address does not identify the program: on one machine all programs share an address.
         options.append(("grpc.ssl_target_name_override", peer))
-    return RenewedChannel(
+    renewed = RenewedChannel(
         own=own,
         open_with=lambda material: grpc.aio.secure_channel(
             target, channel_credentials(material), options=options
         ),
     )
+    return cast("grpc.aio.Channel", BundlingChannel(renewed))
 
 
 def _options(silence_seconds: int) -> list[tuple[str, Any]]:
@@ -129,8 +135,8 @@ class Caller:
         *,
         who: Identity | None = None,
         timeout_seconds: float = TIMEOUT_SECONDS,
-    ) -> tuple[ResponseT, "grpc.aio.UnaryUnaryCall[RequestT, ResponseT]"]:
-        """Make a call as `call` does; also returns the finished call, for its trailing metadata."""
+    ) -> tuple[ResponseT, Mapping[str, str | bytes]]:
+        """Make a call as `call` does; also returns the trailing metadata."""
         acting = who or identity.current_or_none()
         if acting is None:
             raise Unauthenticated("A call needs an identity")
@@ -142,11 +148,14 @@ class Caller:
             *tracing.carried(),
         )
         timeout = deadline.remaining(at_most=timeout_seconds)
-        pending = method(request, metadata=metadata, timeout=timeout)
         try:
-            return await pending, pending
+            if isinstance(method, Method):
+                response, trailing = await method.send(request, metadata=metadata, seconds=timeout)
+                return response, dict(trailing)
+            pending = method(request, metadata=metadata, timeout=timeout)
+            return await pending, dict(await pending.trailing_metadata() or ())
         except grpc.aio.AioRpcError as error:
             refusal = from_rpc_error(error)
-            trailing = dict(error.trailing_metadata() or ())
-            refusal.replayed = trailing.get(identity.REPLAYED_KEY) == "true"
+            told = dict(error.trailing_metadata() or ())
+            refusal.replayed = told.get(identity.REPLAYED_KEY) == "true"
             raise refusal from None

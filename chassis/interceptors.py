@@ -102,7 +102,12 @@ class Interceptor(grpc.aio.ServerInterceptor):
         known = self._handlers.get(name)
         if known is not None:
             return known
-        handler = await continuation(handler_call_details)
+        return self.wrapped(name, await continuation(handler_call_details))
+
+    def wrapped(self, name: str, handler: Any) -> Any:
+        """Return the wrapped handler of a guarded method; None: there is no handler."""
+        if name in self._handlers:
+            return self._handlers[name]
         if handler is None or handler.unary_unary is None:
             return handler
         # `_wrap` parses the request itself, after it has identified the caller.

@@ -3,14 +3,17 @@
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, cast
+from functools import partial
+from typing import Any, NamedTuple, cast
 
 import grpc
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_health.v1.health import aio as health_aio
 from grpc_reflection.v1alpha import reflection
+from orchestrator.bundle.v1 import bundle_pb2_grpc
 
 from chassis.addresses import joined
+from chassis.bundle_servicer import BundleServicer
 from chassis.identity import Access, Verifier
 from chassis.interceptors import Interceptor
 from chassis.tls import Certificates, server_credentials
@@ -79,8 +82,13 @@ class Server:
             # request has not arrived yet.
             maximum_concurrent_rpcs=WALL * calls_max + HEALTH_CALLS,
         )
+        methods = _FoundByName(self._server)
         for each in served.values():
-            each.add(each.servicer, cast("grpc.aio.Server", _FoundByName(self._server)))
+            each.add(each.servicer, cast("grpc.aio.Server", methods))
+        bundles = BundleServicer(partial(_guarded, methods, self._interceptor))
+        bundle_pb2_grpc.add_BundleServiceServicer_to_server(
+            bundles, cast("grpc.aio.Server", methods)
+        )
         self._health = health_aio.HealthServicer()
         health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
         self._probed: grpc.aio.Server | None = None
@@ -142,10 +150,35 @@ class _FoundByName:
     """
 
     def __init__(self, server: grpc.aio.Server) -> None:
-        self.add_generic_rpc_handlers = server.add_generic_rpc_handlers
+        self._server = server
+        self._handlers: list[grpc.GenericRpcHandler] = []
+
+    def add_generic_rpc_handlers(self, handlers: Sequence[Any]) -> None:
+        """Pass handlers on, and keep them for `find`."""
+        self._handlers += handlers
+        self._server.add_generic_rpc_handlers(tuple(handlers))
 
     def add_registered_method_handlers(self, *_: object) -> None:
         """Do nothing: the generic handlers have the same methods."""
+
+    def find(self, name: str) -> Any:
+        """Return the handler of a method; None: there is none. name: "/package.Service/Method"."""
+        details = cast("grpc.HandlerCallDetails", _Details(method=name))
+        found = (handler.service(details) for handler in self._handlers)
+        return next((handler for handler in found if handler is not None), None)
+
+
+class _Details(NamedTuple):  # what a generic handler reads
+    method: str
+
+
+def _guarded(methods: _FoundByName, interceptor: Interceptor, name: str) -> Any:
+    """Return the guarded handler of a method for a bundle; None: there is none.
+
+    Bundles carry only methods with one request and one response, so no bundles.
+    """
+    handler = interceptor.wrapped(name, methods.find(name))
+    return None if handler is None or handler.unary_unary is None else handler
 
 
 def _listen(server: grpc.aio.Server, place: str, *, own: Certificates | None) -> int:

@@ -101,7 +101,7 @@ class Backends:
         Raises: DomainError: the service's refusal; Unavailable; DeadlineExceeded: unknown outcome.
         """
         try:
-            response, done = await self._caller.call_with_metadata(
+            response, trailing = await self._caller.call_with_metadata(
                 method, request, timeout_seconds=timeout_seconds
             )
         except Unauthenticated as error:
@@ -113,7 +113,6 @@ class Backends:
                 reply.replayed = error.replayed
             raise
         if reply is not None:
-            trailing = dict(await done.trailing_metadata() or ())
             reply.replayed = trailing.get(REPLAYED_KEY) == "true"
         return response
 

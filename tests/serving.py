@@ -85,10 +85,9 @@ class Socket:
     ) -> tuple[Any, bool]:
         """Call over the wire."""
         caller = Caller(signer(who.caller))
-        response, call = await caller.call_with_metadata(
+        response, trailing = await caller.call_with_metadata(
             getattr(self.stub, method), request, who=who, timeout_seconds=timeout_seconds
         )
-        trailing = dict(await call.trailing_metadata() or ())
         return response, trailing.get(REPLAYED_KEY) == "true"
 
 

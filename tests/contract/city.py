@@ -16,23 +16,24 @@ from deploy.local.ports import free_port
 from deploy.local.stack import chain_settings
 from kernel.money import CENT, to_text
 from tests.conftest import RunningDevnet, TestDatabase
+from tests.contract.bundled import Bundled
 from tests.contract.descriptors import STUBS
 from tests.contract.inprocess import InProcess
 from tests.identities import TRUST_FILE, key_file
 from tests.patience import PATIENCE_SECONDS
-from tests.serving import ESCROW_EVENT_KEYS, EVENT_SIGNING_KEY, Client, Socket, serving
+from tests.serving import ESCROW_EVENT_KEYS, EVENT_SIGNING_KEY, Client, Socket, Transport, serving
 
-Way = Literal["grpcio-testing", "socket"]
-WAYS: tuple[Way, ...] = ("grpcio-testing", "socket")
+Way = Literal["grpcio-testing", "socket", "bundle"]
+WAYS: tuple[Way, ...] = ("grpcio-testing", "socket", "bundle")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Served:
-    """A running service, called over a socket or in the process."""
+    """A running service, called over a socket, alone or in a bundle, or in the process."""
 
     app: App
     address: str
-    transports: Mapping[str, InProcess | Socket]
+    transports: Mapping[str, Transport]
 
     def client(self, way: Way, *, marketplace_id: uuid.UUID | None = None) -> Client:
         """Return a client of the service, by default for a new marketplace."""
@@ -76,9 +77,10 @@ class City:
         app: App = await importlib.import_module(f"services.{name}.app").build(settings)
         address = await self._stack.enter_async_context(serving(app))
         channel = await self._stack.enter_async_context(open_channel(address))
-        transports: dict[str, InProcess | Socket] = {
+        transports: dict[str, Transport] = {
             "grpcio-testing": InProcess(app.binding),
             "socket": Socket(stub=STUBS[name](channel)),
+            "bundle": Bundled(channel, app.binding.descriptor),
         }
         return Served(app=app, address=address, transports=transports)
 
