@@ -17,6 +17,7 @@ _EMPTY = struct.Struct(">iiI").pack
 _HEAD = struct.Struct(">iiIii").pack
 _LENGTH = struct.Struct(">i").pack
 _BIGINT = struct.Struct(">iq").pack
+_INTEGER = struct.Struct(">ii").pack
 _SMALLINT = struct.Struct(">ih").pack
 _NULL = _LENGTH(-1)
 _UUID_LENGTH = _LENGTH(16)
@@ -51,6 +52,12 @@ class SmallintArray(Array):
     """smallint[]."""
 
     oid, item_oid = 1005, 21
+
+
+class IntegerArray(Array):
+    """integer[]."""
+
+    oid, item_oid = 1007, 23
 
 
 class BigintArray(Array):
@@ -89,17 +96,23 @@ def numbers(values: Iterable[int | None]) -> Array:
     return BigintArray.of([_NULL if value is None else _BIGINT(8, value) for value in values])
 
 
+def middle_numbers(values: Iterable[int | None]) -> Array:
+    """Encode an array of integers as integer (four bytes)."""
+    return IntegerArray.of([_NULL if value is None else _INTEGER(4, value) for value in values])
+
+
 def small_numbers(values: Iterable[int | None]) -> Array:
     """Encode an array of integers as smallint (two bytes)."""
     return SmallintArray.of([_NULL if value is None else _SMALLINT(2, value) for value in values])
 
 
-def texts(values: Sequence[str]) -> Array:
+def texts(values: Sequence[str | None]) -> Array:
     """Encode an array of texts. Raises: ValueError: one has a NUL; PostgreSQL cannot store it."""
     # Searching one joined text is faster than searching many short ones.
-    if "\0" in "".join(values):
+    if "\0" in "".join(filter(None, values)):
         raise ValueError("a text has a NUL character")
-    return TextArray.of([_LENGTH(len(one)) + one for one in [value.encode() for value in values]])
+    encoded = [None if value is None else value.encode() for value in values]
+    return TextArray.of([_NULL if one is None else _LENGTH(len(one)) + one for one in encoded])
 
 
 def contents(values: Iterable[bytes | None]) -> Array:
@@ -109,13 +122,15 @@ def contents(values: Iterable[bytes | None]) -> Array:
     )
 
 
-def instants(values: Iterable[dt.datetime]) -> Array:
+def instants(values: Iterable[dt.datetime | None]) -> Array:
     """Encode an array of instants."""
     # Most rows of a transaction have the same instant, so each is encoded once.
     spelled: dict[dt.datetime, bytes] = {}
     return InstantArray.of(
         [
-            spelled.get(value) or spelled.setdefault(value, _BIGINT(8, _microseconds(value)))
+            _NULL
+            if value is None
+            else spelled.get(value) or spelled.setdefault(value, _BIGINT(8, _microseconds(value)))
             for value in values
         ]
     )
@@ -131,6 +146,7 @@ def _microseconds(at: dt.datetime) -> int:
 _SPELLINGS: Mapping[str, Callable[[Any], Array]] = {
     "uuid": ids,
     "smallint": small_numbers,
+    "integer": middle_numbers,
     "bigint": numbers,
     "text": texts,
     "timestamptz": instants,

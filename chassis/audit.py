@@ -8,13 +8,14 @@ and deletion. A line has no column for its instant; its id (UUIDv7) contains the
 import datetime as dt
 import functools
 import uuid
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 import orjson
 
 from chassis import identity
+from chassis.arrays import Columns
 from chassis.database import Connection, Transaction
 from chassis.identity import (
     OPERATOR,
@@ -147,6 +148,11 @@ def values(change: Change, *, marketplace_id: uuid.UUID) -> dict[str, object]:
     }
 
 
+def values_of_several(lines: Iterable[Mapping[str, object]]) -> dict[str, object]:
+    """Return the parameters of INSERT_SEVERAL. lines: `values` of each."""
+    return _LINES.values(tuple(line.values()) for line in lines)
+
+
 def who_acts(who: Identity | None) -> tuple[str, str]:
     """Return who makes a change, and in which role.
 
@@ -245,6 +251,25 @@ select %(audit_marketplace)s::uuid, %(audit_id)s::uuid, %(audit_actor)s::text,
     %(audit_target)s::text, %(audit_address)s::text, %(audit_request)s::text,
     %(audit_before)s::text, %(audit_after)s::text
 """
+# In the order of `values`.
+_LINES = Columns(
+    "line",
+    marketplace_id="uuid",
+    id="uuid",
+    actor="text",
+    role="text",
+    action="text",
+    target_type="text",
+    target_id="text",
+    address="text",
+    request_id="text",
+    before="text",
+    after="text",
+)
+# For use inside larger statements. Its parameters are `values_of_several`.
+INSERT_SEVERAL = f"""
+insert into audit ({_LINES.names}) select {_LINES.names} from {_LINES.unnested}
+"""  # noqa: S608 - joined from constants of this file
 _INSERT_ONCE = f"""
 {INSERT} where not exists (
     select from audit

@@ -16,6 +16,7 @@ from google.protobuf.message import Message
 from google.rpc import status_pb2
 
 from chassis import identity
+from chassis.arrays import Columns
 from chassis.database import Database, LockNotAvailable, Transaction
 from chassis.identity import STAFF, Identity
 from chassis.status import from_status, to_status
@@ -126,7 +127,8 @@ class Idempotency:
     Answers expire by the database's clock.
     """
 
-    def values(self, key: RequestKey, body: bytes | None = None) -> dict[str, object]:
+    @staticmethod
+    def values(key: RequestKey, body: bytes | None = None) -> dict[str, object]:
         """Return the parameters of CLAIM and ANSWER, by name. body: None: the work still runs."""
         return {
             "idem_marketplace": key.marketplace_id,
@@ -284,6 +286,16 @@ ANSWER = f"""
 update idempotency set state = %(idem_state)s, body = %(idem_body)s, {_FROM_ITS_END}
 where marketplace_id = %(idem_marketplace)s and scope = %(idem_scope)s and key = %(idem_key)s
     and state = 'running'
+"""  # noqa: S608 - constants
+# One row for each stored answer.
+ANSWERS = Columns(
+    "answer", marketplace_id="uuid", scope="text", key="text", fingerprint="bytea", body="bytea"
+)
+# Stores the answers of several new keys; violates idempotency_pkey if a key is not new. Its
+# parameters are the values of ANSWERS.
+KEEP = f"""
+insert into idempotency ({ANSWERS.names}, state, created_at)
+select {ANSWERS.names}, 'done', now() from {ANSWERS.unnested}
 """  # noqa: S608 - constants
 _READ = """
 select fingerprint, state, body from idempotency

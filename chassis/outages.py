@@ -20,6 +20,8 @@ _STATES = frozenset({"25006", "25P03", "25P04", "55P03"})
 _READ_ONLY = "25006"
 # The transaction had no effect and may be repeated: serialization failure, deadlock.
 _REPEATABLE = frozenset({"40001", "40P01"})
+# A lock was not free in time; a statement took too long. Another transaction may hold a row.
+_BUSY = frozenset({"55P03", "57014"})
 # The server does not know a prepared statement, or has one of that name already.
 _STATEMENTS_LOST = frozenset({"26000", "42P05"})
 _FATAL = frozenset({"FATAL", "PANIC"})
@@ -40,6 +42,16 @@ def constraint_name(error: BaseException) -> str | None:
 def is_repeatable(error: BaseException) -> bool:
     """Return whether the transaction was rolled back and may be retried."""
     return sqlstate(error) in _REPEATABLE or is_plan_outdated(error)
+
+
+def is_busy(error: BaseException) -> bool:
+    """Return whether the statement waited too long for another transaction; nothing happened."""
+    return sqlstate(error) in _BUSY
+
+
+def is_of_one(error: BaseException | None) -> bool:
+    """Return whether one request among several may be the cause; alone, the others may succeed."""
+    return error is not None and (is_repeatable(error) or is_busy(error))
 
 
 def is_unavailable(error: BaseException) -> bool:

@@ -8,14 +8,14 @@ in another table (`published.py`).
 import datetime as dt
 import functools
 import uuid
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 import orjson
 
 from chassis import tracing
 from chassis.arrays import Columns
-from chassis.database import Connection, Together, Transaction
+from chassis.database import OneStatement, Together, Transaction
 from kernel.clock import to_milliseconds_text
 from kernel.ids import derived_id, to_public
 
@@ -133,13 +133,14 @@ class Outbox:
             many.add(INSERT, values(found, on=on))
 
 
-def values(events: Iterable[Event], *, on: Connection) -> dict[str, object]:
-    """Return the parameters of INSERT for some events, by name.
+# One event, in the order of the columns of INSERT.
+Row = tuple[object, ...]
 
-    on: the connection that will execute INSERT. Its commit wakes the relay of this process.
-    """
+
+def rows(events: Iterable[Event]) -> list[Row]:
+    """Return the rows of some events. They have the trace of the current request."""
     trace = tracing.recorded()
-    rows = [
+    return [
         (
             event_id := event.event_id,
             event.marketplace_id,
@@ -153,8 +154,20 @@ def values(events: Iterable[Event], *, on: Connection) -> dict[str, object]:
         )
         for event in events
     ]
-    on.has_told = on.has_told or bool(rows)
-    return _COLUMNS.values(rows)
+
+
+def values_of(found: Sequence[Row], *, on: OneStatement) -> dict[str, object]:
+    """Return the parameters of INSERT for rows, by name.
+
+    on: the connection that will execute INSERT. Its commit wakes the relay of this process.
+    """
+    on.has_told = on.has_told or bool(found)
+    return _COLUMNS.values(found)
+
+
+def values(events: Iterable[Event], *, on: OneStatement) -> dict[str, object]:
+    """Return the parameters of INSERT for some events, as `values_of` does for rows."""
+    return values_of(rows(events), on=on)
 
 
 _COLUMNS = Columns(

@@ -8,6 +8,8 @@ import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import psycopg
 from sqlalchemy.sql.compiler import SQLCompiler
 
+from chassis.arrays import Columns
+
 _DIALECT = psycopg.dialect(paramstyle="pyformat")  # type: ignore[no-untyped-call] # the library
 
 
@@ -31,3 +33,12 @@ def compiled(statement: sa.sql.ClauseElement) -> str:
             literal = found.render_literal_value(value, bind.type)
             text = text.replace(f"%({parameter})s", literal)
     return text
+
+
+def rows_of(table: sa.Table, alias: str) -> Columns:
+    """Return the columns of a table as arrays, for statements that take many rows."""
+    kinds = {column.name: column.type.compile(_DIALECT).lower() for column in table.c}
+    return Columns(alias, **{name: _KINDS.get(kind, kind) for name, kind in kinds.items()})
+
+
+_KINDS = {"timestamp with time zone": "timestamptz"}

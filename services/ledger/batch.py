@@ -6,18 +6,16 @@ request fails only for its own caller.
 """
 
 import asyncio
-import contextvars
 import datetime as dt
 import random
-from collections import deque
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
 
 from chassis.database import Database, Transaction
+from chassis.gathering import LINGER_SECONDS, Gathering, OneOfThemError
 from chassis.idempotency import IdempotencyKeyReused, RequestKey
 from chassis.outbox import Event
-from chassis.telemetry import logger
 from kernel.clock import Clock
 from kernel.errors import DomainError, Unavailable
 from kernel.ids import MarketplaceId, UserId
@@ -29,11 +27,6 @@ from services.ledger.store import Batch, LedgerStore, answer_key
 from services.ledger.trouble import Trouble, trouble_of
 
 ATTEMPTS = 6
-# The most concurrent transactions when a batch is split. Readers need connections, too.
-SPLIT_MAX = 4
-# A batch that takes longer is assumed to wait for a lock.
-STUCK_SECONDS = 0.05
-log = logger()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,22 +64,6 @@ class Checked:
     after: Sequence[Balance]
 
 
-@dataclass(frozen=True, slots=True)
-class _Caller:
-    posting: Posting
-    answer: asyncio.Future[Posted] = field(
-        default_factory=lambda: asyncio.get_running_loop().create_future()
-    )
-
-
-class _OneOfThemError(Exception):
-    """The transfers of one unknown caller fail, or wait for a lock. cause: the error."""
-
-    def __init__(self, cause: Exception) -> None:
-        super().__init__(repr(cause))
-        self.cause = cause
-
-
 class TooManyTransfers(Unavailable):
     """The limit of transfers that wait for a commit is reached; nothing was begun."""
 
@@ -105,25 +82,22 @@ class Batcher:
         clock: Clock,
         lanes: int = 2,
         transfers_max: int = 1000,
-        linger_seconds: float = 0.002,
+        linger_seconds: float = LINGER_SECONDS,
         waiting_max: int = 20_000,
     ) -> None:
         """Take the parts. waiting_max: the most transfers that may wait; more are refused."""
         self._database = database
         self._store = store
         self._clock = clock
-        self._lanes_max = lanes
-        self._transfers_max = transfers_max
-        self._linger_seconds = linger_seconds
         self._waiting_max = waiting_max
-        self._waiting: deque[_Caller] = deque()
-        self._lanes: set[asyncio.Task[None]] = set()
-        self._serving = 0
-        self._transfers_waiting = 0
-        # When a lane last began a batch, by the loop's clock.
-        self._began = 0.0
-        # The number of callers of recent batches.
-        self._usual = 0
+        self._gathering: Gathering[Posting, Posted] = Gathering(
+            self._attempt,
+            name="ledger.post",
+            size=lambda posting: len(posting.transfers),
+            size_max=transfers_max,
+            lanes=lanes,
+            linger_seconds=linger_seconds,
+        )
 
     async def post(self, posting: Posting) -> Posted:
         """Carry out transfers together with those of other callers.
@@ -131,18 +105,10 @@ class Batcher:
         Raises: IdempotencyKeyReused; TooManyTransfers: nothing was begun; Unavailable: the outcome
             may be unknown, and a retry with the same ids is safe.
         """
-        if self._transfers_waiting + len(posting.transfers) > self._waiting_max and self._waiting:
+        waiting = self._gathering.waiting_size
+        if waiting and waiting + len(posting.transfers) > self._waiting_max:
             raise TooManyTransfers("Too many transfers are waiting")
-        caller = _Caller(posting)
-        self._waiting.append(caller)
-        self._transfers_waiting += len(posting.transfers)
-        if self._needs_lane():
-            self._serving += 1
-            # The lane gets an empty context, because it serves many callers.
-            lane = asyncio.create_task(self._serve(), context=contextvars.Context())
-            self._lanes.add(lane)
-            lane.add_done_callback(self._lanes.discard)
-        return await caller.answer
+        return await self._gathering.do(posting)
 
     async def apply(
         self, tx: Transaction, postings: Sequence[Posting]
@@ -201,75 +167,7 @@ class Batcher:
 
     async def close(self) -> None:
         """Wait for the running batches."""
-        while self._lanes:
-            await asyncio.wait(self._lanes)
-
-    async def _serve(self) -> None:
-        try:
-            while self._waiting:
-                if len(self._waiting) < self._usual:
-                    # Callers that were just answered often call again; a short wait saves commits.
-                    await asyncio.sleep(self._linger_seconds)
-                callers = self._take()
-                self._began = asyncio.get_running_loop().time()
-                self._usual = max(len(callers), self._usual // 2)
-                if callers:
-                    await self._settle(callers)
-        finally:
-            # Counted here, because a caller that arrives before the task is reaped needs a lane.
-            self._serving -= 1
-
-    def _needs_lane(self) -> bool:
-        """Tell whether another lane is needed beside the running ones.
-
-        One lane is enough while it keeps up: callers that arrive meanwhile share the next commit.
-        Another lane is started for many waiting transfers, and while a lane waits for a lock.
-        """
-        if self._serving == 0:
-            return True
-        is_long = self._transfers_waiting >= self._transfers_max // 4
-        is_stuck = asyncio.get_running_loop().time() - self._began > STUCK_SECONDS
-        return self._serving < self._lanes_max and (is_long or is_stuck)
-
-    def _take(self) -> list[_Caller]:
-        callers: list[_Caller] = []
-        room = self._transfers_max
-        while self._waiting and (not callers or len(self._waiting[0].posting.transfers) <= room):
-            callers.append(self._waiting.popleft())
-            room -= len(callers[-1].posting.transfers)
-        self._transfers_waiting -= self._transfers_max - room
-        return callers
-
-    async def _settle(self, callers: Sequence[_Caller]) -> None:
-        """Carry out the postings of these callers, and answer every caller."""
-        answers: Sequence[Posted | Exception]
-        try:
-            answers = await self._attempt([caller.posting for caller in callers])
-        except DomainError as error:
-            answers = [error] * len(callers)
-        except _OneOfThemError as error:
-            if len(callers) > 1:
-                log.warning("ledger.batch_split", callers=len(callers), error=str(error))
-                await self._settle_apart(callers)
-                return
-            answers = [error.cause]
-        for caller, answer in zip(callers, answers, strict=True):
-            if caller.answer.done():
-                continue
-            if isinstance(answer, Posted):
-                caller.answer.set_result(answer)
-            else:
-                caller.answer.set_exception(answer)
-
-    async def _settle_apart(self, callers: Sequence[_Caller]) -> None:
-        """Answer each caller in its own transaction: one has a fault, or waits for a lock."""
-        room = asyncio.Semaphore(SPLIT_MAX)
-
-        async def settle(caller: _Caller) -> None:
-            async with room:
-                await self._settle([caller])
-
-        await asyncio.gather(*map(settle, callers))
+        await self._gathering.close()
 
     async def _attempt(self, postings: Sequence[Posting]) -> list[Posted | DomainError]:
         """Carry out postings; retry the transaction while a failed attempt has had no effect."""
@@ -286,7 +184,7 @@ class Batcher:
                         "The ledger's database is unavailable; the outcome is unknown"
                     ) from None
                 if trouble in {Trouble.FAULT, Trouble.BUSY}:
-                    raise _OneOfThemError(error) from error
+                    raise OneOfThemError(error) from error
                 if attempt == ATTEMPTS:
                     raise Unavailable("The ledger is busy or its database unavailable") from error
             else:

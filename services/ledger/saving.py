@@ -11,7 +11,7 @@ from uuid import UUID
 
 from chassis.arrays import Columns
 from chassis.database import Answer, Together, Transaction
-from chassis.idempotency import KEPT
+from chassis.idempotency import ANSWERS, KEEP, KEPT
 from chassis.outbox import Event, Outbox
 from services.ledger.book import Account, Book, Entry, Transfer, is_limited
 from services.ledger.trouble import StaleBookError
@@ -96,7 +96,7 @@ class Saving:
         if new := {key: kept for key, kept in answers.items() if kept.is_new}:
             rows = [(*key, kept.fingerprint, kept.body) for key, kept in new.items()]
             self._many.add(_FORGET_ANSWERS, ANSWER_KEY.values(new) | {"kept": KEPT})
-            self._many.add(_KEEP_ANSWERS, _ANSWER.values(rows))
+            self._many.add(KEEP, ANSWERS.values(rows))
 
     def check(self) -> None:
         """Check that every account was updated. Raises: StaleBookError."""
@@ -223,18 +223,11 @@ _ENTRY = Columns(
     reserved_after="bigint",
 )
 _BAR = Columns("n", marketplace_id="uuid", hold_id="uuid", order_id="uuid", reason="text")
-_ANSWER = Columns(
-    "n", marketplace_id="uuid", scope="text", key="text", fingerprint="bytea", body="bytea"
-)
 
 _FORGET_ANSWERS = f"""
 delete from idempotency i using {ANSWER_KEY.unnested}
 where i.marketplace_id = k.marketplace_id and i.scope = k.scope and i.key = k.key
     and i.created_at < now() - %(kept)s::interval
-"""  # noqa: S608 - joined from constants of this file
-_KEEP_ANSWERS = f"""
-insert into idempotency ({_ANSWER.names}, state, created_at)
-select {_ANSWER.names}, 'done', now() from {_ANSWER.unnested}
 """  # noqa: S608 - joined from constants of this file
 _ADD_DERIVED = f"""
 insert into accounts ({ACCOUNT.names}, opened_at)

@@ -3,7 +3,7 @@
 import enum
 
 from chassis.database import constraint_name, sqlstate
-from chassis.outages import is_repeatable, is_unavailable
+from chassis.outages import is_busy, is_repeatable, is_unavailable
 from kernel.errors import Unavailable
 
 # Constraints at which two transactions insert the same row. The second transaction finds the row at
@@ -18,8 +18,6 @@ _MEETING_POINTS = frozenset(
     }
 )
 _UNIQUE_VIOLATION = "23505"
-# A lock or a statement took too long: another transaction holds a row.
-_BUSY = frozenset({"55P03", "57014"})
 
 
 class StaleBookError(Exception):
@@ -44,6 +42,6 @@ def trouble_of(error: BaseException) -> Trouble:
     if sqlstate(error) == _UNIQUE_VIOLATION:
         is_race = constraint_name(error) in _MEETING_POINTS
         return Trouble.RACE if is_race else Trouble.FAULT
-    if sqlstate(error) in _BUSY:
+    if is_busy(error):
         return Trouble.BUSY
     return Trouble.AWAY if is_unavailable(error) or isinstance(error, OSError) else Trouble.FAULT

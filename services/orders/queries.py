@@ -9,6 +9,7 @@ import orjson
 
 from chassis import identity
 from chassis.database import Database, constraint_name
+from chassis.gathering import Gathering, apart
 from chassis.idempotency import Answer, Idempotency, IdempotencyKeyInProgress, RequestKey
 from chassis.outbox import Outbox
 from chassis.waiting import Bell
@@ -32,6 +33,8 @@ from services.orders.people.party_store import PartyStore
 from services.orders.people.user_store import UserStore
 
 NAMES_KEPT = 50_000
+# The most orders that are written together.
+TOGETHER_MAX = 64
 RULES_KEPT_SECONDS = 5.0
 
 
@@ -79,6 +82,7 @@ class OrderQueries:
         self._encode = encode
         self._platform_fee_bps = platform_fee_bps
         self._new_words = new_words
+        self._creating = Gathering(self._write, name="orders.create", size_max=TOGETHER_MAX)
         self._names: dict[tuple[uuid.UUID, str], UserName] = {}
         self._rules: dict[uuid.UUID, tuple[float, MarketplaceRules]] = {}
 
@@ -107,18 +111,18 @@ class OrderQueries:
             return await self._create(key, with_version(order, facts), facts)
 
     async def _create(self, key: RequestKey, order: Order, facts: Sequence[Fact]) -> Answer:
-        """Write order, event and answer in one statement, or return the answer stored earlier."""
+        """Write order, event and answer, or return the answer stored earlier."""
         body = self._encode(order, None)
+        new = hot.creation(
+            order=order,
+            facts=facts,
+            key=key,
+            body=body,
+            change=lines.created(order),
+            request_id=identity.current_request_id(),
+        )
         try:
-            async with self._database.statement() as connection:
-                is_made = await hot.create(
-                    connection,
-                    order=order,
-                    facts=facts,
-                    answer=self._idempotency.values(key, body),
-                    change=lines.created(order),
-                    request_id=identity.current_request_id(),
-                )
+            is_made = await self._creating.do(new)
         except Exception as error:
             if constraint_name(error) == "orders_client_ref":
                 raise await self._ref_taken(order) from None
@@ -131,6 +135,17 @@ class OrderQueries:
             if known is None:
                 raise IdempotencyKeyInProgress("The idempotency key has just expired; retry")
             return known
+
+    async def _write(self, new: Sequence[hot.Creation]) -> list[bool]:
+        """Write new orders in one statement. Returns of each whether its key was new.
+
+        Raises: OneOfThemError: nothing was written; Unavailable: the outcome is unknown.
+        """
+        async with apart(), self._database.statement() as connection:
+            if len(new) == 1:
+                return [await hot.create(connection, new[0])]
+            await hot.create_several(connection, new)
+        return [True] * len(new)
 
     async def _ref_taken(self, order: Order) -> ClientOrderRefTaken:
         """Make the refusal of a used reference. It names the order that has the reference.

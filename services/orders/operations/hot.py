@@ -11,7 +11,8 @@ from typing import Any
 
 from chassis import arrays, audit, idempotency, outbox
 from chassis.audit import Change
-from chassis.database import Connection, Transaction
+from chassis.database import Connection, OneStatement, Transaction
+from chassis.idempotency import Idempotency, RequestKey
 from chassis.leases import LeaseLost
 from services.orders.operations import operation_store
 from services.orders.operations.operation import Operation
@@ -41,29 +42,66 @@ async def read_several(
     return [(store.order_of(row), running_of(row)) for row in rows]
 
 
-async def create(
-    connection: Connection,
+@dataclass(frozen=True, slots=True)
+class Creation:
+    """What is written for a new order, encoded for SQL: its row, answer, audit line and events."""
+
+    order: dict[str, Any]
+    key: RequestKey
+    body: bytes
+    line: dict[str, object]
+    events: Sequence[outbox.Row]
+
+
+def creation(
     *,
     order: Order,
     facts: Sequence[Fact],
-    answer: dict[str, object],
+    key: RequestKey,
+    body: bytes,
     change: Change,
     request_id: str,
-) -> bool:
+) -> Creation:
+    """Encode a new order. Call this in the context of the request. body: the answer."""
+    return Creation(
+        order=store.values_of(order),
+        key=key,
+        body=body,
+        line=audit.values(change, marketplace_id=order.marketplace_id),
+        events=outbox.rows(store.events_of(order, facts, request_id=request_id)),
+    )
+
+
+async def create(connection: Connection, new: Creation) -> bool:
     """Insert a new order with its events, audit line and answer; False: the key was used before.
 
-    answer: Idempotency.values of the key and the body. Raises: UniqueViolation: orders_client_ref.
+    Raises: UniqueViolation: orders_client_ref.
     """
-    values = store.values_of(order) | answer
-    values |= audit.values(change, marketplace_id=order.marketplace_id)
-    events = store.events_of(order, facts, request_id=request_id)
-    values |= outbox.values(events, on=connection)
+    values = new.order | Idempotency.values(new.key, new.body) | new.line
+    values |= outbox.values_of(new.events, on=connection)
     made: int = await connection.fetchval(_CREATE, values)
     return made == 1
 
 
+async def create_several(connection: Connection, new: Sequence[Creation]) -> None:
+    """Insert several new orders as `create` does, all or none.
+
+    Raises: UniqueViolation: a key or a reference was used before.
+    """
+    # Always in the same order, so that no two processes wait for each other's keys.
+    new = sorted(new, key=lambda one: (one.key.marketplace_id, one.key.scope, one.key.key))
+    values = store.values_of_several(one.order for one in new)
+    values |= idempotency.ANSWERS.values(
+        (one.key.marketplace_id, one.key.scope, one.key.key, one.key.fingerprint, one.body)
+        for one in new
+    )
+    values |= audit.values_of_several(one.line for one in new)
+    events = [row for one in new for row in one.events]
+    await connection.run(_CREATE_SEVERAL, values | outbox.values_of(events, on=connection))
+
+
 async def begin(
-    connection: Connection,
+    connection: OneStatement,
     *,
     operation: Operation,
     answer: dict[str, object],
@@ -137,7 +175,7 @@ async def record(
 
 
 async def advance(
-    connection: Connection,
+    connection: OneStatement,
     *,
     operation: Operation,
     before: Order,
@@ -194,6 +232,12 @@ told as ({outbox.INSERT} where exists (select from made)),
 noted as ({audit.INSERT} where exists (select from made))
 select count(*) from made
 """  # noqa: S608
+_CREATE_SEVERAL = f"""
+with answered as ({idempotency.KEEP}),
+told as ({outbox.INSERT}),
+noted as ({audit.INSERT_SEVERAL})
+{store.INSERT_SEVERAL}
+"""
 # Claims the key if the order was found and no operation runs on it.
 _CLAIMED = f"""claimed as (
     {idempotency.CLAIM_SELECT} where exists (select from locked) and not exists (

@@ -2,8 +2,9 @@
 
 import datetime as dt
 import uuid
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, replace
+from operator import itemgetter
 from typing import Any
 
 import orjson
@@ -11,7 +12,7 @@ import sqlalchemy as sa
 
 from chassis.database import Transaction
 from chassis.outbox import Event, Outbox
-from chassis.sql import compiled
+from chassis.sql import compiled, rows_of
 from kernel.errors import AlreadyExists
 from services.orders.order.domain import (
     Decision,
@@ -156,6 +157,11 @@ def values_of(order: Order) -> dict[str, Any]:
         "delivery_url": delivery.url if delivery else "",
         "delivered_at": delivery.delivered_at if delivery else None,
     }
+
+
+def values_of_several(rows: Iterable[Mapping[str, Any]]) -> dict[str, object]:
+    """Return the parameters of INSERT_SEVERAL. rows: `values_of` each order."""
+    return _ROWS.values(map(_in_order, rows))
 
 
 def order_of(row: Any) -> Order:
@@ -305,6 +311,12 @@ INSERT_SELECT = compiled(
         list(orders.c), sa.select(*(sa.bindparam(c.name, type_=c.type) for c in orders.c))
     )
 )
+_ROWS = rows_of(orders, "new")
+_in_order = itemgetter(*(column.name for column in orders.c))
+# For use inside larger statements. Its parameters are `values_of_several`.
+INSERT_SEVERAL = f"""
+insert into orders ({_ROWS.names}) select {_ROWS.names} from {_ROWS.unnested}
+"""  # noqa: S608 - constants
 UPDATE = compiled(
     sa.update(orders)
     .values({name: sa.bindparam(name, type_=orders.c[name].type) for name in _CHANGING})

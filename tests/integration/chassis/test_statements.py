@@ -15,7 +15,14 @@ from tests.integration.chassis.conftest import Shop
 from tests.patience import PATIENCE_SECONDS
 
 EVERYTHING = Columns(
-    "a", id="uuid", kind="smallint", number="bigint", name="text", digest="bytea", at="timestamptz"
+    "a",
+    id="uuid",
+    kind="smallint",
+    middle="integer",
+    number="bigint",
+    name="text",
+    digest="bytea",
+    at="timestamptz",
 )
 PREPARED = "select count(*) from pg_prepared_statements where statement like 'select $1::int%'"
 
@@ -243,9 +250,10 @@ def test_pipelined_statements_on_an_ended_session_fail_at_once(shop: Shop) -> No
 async def test_arrays_are_read_with_their_values(one: Database) -> None:
     at = dt.datetime(2026, 2, 18, 10, 1, 0, 500_001, tzinfo=dt.UTC)
     rows = [
-        (uuid.UUID(int=10), 7, 2**63 - 1, 'say "x", {a}', b"\x00\\", at),
-        (None, -5, None, "", b"", dt.datetime(1970, 1, 1, tzinfo=dt.UTC)),
-        (uuid.uuid4(), 0, -(2**63), "ü€😀 NULL", b"x", at),
+        (uuid.UUID(int=10), 7, 2**31 - 1, 2**63 - 1, 'say "x", {a}', b"\x00\\", at),
+        (None, -5, -(2**31), None, "", b"", dt.datetime(1970, 1, 1, tzinfo=dt.UTC)),
+        (uuid.uuid4(), 0, 0, -(2**63), "ü€😀 NULL", b"x", at),
+        (None,) * 7,
     ]
     statement = f"select * from {EVERYTHING.unnested}"  # noqa: S608 - a constant
     for _ in range(4):

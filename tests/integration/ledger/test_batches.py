@@ -38,7 +38,7 @@ async def test_request_refused_by_the_database_does_not_fail_its_batch(house: Ho
     assert [first[0].status, last[0].status] == [CREATED, CREATED]
     assert isinstance(poisoned, ValueError)
     assert (await house.balance(ann)).reserved == 30
-    assert "ledger.batch_split" in [line["event"] for line in logs]
+    assert "gathering.split" in [line["event"] for line in logs]
 
 
 async def test_a_batch_stays_within_its_limit(house: House) -> None:

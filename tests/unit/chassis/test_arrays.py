@@ -6,7 +6,16 @@ import uuid
 
 import pytest
 
-from chassis.arrays import Columns, contents, ids, instants, numbers, small_numbers, texts
+from chassis.arrays import (
+    Columns,
+    contents,
+    ids,
+    instants,
+    middle_numbers,
+    numbers,
+    small_numbers,
+    texts,
+)
 
 COLUMNS = Columns("n", id="uuid", kind="smallint", name="text", digest="bytea")
 
@@ -25,18 +34,22 @@ def test_an_array_without_items_has_no_dimension() -> None:
     empty = struct.pack(">iiI", 0, 0, 25)
 
     assert texts([]) == empty
-    for spell in (ids, numbers, small_numbers, contents, instants):
+    for spell in (ids, numbers, middle_numbers, small_numbers, contents, instants):
         assert len(spell([])) == len(empty)
 
 
-@pytest.mark.parametrize("values", [["a\0b"], ["\0"], ["", "a", "\0"]])
-def test_a_text_with_a_nul_is_refused(values: list[str]) -> None:
+@pytest.mark.parametrize("values", [["a\0b"], ["\0"], ["", "a", "\0"], [None, "\0"]])
+def test_a_text_with_a_nul_is_refused(values: list[str | None]) -> None:
     with pytest.raises(ValueError, match="NUL"):
         texts(values)
 
 
 def test_a_number_that_is_too_large_for_its_column_is_refused() -> None:
-    for spell, largest in ((numbers, 2**63 - 1), (small_numbers, 2**15 - 1)):
+    for spell, largest in (
+        (numbers, 2**63 - 1),
+        (middle_numbers, 2**31 - 1),
+        (small_numbers, 2**15 - 1),
+    ):
         spell([largest])
         with pytest.raises(struct.error):
             spell([largest + 1])

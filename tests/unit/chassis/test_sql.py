@@ -7,7 +7,7 @@ import pytest
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import ARRAY, insert
 
-from chassis.sql import compiled
+from chassis.sql import compiled, rows_of
 
 THINGS = sa.table(
     "things", sa.column("id", sa.Uuid), sa.column("name", sa.Text), sa.column("size", sa.Integer)
@@ -80,3 +80,22 @@ def test_insert_of_a_row_has_a_parameter_for_each_column() -> None:
 @pytest.mark.parametrize("value", [uuid.UUID(int=7), dt.date(2026, 1, 2), True, 7])
 def test_constants_of_every_type_are_compiled_as_literals(value: object) -> None:
     assert "%(" not in text_of(sa.select(sa.literal(value)))
+
+
+def test_a_table_is_taken_as_one_array_for_each_column() -> None:
+    table = sa.Table(
+        "things",
+        sa.MetaData(),
+        sa.Column("id", sa.Uuid),
+        sa.Column("name", sa.Text),
+        sa.Column("size", sa.Integer),
+        sa.Column("price", sa.BigInteger),
+        sa.Column("digest", sa.LargeBinary),
+        sa.Column("at", sa.DateTime(timezone=True)),
+    )
+
+    assert rows_of(table, "n").unnested == (
+        "unnest(%(n_id)s::uuid[], %(n_name)s::text[], %(n_size)s::integer[],"
+        " %(n_price)s::bigint[], %(n_digest)s::bytea[], %(n_at)s::timestamptz[])"
+        " as n (id, name, size, price, digest, at)"
+    )
