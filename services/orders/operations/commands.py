@@ -209,30 +209,29 @@ class CommandRunner:
         Raises: _BusyError; as Idempotency.known.
         """
         try:
-            async with self._database.statement() as connection:
-                if command.at_once is not None:
-                    return await self._by_state(connection, command, command.at_once)
-                if command.decide is not None:
+            if command.at_once is not None:
+                return await self._by_state(command, command.at_once)
+            if command.decide is not None:
+                async with self._database.statement() as connection:
                     return await self._as_read(connection, command, command.decide)
         except Exception as error:
             if constraint_name(error) != "operations_one_running":
                 raise
         return None
 
-    async def _by_state(
-        self, connection: Connection, command: Command, at_once: AtOnce
-    ) -> tuple[Operation, Order] | None:
+    async def _by_state(self, command: Command, at_once: AtOnce) -> tuple[Operation, Order] | None:
         """Record a command that only the order's state decides, in one statement."""
         request = command.request
         operation = self._operation(command, new_id(), at_once.work)
-        order = await hot.begin(
-            connection,
-            operation=operation,
-            answer=self._idempotency.values(request.key),
-            change=lines.accepted_at_once(command.order_id, at_once, request.remarks),
-            states=at_once.states,
-            amount=request.amount,
-        )
+        async with self._saga.grouped.statement(locks=command.order_id) as connection:
+            order = await hot.begin(
+                connection,
+                operation=operation,
+                answer=self._idempotency.values(request.key),
+                change=lines.accepted_at_once(command.order_id, at_once, request.remarks),
+                states=at_once.states,
+                amount=request.amount,
+            )
         return None if order is None else (operation, order)
 
     async def _as_read(

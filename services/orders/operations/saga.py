@@ -12,6 +12,7 @@ from contextlib import asynccontextmanager
 from chassis import deadline, identity
 from chassis.audit import Asked, Trail
 from chassis.database import Database, Transaction
+from chassis.grouped import Grouped
 from chassis.idempotency import Answer, Idempotency
 from chassis.leases import Lease, LeaseLost, Leases
 from chassis.telemetry import logger
@@ -119,7 +120,7 @@ class Run:
         after = with_version(*decided)
         answer = Answer(body=saga.encode(after, None)) if answers else None
         kept = None if answer is None else saga.idempotency.values(key_of(operation), answer.body)
-        async with saga.database.statement() as connection:
+        async with saga.grouped.statement(locks=operation.order_id) as connection:
             await hot.advance(
                 connection,
                 operation=operation,
@@ -208,6 +209,7 @@ class Saga:
         self.clock = clock
         self.encode = encode
         self.steps = steps
+        self.grouped = Grouped(database, name="orders.operations")
         self.leases = Leases(
             database=database,
             table=LEASES,
@@ -260,10 +262,8 @@ class Saga:
         operation = run.operation
         async with _first_heard(), self.database.transaction() as tx:
             is_running = await self.operations.is_running(tx, operation.id)
-            if not is_running:
-                kept = await self.idempotency.known(tx, key_of(operation))
-                if kept is not None:
-                    return Answer(body=kept.body)
+            if not is_running and (kept := await self.idempotency.known(tx, key_of(operation))):
+                return Answer(body=kept.body)
             order = await self.orders.get(
                 tx, marketplace_id=operation.marketplace_id, order_id=operation.order_id
             )
@@ -333,8 +333,7 @@ class Saga:
 
         A lease is also lost when the operation was ended by a commit whose answer did not arrive.
         """
-        run = self._runs.get(lease)
-        if run is None:
+        if (run := self._runs.get(lease)) is None:
             return False
         try:
             async with self.database.statement() as connection:

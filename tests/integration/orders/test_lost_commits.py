@@ -8,6 +8,7 @@ import pytest
 from orchestrator.orders.v1 import orders_pb2
 
 from chassis.database import Connection, Database, Transaction
+from chassis.grouped import Grouped
 from chassis.idempotency import Answer
 from kernel.errors import FailedPrecondition, Unavailable
 from services.orders.order.domain import Party, State
@@ -45,6 +46,13 @@ class LossyDatabase(Database):
         if self.lost == 0 and await _running(self._shop) == 0:
             self.lost += 1
             raise Unavailable("the connection was lost")
+
+
+def lose_commits(shop: Shop) -> LossyDatabase:
+    """Give the saga a database whose commits lose their answers."""
+    lossy = LossyDatabase(shop.database, shop)
+    shop.saga.database, shop.saga.grouped = lossy, Grouped(lossy, name="lossy")
+    return lossy
 
 
 async def _running(shop: Shop) -> int:
@@ -86,13 +94,11 @@ async def test_an_operation_that_has_ended_is_not_carried_out_again(
 ) -> None:
     order = await _order_for(shop, begin)
     await _quiet(shop)
-    shop.saga.database = LossyDatabase(shop.database, shop)
+    lossy = lose_commits(shop)
 
     answer = await begin(shop, order)
 
     await _quiet(shop)
-    lossy = shop.saga.database
-    assert isinstance(lossy, LossyDatabase)
     assert lossy.lost == 1
     assert (await shop.read(order)).state is ends
     assert not orders_pb2.Order.FromString(answer.body).HasField("operation")
@@ -106,7 +112,7 @@ async def test_stored_refusal_is_returned_although_its_commit_was_not_acknowledg
 ) -> None:
     order = await shop.rich_order()
     shop.peers.ledger.available[f"user:{order.buyer.id}"] = 0
-    shop.saga.database = LossyDatabase(shop.database, shop)
+    lossy = lose_commits(shop)
 
     with pytest.raises(FailedPrecondition) as refused:
         await reserve(shop, order)
@@ -114,6 +120,7 @@ async def test_stored_refusal_is_returned_although_its_commit_was_not_acknowledg
     assert (refused.value.reason, refused.value.replayed) == ("INSUFFICIENT_FUNDS", False)
 
     await _quiet(shop)
+    assert lossy.lost == 1
 
 
 async def test_end_of_an_older_run_does_not_remove_the_newer_run(shop: Shop) -> None:
