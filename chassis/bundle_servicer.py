@@ -7,7 +7,7 @@ from typing import Any, NoReturn
 import grpc
 from orchestrator.bundle.v1 import bundle_pb2, bundle_pb2_grpc
 
-from chassis.bundles import CALLS_MAX
+from chassis.bundles import CALLS_MAX, from_metadata, to_metadata
 from chassis.telemetry import logger
 
 Context = grpc.aio.ServicerContext[Any, Any]
@@ -25,10 +25,7 @@ class _CallContext:
 
     def __init__(self, bundle: Context, call: bundle_pb2.Call) -> None:
         self._bundle = bundle
-        self._metadata = tuple(
-            (one.key, one.value if one.key.endswith("-bin") else one.value.decode("latin-1"))
-            for one in call.metadata
-        )
+        self._metadata = from_metadata(call.metadata)
         loop = asyncio.get_running_loop()
         left = bundle.time_remaining()
         own = call.timeout_ms / 1000 if call.timeout_ms > 0 else left
@@ -112,8 +109,5 @@ class BundleServicer(bundle_pb2_grpc.BundleServiceServicer):
             # The handler answers the errors of its method. What is left is a fault of this file.
             log.exception("bundle.failed", method=call.method)
             answer.code = grpc.StatusCode.UNKNOWN.value[0]
-        for key, value in context.trailing or ():
-            answer.trailing.add(
-                key=key, value=value if isinstance(value, bytes) else value.encode()
-            )
+        answer.trailing.extend(to_metadata(context.trailing or ()))
         return answer

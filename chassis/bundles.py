@@ -9,13 +9,13 @@ every call may be repeated.
 
 import asyncio
 import contextvars
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Self
 
 import grpc
-from google.protobuf.message import Message
+from google.protobuf.message import DecodeError, Message
 from orchestrator.bundle.v1 import bundle_pb2, bundle_pb2_grpc
 
 # Source: CarryRequest.
@@ -49,9 +49,7 @@ class _Begun:
         return bundle_pb2.Call(
             method=self.path,
             request=self.request.SerializeToString(),
-            metadata=[
-                bundle_pb2.Metadata(key=key, value=_bytes(value)) for key, value in self.metadata
-            ],
+            metadata=to_metadata(self.metadata),
             timeout_ms=max(int((self.ends_at - now) * 1000), 1),
         )
 
@@ -147,10 +145,14 @@ class Method:
             raise _error(grpc.StatusCode.DEADLINE_EXCEEDED, "Deadline Exceeded") from None
         if answer is None:
             return await self._send_alone(request, metadata, ends_at)
-        trailing = _metadata(answer.trailing)
+        trailing = grpc.aio.Metadata(*from_metadata(answer.trailing))
         code = CODES.get(answer.code, grpc.StatusCode.UNKNOWN)
         if code is grpc.StatusCode.OK:
-            return self._read(answer.response), trailing
+            try:
+                return self._read(answer.response), trailing
+            except DecodeError:
+                text = "The response cannot be parsed"
+                raise _error(grpc.StatusCode.INTERNAL, text) from None
         if code in RETRIED and FINAL not in dict(trailing):
             return await self._send_alone(request, metadata, ends_at)
         raise _error(code, answer.message, trailing)
@@ -203,13 +205,21 @@ def _parts(calls: Sequence[_Begun], *, at_most: int) -> Iterator[Sequence[_Begun
     return (calls[start : start + at_most] for start in range(0, len(calls), at_most))
 
 
-def _bytes(value: str | bytes) -> bytes:
-    return value if isinstance(value, bytes) else value.encode()
+def to_metadata(pairs: Pairs) -> list[bundle_pb2.Metadata]:
+    """Encode gRPC's metadata for a bundle."""
+    return [
+        bundle_pb2.Metadata(
+            key=key, value=value if isinstance(value, bytes) else value.encode("latin-1")
+        )
+        for key, value in pairs
+    ]
 
 
-def _metadata(pairs: Sequence[bundle_pb2.Metadata]) -> grpc.aio.Metadata:
-    return grpc.aio.Metadata(
-        *((one.key, one.value if one.key.endswith("-bin") else one.value.decode()) for one in pairs)
+def from_metadata(found: Iterable[bundle_pb2.Metadata]) -> tuple[tuple[str, str | bytes], ...]:
+    """Decode the metadata of a bundle: of a key that ends in "-bin", bytes, otherwise text."""
+    return tuple(
+        (one.key, one.value if one.key.endswith("-bin") else one.value.decode("latin-1"))
+        for one in found
     )
 
 

@@ -6,11 +6,10 @@ from google.protobuf.descriptor import ServiceDescriptor
 from google.protobuf.message import Message
 from orchestrator.bundle.v1 import bundle_pb2, bundle_pb2_grpc
 
+from chassis.bundles import CODES, from_metadata
 from chassis.identity import METADATA_KEY, REPLAYED_KEY, Identity
 from chassis.status import from_rpc_error
 from tests.identities import signer
-
-CODES = {code.value[0]: code for code in grpc.StatusCode}
 
 
 class Bundled:
@@ -35,12 +34,7 @@ class Bundled:
         bundle = bundle_pb2.CarryRequest(calls=[call])
         messages = [one async for one in self._carry(bundle, timeout=timeout_seconds)]
         [answer] = [answer for message in messages for answer in message.answers]
-        trailing = grpc.aio.Metadata(
-            *(
-                (one.key, one.value if one.key.endswith("-bin") else one.value.decode())
-                for one in answer.trailing
-            )
-        )
+        trailing = grpc.aio.Metadata(*from_metadata(answer.trailing))
         code = CODES[answer.code]
         if code is not grpc.StatusCode.OK:
             failed = grpc.aio.AioRpcError(code, grpc.aio.Metadata(), trailing, answer.message)

@@ -18,6 +18,7 @@ from chassis.bundles import CALLS_MAX
 from chassis.channel import Caller, open_channel
 from chassis.identity import REPLAYED_KEY
 from chassis.interceptors import InsufficientScope
+from chassis.status import Internal
 from kernel.errors import (
     Aborted,
     DeadlineExceeded,
@@ -255,27 +256,36 @@ async def test_a_change_is_completed_though_its_caller_has_left(bundles: list[in
     assert servicer.calls == 2
 
 
-async def test_an_unavailable_answer_is_retried_and_a_final_one_is_not(bundles: list[int]) -> None:
+async def test_a_call_that_is_answered_with_unavailable_is_retried_alone(
+    bundles: list[int],
+) -> None:
     servicer = scripted(change=echoing(failing=2, error=Unavailable("not yet")))
+
     async with calling(servicer) as stub:
-        assert all(answer.id for answer in await outcomes(begin(stub, 3)))
+        answers = await outcomes(begin(stub, 3))
+
+    assert all(answer.id for answer in answers)
     assert servicer.calls == 5
+    assert bundles == [3]
 
-    final = Unavailable("the provider failed", reason="PROVIDER_ERROR")
-    final.is_final = True
-    servicer = scripted(change=echoing(failing=1, error=final))
-    async with calling(servicer) as stub:
-        refused, *answered = await outcomes(begin(stub, 3))
-    assert refused.reason == "PROVIDER_ERROR"
-    assert all(answer.id for answer in answered)
-    assert servicer.calls == 3
 
-    servicer = scripted(change=echoing(failing=1, error=Aborted("in motion")))
+def final() -> Unavailable:
+    error = Unavailable("the provider failed", reason="PROVIDER_ERROR")
+    error.is_final = True
+    return error
+
+
+@pytest.mark.parametrize("error", [final(), Aborted("in motion")], ids=["final", "aborted"])
+async def test_any_other_refusal_is_not_retried(error: DomainError, bundles: list[int]) -> None:
+    servicer = scripted(change=echoing(failing=1, error=error))
+
     async with calling(servicer) as stub:
-        refused, *_ = await outcomes(begin(stub, 3))
-    assert isinstance(refused, Aborted)
+        refused, *answers = await outcomes(begin(stub, 3))
+
+    assert refused.reason == error.reason
+    assert all(answer.id for answer in answers)
     assert servicer.calls == 3
-    assert bundles == [3, 3, 3]
+    assert bundles == [3]
 
 
 async def test_many_large_answers_arrive(
@@ -303,7 +313,7 @@ class Stranger(bundle_pb2_grpc.BundleServiceServicer):
     """Answers bundles as no service does."""
 
     async def Carry(self, request: Any, context: Any) -> Any:  # noqa: N802 - the contract's
-        """Answer calls that are not there, one call twice, one with an unknown code, one never."""
+        """Answer calls that are not there, one twice, some unreadably, and one never."""
         del request, context
         answers = [
             bundle_pb2.Answer(call=99),
@@ -311,6 +321,12 @@ class Stranger(bundle_pb2_grpc.BundleServiceServicer):
             bundle_pb2.Answer(call=0, response=_dispute("first")),
             bundle_pb2.Answer(call=0, response=_dispute("again")),
             bundle_pb2.Answer(call=1, code=77, message="what"),
+            bundle_pb2.Answer(call=2, response=b"\xff"),
+            bundle_pb2.Answer(
+                call=3,
+                response=_dispute("marked"),
+                trailing=[bundle_pb2.Metadata(key="odd", value=b"\xff")],
+            ),
         ]
         yield bundle_pb2.CarryResponse(answers=answers)
 
@@ -360,11 +376,12 @@ async def test_answers_that_nobody_asked_for_do_no_harm() -> None:
     servicer = scripted(change=echoing())
 
     async with bare_server(servicer, Stranger()) as (stub, _):
-        first, unknown, unanswered = await outcomes(begin(stub, 3))
+        first, unknown, unreadable, marked, unanswered = await outcomes(begin(stub, 5))
 
-    assert first.id == "first"
+    assert (first.id, marked.id) == ("first", "marked")
     assert isinstance(unknown, DomainError)
-    # The third was sent again, alone.
+    assert isinstance(unreadable, Internal)
+    # The last was sent again, alone.
     assert unanswered.id
     assert servicer.calls == 1
 
