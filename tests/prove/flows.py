@@ -9,11 +9,11 @@ import random
 import time
 import uuid
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from kernel.ids import from_public, to_public
-from tests.prove.asking import Asker, Body
+from tests.prove.asking import Answer, Asker, Body
 from tests.prove.disturbing import Progress
 from tests.prove.market import MORE, Market, pay
 from tests.prove.restoring import Window
@@ -70,6 +70,9 @@ class Flow:
     wish: str = ""
     is_young: bool = False
     is_delivered: bool = False
+    # What was asked at once, by the order's status; what was carried out of it, as soon as known.
+    # A client keeps to it when a restored database has lost it: the chain has not.
+    chosen: dict[str, Sequence[tuple[str, Body]]] = field(default_factory=dict)
 
     @property
     def mark(self) -> str:
@@ -141,7 +144,7 @@ class Flow:
         if self.wish == "cancel at once":
             await self._ask(CANCEL)
         elif self.wish == "reserve or cancel":
-            await self._at_once(("reserve", {}), CANCEL)
+            await self._choose("ORDER_CREATED", ("reserve", {}), CANCEL)
         elif self.buyer is not None:
             await self._before_the_chain()
             await self._party(self.buyer, "pay")
@@ -161,7 +164,7 @@ class Flow:
         if self.buyer is not None and self.seller is not None:
             await self._people_proceed(self.buyer, self.seller)
         elif self.wish == "anything":
-            await self._at_once(RELEASE, REFUND, DISPUTE)
+            await self._choose("IN_PROGRESS", RELEASE, REFUND, DISPUTE)
         else:
             await self._ask({"refund": REFUND, "dispute": DISPUTE}.get(self.wish, RELEASE))
 
@@ -190,32 +193,32 @@ class Flow:
             decisions.append({"decision": "SPLIT", **split})
         self.rnd.shuffle(decisions)
         agents = 2 if self.rnd.random() < 0.2 else 1
-        await asyncio.gather(
-            *(
-                self.market.backend.change(
-                    "resolve",
-                    f"/disputes/{dispute}/resolve",
-                    decision,
-                    rnd=self._own_rnd(),
-                    order=self.order,
-                )
-                for decision in decisions[:agents]
-            )
-        )
+        path = f"/disputes/{dispute}/resolve"
+        drawn = [(path, decision) for decision in decisions[:agents]]
+        before = self.chosen.get("DISPUTED", drawn)
+        # A dispute that a restored database has forgotten is another one now.
+        await self._at_once("DISPUTED", *((path, body) for _, body in before))
 
-    async def _ask(self, command: tuple[str, Body]) -> None:
+    async def _ask(self, command: tuple[str, Body]) -> Answer:
         path, body = command
-        await self.market.backend.change(
+        return await self.market.backend.change(
             path.rpartition("/")[2],
-            f"/orders/{self.order}/{path}",
+            path if path.startswith("/") else f"/orders/{self.order}/{path}",
             body,
             rnd=self._own_rnd(),
             order=self.order,
             may_wait=path not in {"cancel", "resolution/dispute"},
         )
 
-    async def _at_once(self, *commands: tuple[str, Body]) -> None:
-        await asyncio.gather(*(self._ask(command) for command in commands))
+    async def _choose(self, status: str, *commands: tuple[str, Body]) -> None:
+        await self._at_once(status, *self.chosen.get(status, commands))
+
+    async def _at_once(self, status: str, *commands: tuple[str, Body]) -> None:
+        """Ask for several at once, and remember which was carried out."""
+        answers = await asyncio.gather(*(self._ask(command) for command in commands))
+        asked = zip(commands, answers, strict=True)
+        done = [command for command, answer in asked if answer.is_success]
+        self.chosen[status] = done or commands
 
     async def _party(self, person: Asker, action: str, body: Body = None) -> None:
         path = f"/orders/{self._uuid()}/{action}"
