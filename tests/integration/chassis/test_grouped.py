@@ -119,6 +119,20 @@ async def test_a_row_that_is_locked_delays_only_its_own_statement(
         assert await asyncio.wait_for(locked, PATIENCE_SECONDS) == (1,)
 
 
+async def test_a_row_that_stays_locked_does_not_fail_the_rest_of_its_group(
+    shop: Shop, grouped: Grouped
+) -> None:
+    with psycopg.connect(shop.url, options="-c search_path=shop") as holder:
+        holder.execute("select from things where id = 1 for update")
+        locked, free = (asyncio.create_task(ask(grouped, RAISE, id_)) for id_ in (1, 2))
+
+        # The group ends when the lock's time limit is over. Each statement is then alone.
+        assert await asyncio.wait_for(free, PATIENCE_SECONDS) == (1,)
+        assert not locked.done()
+        holder.rollback()
+        assert await asyncio.wait_for(locked, PATIENCE_SECONDS) == (1,)
+
+
 @pytest.mark.parametrize("tells", [False, True])
 async def test_events_wake_the_relay(shop: Shop, grouped: Grouped, *, tells: bool) -> None:
     shop.database.told.clear()
