@@ -70,6 +70,7 @@ TIMED = frozenset(
         "services/escrow/sending/pipeline.py",
         "services/escrow/sending/platform_sender.py",
         "services/escrow/sending/recovery.py",
+        "services/escrow/sending/ledger_times.py",
         "services/escrow/sending/sender.py",
         "services/escrow/sending/worker.py",
         "services/escrow/settings.py",

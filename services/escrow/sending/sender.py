@@ -17,7 +17,6 @@ from typing import TypedDict
 from chassis.database import Database, Transaction
 from chassis.leases import Lease
 from chassis.telemetry import logger
-from kernel.errors import Unavailable
 from services.escrow.contracts.evidence import (
     AccountView,
     OutcomeStatus,
@@ -32,12 +31,12 @@ from services.escrow.sending.flow_store import FlowStore
 from services.escrow.sending.flows import Flow, FlowClosed, Passage
 from services.escrow.sending.journal import Journal
 from services.escrow.sending.landings import Landings
-from services.escrow.sending.work import NotNow, Work, held_up
+from services.escrow.sending.ledger_times import LedgerTimes
+from services.escrow.sending.work import BooksChanged, NotNow, Work, held_up
 from services.escrow.wallets.keyring import Keyring
 
 # A node forgets envelopes that wait for a ledger, so the same bytes are sent again this often.
 RESEND_SECONDS = 5.0
-POLL_SECONDS_MAX = 2.0
 # After this time the check of a flow is repeated before anything is signed.
 FLOW_SECONDS = 1.0
 log = logger()
@@ -76,12 +75,6 @@ class ChannelAhead(Exception):
         self.source = source
         self.used = used
         self.at_ledger = at_ledger
-
-
-class BooksChanged(Unavailable):
-    """The command has changed since it was read. It is read again."""
-
-    reason = "BOOKS_CHANGED"
 
 
 class Frame(TypedDict):
@@ -144,6 +137,7 @@ class Sender:
         self._builder = builder
         self._keyring = keyring
         self._pace = pace
+        self._ledgers = LedgerTimes(poll_seconds=pace.poll_seconds)
         self._is_bumping = is_bumping
         # Flows that had neither a stop nor a limit when they were last checked.
         self._open: dict[tuple[uuid.UUID, Flow], Checked] = {}
@@ -237,23 +231,27 @@ class Sender:
         Raises: ChainUnavailable: the outcome is unknown; NumberUsed: it landed or failed, and the
             node does not tell which.
         """
-        resend_at = 0.0 if is_new else time.monotonic() + self._pace.poll_seconds
-        pause, denials = self._pace.poll_seconds, 0
+        outcome = None if is_new else await self._outcome(attempt)
+        send_at, is_pending, denials = 0.0, False, 0
         while True:
-            if time.monotonic() >= resend_at:
-                resend_at = time.monotonic() + await self._send(step, attempt)
-                await asyncio.sleep(pause)
+            if outcome is not None:
+                if outcome.status is not OutcomeStatus.NOT_FOUND:
+                    return outcome
+                is_used = await self._is_used(attempt.prepared, outcome)
+                if is_used is False:
+                    return outcome
+                denials += is_used is True
+                if denials > self._pace.refusal_checks:
+                    raise NumberUsed(attempt, outcome)
+            now = time.monotonic()
+            if now >= send_at and not denials:
+                is_pending, seconds = await self._send(step, attempt)
+                send_at = now + seconds
+            if is_pending and not denials:
+                await self._ledgers.wait(until=send_at)
+            else:
+                await asyncio.sleep(self._pace.poll_seconds * (1 + denials))
             outcome = await self._outcome(attempt)
-            if outcome.status is not OutcomeStatus.NOT_FOUND:
-                return outcome
-            is_used = await self._is_used(attempt.prepared, outcome)
-            if is_used is False:
-                return outcome
-            denials += is_used is True
-            if denials > self._pace.refusal_checks:
-                raise NumberUsed(attempt, outcome)
-            await asyncio.sleep(pause)
-            pause = min(pause * 1.1, max(POLL_SECONDS_MAX, self._pace.poll_seconds))
 
     async def require_unused(self, step: Step) -> None:
         """Check that the number with which a step has signed something is unused.
@@ -319,26 +317,27 @@ class Sender:
         """
         prepared = attempt.prepared
         outcome = await self._chain.outcome(prepared.hash)
+        self._ledgers.saw(outcome.latest_ledger)
         is_denied = outcome.status is OutcomeStatus.NOT_FOUND and outcome.is_after(prepared)
         if not (is_denied and prepared.bump_hash):
             return outcome
         outcome = await self._chain.outcome(prepared.bump_hash)
         return replace(outcome, hash=prepared.hash)
 
-    async def _send(self, step: Step, attempt: Attempt) -> float:
-        """Send once; return after how many seconds to send again if the envelope is not found."""
+    async def _send(self, step: Step, attempt: Attempt) -> tuple[bool, float]:
+        """Send once; return whether the node takes it, and in how many seconds to send again."""
         try:
             submission = await self._chain.submit(attempt.prepared.envelope_xdr)
         except (ChainUnavailable, ChainRefused) as error:
             # It is unknown whether the node took it; the ledgers will show it.
             log.warning("escrow.submit_unknown", step=step.name, error=str(error))
-            return self._pace.poll_seconds
+            return False, self._pace.poll_seconds
         if submission.status is SubmitStatus.TRY_AGAIN_LATER:
-            return self._pace.poll_seconds
+            return False, self._pace.poll_seconds
         if submission.status is SubmitStatus.REFUSED:
             # Bytes that have landed are refused too, with txBAD_SEQ: ask by hash.
             log.warning("escrow.submit_refused", step=step.name, code=submission.code)
-        return RESEND_SECONDS
+        return submission.status is not SubmitStatus.REFUSED, RESEND_SECONDS
 
     async def _keep(
         self, work: Work, step: Step, attempt: Attempt, passage: Checked | None

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from typing import TypeVar
 
 from chassis.leases import Lease
+from kernel.errors import Unavailable
 from services.escrow.contracts.contract import Parties
 from services.escrow.contracts.evidence import EscrowView
 from services.escrow.contracts.kinds import COUNTED, PAYMENTS, SIDE_BY_SIDE
@@ -42,6 +43,12 @@ class NotNow(Exception):
         self.reason = reason
         self.seconds = seconds
         self.is_trouble = is_trouble
+
+
+class BooksChanged(Unavailable):
+    """The command has changed since it was read. It is read again."""
+
+    reason = "BOOKS_CHANGED"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
