@@ -1,4 +1,4 @@
-"""Acts as an operator: requeues stopped commands during the run and after it."""
+"""Acts as an operator: ends or requeues stopped commands during the run and after it."""
 
 import asyncio
 import contextlib
@@ -10,6 +10,7 @@ import psycopg
 
 from tests.prove.check_books import quarantined, under_way
 from tests.prove.checking import Check, check
+from tests.prove.deciding import PAID_OUT, Decider
 from tests.prove.deployment import Deployment
 from tests.prove.restoring import make
 
@@ -25,6 +26,7 @@ class Attendance:
     """An operator. requeued: how often each command was requeued."""
 
     running: Deployment
+    decider: Decider
     requeued: Counter[str] = field(default_factory=Counter)
 
     async def keep(self) -> None:
@@ -50,10 +52,13 @@ class Attendance:
         return check("everything comes to its end", 4, under_way(url))
 
     async def _requeue(self, url: str, before: Counter[str] | None = None) -> None:
-        """Requeue what is quarantined. before: no more than TRIES times since those counts."""
+        """Requeue or end what is quarantined. before: requeue at most TRIES times since then."""
         for command in quarantined(url):
             name = str(command["id"])
-            if before is None or self.requeued[name] - before[name] < TRIES:
+            if command["error_message"] == PAID_OUT and self.requeued[name]:
+                # What the chain has was decided in the time that a restored database has lost.
+                await self.decider.end(command)
+            elif before is None or self.requeued[name] - before[name] < TRIES:
                 self.requeued[name] += 1
                 self.running.say(f"requeued: {command}")
                 await make(self.running, "requeue", COMMAND=name)

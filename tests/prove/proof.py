@@ -22,6 +22,7 @@ from tests.prove.check_books import check_books
 from tests.prove.check_chain import check_chain
 from tests.prove.check_stream import check_stream
 from tests.prove.checking import Check, check
+from tests.prove.deciding import Decider
 from tests.prove.deployment import TRANSACTION_SECONDS, Deployment, deployment
 from tests.prove.disturbing import Director, Done, Progress
 from tests.prove.drill import Drill
@@ -71,7 +72,7 @@ async def prove(folder: Path, size: ProofSize) -> Proof:
             markets(running.stack, history, rnd=random.Random(f"markets {size.seed}")) as made,
         ):
             say("the marketplaces are ready")
-            operator = Attendance(running)
+            operator = Attendance(running, Decider(running=running, markets=made))
             proof = await _disturbed(running, made, operator, size)
             await _check(running, made, operator, proof)
     return proof
