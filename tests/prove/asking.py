@@ -24,6 +24,7 @@ PAUSE_SECONDS = (0.05, 1.5)
 TWICE = 0.1
 ACCEPTED, TOO_MANY, NOT_FOUND = 202, 429, 404
 IN_PROGRESS = "IDEMPOTENCY_KEY_IN_PROGRESS"
+ABANDONED = "The payout was abandoned"
 
 Body = Mapping[str, Any] | None
 
@@ -45,7 +46,13 @@ class Answer:
     @property
     def is_definite(self) -> bool:
         """Tell whether a retry cannot change it."""
-        return self.is_success or (400 <= self.status < 500 and not self.come_back)
+        is_refused = 400 <= self.status < 500 and not self.come_back
+        return self.is_success or is_refused or self.is_abandoned
+
+    @property
+    def is_abandoned(self) -> bool:
+        """Tell whether an operator has ended it: who asks does not try the same again."""
+        return self.code.upper() == "PROVIDER_ERROR" and ABANDONED in self.text
 
     @property
     def data(self) -> dict[str, Any]:

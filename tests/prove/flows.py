@@ -214,11 +214,15 @@ class Flow:
         await self._at_once(status, *self.chosen.get(status, commands))
 
     async def _at_once(self, status: str, *commands: tuple[str, Body]) -> None:
-        """Ask for several at once, and remember which was carried out."""
+        """Ask for several at once, and remember which was carried out, or which may be asked again.
+
+        What an operator has ended is not asked again: the chain has another decision.
+        """
         answers = await asyncio.gather(*(self._ask(command) for command in commands))
-        asked = zip(commands, answers, strict=True)
+        asked = list(zip(commands, answers, strict=True))
         done = [command for command, answer in asked if answer.is_success]
-        self.chosen[status] = done or commands
+        left = [command for command, answer in asked if not answer.is_abandoned]
+        self.chosen[status] = done or left or commands
 
     async def _party(self, person: Asker, action: str, body: Body = None) -> None:
         path = f"/orders/{self._uuid()}/{action}"
