@@ -13,7 +13,7 @@ from typing import Any
 from deploy.local import identities, postgres, state
 from deploy.local.demo.chain import Chain
 from deploy.local.demo.purchase import Purchase
-from deploy.local.ports import free_port, is_free
+from deploy.local.ports import free_ports
 from deploy.local.process import Command, Process, python_module
 from deploy.local.rest import Marketplace
 from deploy.local.settings import PORTS, ROOT, child_environment
@@ -97,10 +97,7 @@ def running_stack(
 
 def free_row() -> int:
     """Return the first port of a free range."""
-    while True:
-        base = free_port()
-        if base + len(PORTS) < 65536 and all(is_free(base + i) for i in range(len(PORTS))):
-            return base
+    return free_ports(len(PORTS))
 
 
 @contextlib.asynccontextmanager

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 HOST = "127.0.0.1"
 # Below the usual range of Linux for outgoing connections (ip_local_port_range).
-_NOT_GIVEN = range(10_000, 32_768)
+_NOT_GIVEN = range(10_000, 32_700)
+_given = set[int]()
 
 
 @dataclass(eq=False)
@@ -50,13 +51,21 @@ def greeting(port: int, *, timeout_seconds: float = 0.5) -> bytes:
     return b""
 
 
-def free_port() -> int:
-    """Return a free port, for tests only: another program could take it before it is used.
+def free_ports(count: int) -> int:
+    """Return the first of some free ports in a row, for tests only: another program could take one.
 
-    The port is outside the kernel's range for outgoing connections. Otherwise an outgoing
-    connection could take it, in particular while a server restarts.
+    This process is never given a port twice. The ports are outside the kernel's range for outgoing
+    connections. Otherwise an outgoing connection could take one, in particular while a server
+    restarts.
     """
     while True:
-        port = secrets.choice(_NOT_GIVEN)
-        if is_free(port):
-            return port
+        first = secrets.choice(_NOT_GIVEN)
+        row = range(first, first + count)
+        if _given.isdisjoint(row) and all(is_free(port) for port in row):
+            _given.update(row)
+            return first
+
+
+def free_port() -> int:
+    """Return a free port, for tests only, as `free_ports` does."""
+    return free_ports(1)
