@@ -45,7 +45,7 @@ USUAL: dict[str, str] = {}
 # In running order; adjacent parts with the same settings share a stack.
 PARTS = (
     Part(name="start", seconds=1, settings=USUAL, with_stack=idle.started),
-    Part(name="idle", seconds=75, settings=USUAL, with_stack=idle.measure),
+    Part(name="idle", seconds=140, settings=USUAL, with_stack=idle.measure),
     Part(name="subscriber", seconds=20, settings=USUAL, with_stack=subscriber.measure),
     Part(name="webhooks", seconds=20, settings=USUAL, with_stack=webhooks.measure),
     Part(name="rest", seconds=85, settings=USUAL, with_stack=rest.measure),

@@ -84,6 +84,7 @@ def measure(stack: Stack, say: Say) -> Measured:
     asyncio.run(
         carry(stack.client, pairs, actions=ACTIONS, workers=WORKERS, seconds=WARM_UP_SECONDS)
     )
+    stack.analyze()
     say(f"{WORKERS} workers, one escrow process")
     one = _taken(stack, pairs)
     say(f"{WORKERS} workers, two escrow processes")

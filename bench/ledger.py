@@ -277,6 +277,7 @@ async def measure(
         load = Load(server, ledger_pb2_grpc.LedgerServiceStub(channel))
         await load.open_accounts(count=arguments.users)
         await load.measure("warm-up", load.deposit, callers=16, size=1, seconds=1)
+        server.postgres.execute("analyze")
         figures, rates = [], [await beside()]
         for kind, make in (("deposits", load.deposit), ("between users", load.payment)):
             for callers, size in ((1, 1), (64, 1), (4, 500)):
@@ -286,7 +287,7 @@ async def measure(
                 rates.append(await beside())
                 found.beside = statistics.mean(rates[-2:])
                 figures.append(found)
-        # After so many writes in a short time the planner has no statistics yet.
+        # After so many writes in a short time the planner's statistics are old.
         server.postgres.execute("analyze")
         return figures, rates, await load.broken()
 

@@ -29,6 +29,7 @@ INTRODUCTION = (
     "CPU is user and system time of a process and its children, in milliseconds a request. Unlike",
     "a rate it can be compared when other work, which each part names, was on the machine.",
     "Memory is the proportional set size (PSS), in which shared memory counts once.",
+    "Tables are analyzed after the warm-up, as autovacuum does a minute after they were filled.",
     "Disk is the growth of every table with its indexes, and of the folder of NATS.",
     "",
 )

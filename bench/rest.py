@@ -114,6 +114,8 @@ async def _rounds(stack: Stack, beneath: Client, usage: Usage, say: Say) -> dict
     lines = {side + name: Line() for side, name in plan}
     for number in range(ROUNDS + 1):
         say(f"round {number} of {ROUNDS}" if number else "warming up")
+        if number == 1:
+            stack.analyze()
         for side, name in plan:
             client = beneath if side == FLOOR else ours
             run = await client.run(
@@ -123,11 +125,16 @@ async def _rounds(stack: Stack, beneath: Client, usage: Usage, say: Say) -> dict
                 seconds=SECONDS if number else WARM_UP_SECONDS,
                 keeps=name == CREATED and side == OURS,
             )
-            if not set(run.statuses) <= GOOD:
-                raise RefusedError(f"{side}{name}: {dict(run.statuses)}")
+            _require_good(run, side + name)
             if run.bodies:
                 created += [data["id"] for data in run.data()]
                 run.bodies.clear()
             if number:
                 lines[side + name].runs.append(run)
     return lines
+
+
+def _require_good(run: Run, title: str) -> None:
+    """Check that every request was answered with success. Raises: RefusedError."""
+    if not set(run.statuses) <= GOOD:
+        raise RefusedError(f"{title}: {dict(run.statuses)}")

@@ -19,7 +19,7 @@ import psycopg
 from bench.load import Client
 from bench.usage import Machine, Usage
 from deploy.local import postgres, state
-from deploy.local.ports import free_port, is_free
+from deploy.local.ports import free_ports
 from deploy.local.process import Command, Process
 from deploy.local.settings import PORTS, ROOT, child_environment
 
@@ -108,12 +108,22 @@ class Stack:
         """Connect to the stack's database as superuser, in autocommit."""
         return psycopg.connect(self.document["databaseUrl"], autocommit=True)
 
+    def analyze(self) -> None:
+        """Give PostgreSQL the statistics that it has itself a minute after tables were filled."""
+        with self.connect() as connection:
+            connection.execute("analyze")
+
     def start(self) -> None:
         """Start the stack on its data; return when it is ready. Raises: NotReadyError."""
         run_dir = self.folder / "run"
         command = self.checkout.command(
             "deploy.local",
-            **{**MORE, **self.settings, "RUN_DIR": str(run_dir), "PORT_BASE": str(_free_row())},
+            **{
+                **MORE,
+                **self.settings,
+                "RUN_DIR": str(run_dir),
+                "PORT_BASE": str(free_ports(len(PORTS))),
+            },
         )
         before = Machine.now()
         self._process = Process(command, self.folder / "stack.log")
@@ -166,11 +176,3 @@ def _place() -> Path:
     place = ROOT / "build"
     place.mkdir(exist_ok=True)
     return place
-
-
-def _free_row() -> int:
-    """Return the first port of a row of free ports."""
-    while True:
-        base = free_port()
-        if base + len(PORTS) < 65536 and all(is_free(base + n) for n in range(len(PORTS))):  # noqa: PLR2004 - the last port and one
-            return base

@@ -16,7 +16,7 @@ from chassis.sql import compiled
 from services.escrow.contracts.evidence import Finding
 from services.escrow.contracts.steps import Step
 from services.escrow.sending.platform_account import PlatformNumber
-from services.escrow.tables import attempts, chain_holds, channels, platform
+from services.escrow.tables import chain_holds, platform
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -172,21 +172,17 @@ update platform set last_sequence = greatest(last_sequence, %(used)s),
                     seen_ledger = greatest(seen_ledger, %(ledger)s)
 """
 _COUNT_CHANNELS = "select count(*) from channels where address = any(%(addresses)s)"
-_NUMBERS = compiled(
-    sa.select(
-        channels.c.address,
-        channels.c.next_sequence,
-        channels.c.leased_by.is_not(None).label("is_leased"),
-        sa.exists()
-        .where(
-            attempts.c.source == channels.c.address,
-            attempts.c.sequence == channels.c.next_sequence,
-        )
-        .label("is_signed"),
-    )
-    .where(channels.c.next_sequence.is_not(None), channels.c.is_retired.is_(False))
-    .order_by(channels.c.address)
-)
+# With the limit, PostgreSQL finds each number by its index; without, it may read all envelopes.
+_NUMBERS = """
+select h.address, h.next_sequence, h.leased_by is not null as is_leased,
+       signed.found is not null as is_signed
+from channels h left join lateral (
+    select true as found from attempts a
+    where a.source = h.address and a.sequence = h.next_sequence limit 1
+) signed on true
+where h.next_sequence is not null and not h.is_retired
+order by h.address
+"""
 _DEPLOYED_AT = """
 select coalesce(min(a.prepared_at_ledger), 0) from commands c
 join steps s on s.marketplace_id = c.marketplace_id and s.command_id = c.id
