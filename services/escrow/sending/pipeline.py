@@ -151,13 +151,25 @@ class Pipeline:
         work = work.with_step(step).with_step(beside)
         if step.source is None or beside.source is None:
             return await self._advance(work, step)
+        recording, recorded = asyncio.Lock(), list[Work | None]()
+
+        async def advance(one: Step) -> None:
+            found = await self._until_settled(work, one)
+            async with recording:
+                # What is recorded second knows of the first, so the next step inherits an account.
+                known, landed = recorded[-1] if recorded else work, None
+                if found is not None:
+                    landed = await self._landing.settled(known or work, one, *found)
+                recorded.append(known and landed)
+                self._channels.changed()
+
         try:
             async with asyncio.TaskGroup() as both:
-                both.create_task(self._advance(work, step))
-                both.create_task(self._advance(work, beside))
+                both.create_task(advance(step))
+                both.create_task(advance(beside))
         except BaseExceptionGroup as failed:
             raise failed.exceptions[0] from None
-        return None
+        return recorded[-1]
 
     async def _load(self, lease: Lease) -> Work:
         async with self._database.statement() as connection:
@@ -165,8 +177,15 @@ class Pipeline:
 
     async def _advance(self, work: Work, step: Step) -> Work | None:
         """Do one step, or find out the outcome of its envelope."""
+        found = await self._until_settled(work, step)
+        return None if found is None else await self._landing.settled(work, step, *found)
+
+    async def _until_settled(
+        self, work: Work, step: Step
+    ) -> tuple[Attempt, TransactionOutcome] | None:
+        """Return an envelope of a step with its outcome; None: the command has to be read again."""
         if (found := await self._found(work, step)) is not None:
-            return await self._landing.settled(work, step, *found)
+            return found
         attempt, is_new = step.in_flight, False
         if attempt is not None and attempt.slot in step.used:
             # It was signed with a used number, because a node showed an old state of its account.
@@ -179,7 +198,7 @@ class Pipeline:
                 async with self._database.statement() as connection:
                     await self._journal.skip(connection, work.lease, step=step)
                 return None
-            outcome = await self._sender.settle(step, attempt, is_new=is_new)
+            return attempt, await self._sender.settle(step, attempt, is_new=is_new)
         except PlaceTaken as taken:
             await self._decider.places.pass_over(work, taken)
             return None
@@ -187,9 +206,7 @@ class Pipeline:
             found = await self._what_used(work, step, used)
             if found is None:
                 await self._landing.superseded(work, step, used.attempt)
-                return None
-            attempt, outcome = found
-        return await self._landing.settled(work, step, attempt, outcome)
+            return found
 
     async def _what_used(
         self, work: Work, step: Step, used: NumberUsed

@@ -1,12 +1,18 @@
 """The two marks of a milestone are sent concurrently, which saves a release one ledger."""
 
 import asyncio
+import datetime as dt
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pytest
+
+from chassis.leases import Lease
 from kernel.ids import to_public
+from services.escrow.contracts.steps import Step
 from services.escrow.domain import CommandKind
+from services.escrow.sending.channels import Channels, Slot
 from tests.conftest import RunningDevnet, TestDatabase
 from tests.integration.escrow.conftest import running
 from tests.integration.escrow.test_setbacks import function_of, replaced
@@ -47,6 +53,24 @@ async def test_both_marks_are_sent_before_either_has_landed(world: World) -> Non
     told = [name for _, name in await world.events(to_public("esc", order.escrow_id))]
     assert told.count("escrow.milestone_completed") == 1
     assert told[-2:] == ["escrow.milestone_completed", "escrow.released"]
+
+
+async def test_the_payout_inherits_the_channel_account_of_a_mark(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    order, real, waiting = await world.funded(), Channels.lease, list[str]()
+
+    async def lease(own: Channels, held: Lease, step: Step, *, since: dt.datetime) -> Slot:
+        if step.source is None:
+            waiting.append(step.name.value)
+        return await real(own, held, step, since=since)
+
+    monkeypatch.setattr(Channels, "lease", lease)
+
+    sent = await release(world, order)
+
+    assert sorted(sent[:2]) == sorted(MARKS)
+    assert waiting == []
 
 
 async def test_failed_mark_is_resent_before_the_payout(world: World) -> None:
