@@ -49,17 +49,23 @@ class LedgerTimes:
         if sequence == self._newest:
             self._looked_at = now
 
-    def pause(self) -> float:
-        """Return after how many seconds to look for a transaction that has been sent."""
+    def pause(self, *, seen: int) -> float:
+        """Return after how many seconds to look for a transaction that has been sent.
+
+        seen: the newest ledger in the last answer about it; 0: there was none yet.
+        """
         if not self._seconds:
             return self._poll
+        if 0 < seen < self._newest:
+            # The node that answered lags behind another one: the next may have the transaction.
+            return self._near
         now = self._clock()
         late = min((now - self._due - self._seconds) * LATE_SHARE, PAUSE_SECONDS_MAX)
         return max(self._due - now, late, self._near)
 
-    async def wait(self, *, until: float) -> None:
-        """Wait until the next ledger is about to close, at most until a time of the clock."""
-        await asyncio.sleep(max(0.0, min(self.pause(), until - self._clock())))
+    async def wait(self, *, seen: int, until: float) -> None:
+        """Wait as long as `pause` says, at most until a time of the clock."""
+        await asyncio.sleep(max(0.0, min(self.pause(seen=seen), until - self._clock())))
 
     @property
     def _seconds(self) -> float:

@@ -248,7 +248,8 @@ class Sender:
                 is_pending, seconds = await self._send(step, attempt)
                 send_at = now + seconds
             if is_pending and not denials:
-                await self._ledgers.wait(until=send_at)
+                seen = 0 if outcome is None else outcome.latest_ledger
+                await self._ledgers.wait(seen=seen, until=send_at)
             else:
                 await asyncio.sleep(self._pace.poll_seconds * (1 + denials))
             outcome = await self._outcome(attempt)

@@ -27,7 +27,7 @@ class Looking:
         """Look until a ledger has closed; return how long after that it is seen, and the looks."""
         before, looks = self.look(), 1
         while True:
-            self.now += self.times.pause()
+            self.now += self.times.pause(seen=before)
             looks += 1
             if (newest := self.look()) > before:
                 return self.now - self.closes[newest - 1], looks
@@ -84,7 +84,7 @@ def test_a_network_that_stands_still_is_asked_ever_more_seldom() -> None:
     still, pauses = looking.now + 120, list[float]()
 
     while looking.now < still:
-        pauses.append(looking.times.pause())
+        pauses.append(looking.times.pause(seen=looking.look()))
         looking.now += pauses[-1]
         looking.look()
 
@@ -92,18 +92,20 @@ def test_a_network_that_stands_still_is_asked_ever_more_seldom() -> None:
     assert len(pauses) < 120
 
 
-def test_a_node_behind_moves_nothing() -> None:
+def test_a_node_behind_moves_nothing_and_is_soon_asked_again() -> None:
     looking = Looking(regular(60), poll_seconds=1.0)
     for _ in range(6):
         looking.next_ledger()
-    looking.look()
-    before = looking.times.pause()
+    newest = looking.look()
+    before = looking.times.pause(seen=newest)
 
-    looking.times.saw(3)
+    looking.times.saw(newest - 1)
 
-    assert looking.times.pause() == pytest.approx(before)
+    assert looking.times.pause(seen=newest) == pytest.approx(before)
+    assert before > 4
+    assert looking.times.pause(seen=newest - 1) == pytest.approx(NEAR_SECONDS)
 
 
 def test_the_pause_is_the_polls_while_nothing_is_known() -> None:
     times = LedgerTimes(poll_seconds=0.7)
-    assert math.isclose(times.pause(), 0.7)
+    assert math.isclose(times.pause(seen=0), 0.7)
