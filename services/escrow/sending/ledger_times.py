@@ -8,6 +8,9 @@ import asyncio
 import time
 from collections import deque
 from collections.abc import Callable
+from statistics import median
+
+from services.escrow.contracts.evidence import TransactionOutcome
 
 # The longest pause between two looks about the time of a close.
 NEAR_SECONDS = 0.25
@@ -54,20 +57,34 @@ class LedgerTimes:
 
         seen: the newest ledger in the last answer about it; 0: there was none yet.
         """
-        if not self._seconds:
+        now, seconds = self._clock(), self._seconds
+        if not seconds:
             return self._poll
         if 0 < seen < self._newest:
             # The node that answered lags behind another one: the next may have the transaction.
-            return self._near
-        now = self._clock()
-        late = min((now - self._due - self._seconds) * LATE_SHARE, PAUSE_SECONDS_MAX)
-        return max(self._due - now, late, self._near)
+            return max(self._near, _share_of(now - self._seen_at))
+        # A ledger is late only while somebody looks for it.
+        return max(self._due - now, self._near, _share_of(self._looked_at - self._due - seconds))
 
-    async def wait(self, *, seen: int, until: float) -> None:
-        """Wait as long as `pause` says, at most until a time of the clock."""
+    async def wait(self, outcome: TransactionOutcome | None, *, until: float) -> None:
+        """Wait as long as `pause` says, at most until a time of the clock.
+
+        outcome: the last answer about the transaction.
+        """
+        seen = 0 if outcome is None else outcome.latest_ledger
         await asyncio.sleep(max(0.0, min(self.pause(seen=seen), until - self._clock())))
 
     @property
     def _seconds(self) -> float:
-        """The least time between two of the last ledgers; 0 while it is unknown."""
-        return min(self._measures) if len(self._measures) >= MEASURES_LEAST else 0.0
+        """The least time between two of the last ledgers; 0 while it is unknown.
+
+        Two nodes that show two ledgers at once say nothing about the time between them.
+        """
+        if len(self._measures) < MEASURES_LEAST:
+            return 0.0
+        usual = median(self._measures)
+        return min(each for each in self._measures if 2 * each >= usual)
+
+
+def _share_of(late: float) -> float:
+    return min(late * LATE_SHARE, PAUSE_SECONDS_MAX)

@@ -31,7 +31,7 @@ from services.escrow.sending.flow_store import FlowStore
 from services.escrow.sending.flows import Flow, FlowClosed, Passage
 from services.escrow.sending.journal import Journal
 from services.escrow.sending.landings import Landings
-from services.escrow.sending.ledger_times import LedgerTimes
+from services.escrow.sending.ledger_times import PAUSE_SECONDS_MAX, LedgerTimes
 from services.escrow.sending.work import BooksChanged, NotNow, Work, held_up
 from services.escrow.wallets.keyring import Keyring
 
@@ -232,7 +232,7 @@ class Sender:
             node does not tell which.
         """
         outcome = None if is_new else await self._outcome(attempt)
-        send_at, is_pending, denials = 0.0, False, 0
+        send_at, is_pending, denials, pause = 0.0, False, 0, self._pace.poll_seconds
         while True:
             if outcome is not None:
                 if outcome.status is not OutcomeStatus.NOT_FOUND:
@@ -248,10 +248,10 @@ class Sender:
                 is_pending, seconds = await self._send(step, attempt)
                 send_at = now + seconds
             if is_pending and not denials:
-                seen = 0 if outcome is None else outcome.latest_ledger
-                await self._ledgers.wait(seen=seen, until=send_at)
+                await self._ledgers.wait(outcome, until=send_at)
             else:
-                await asyncio.sleep(self._pace.poll_seconds * (1 + denials))
+                await asyncio.sleep(pause)
+            pause = min(pause * 1.1, max(PAUSE_SECONDS_MAX, self._pace.poll_seconds))
             outcome = await self._outcome(attempt)
 
     async def require_unused(self, step: Step) -> None:

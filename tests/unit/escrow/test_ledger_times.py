@@ -55,6 +55,8 @@ def test_after_an_idle_time_a_close_is_soon_expected_again(idle: float) -> None:
     for _ in range(6):
         looking.next_ledger()
     looking.now += idle
+    # A transaction is sent, and nobody has looked since.
+    looking.now += looking.times.pause(seen=0)
 
     first, _ = looking.next_ledger()
     second, _ = looking.next_ledger()
@@ -104,6 +106,40 @@ def test_a_node_behind_moves_nothing_and_is_soon_asked_again() -> None:
     assert looking.times.pause(seen=newest) == pytest.approx(before)
     assert before > 4
     assert looking.times.pause(seen=newest - 1) == pytest.approx(NEAR_SECONDS)
+
+
+@pytest.mark.parametrize("seconds", [0.02, 1.0, 5.0])
+def test_after_an_idle_time_the_first_look_comes_soon(seconds: float) -> None:
+    looking = Looking([seconds * (number + 1) for number in range(60)], poll_seconds=seconds / 4)
+    for _ in range(6):
+        looking.next_ledger()
+    looking.now += 1000
+
+    assert looking.times.pause(seen=0) <= seconds / 4
+
+
+def test_a_node_that_stays_behind_is_asked_ever_more_seldom() -> None:
+    looking = Looking(regular(60), poll_seconds=1.0)
+    for _ in range(6):
+        looking.next_ledger()
+    newest = looking.look()
+
+    looking.now += 60
+
+    assert looking.times.pause(seen=newest - 1) == pytest.approx(2.0)
+
+
+def test_two_ledgers_shown_at_once_do_not_hide_the_time_between_ledgers() -> None:
+    looking = Looking(regular(60), poll_seconds=1.0)
+    for _ in range(6):
+        looking.next_ledger()
+    looking.now = 40 * LEDGER - 0.01
+    looking.look()
+    looking.now += 0.02
+    looking.look()
+
+    assert looking.next_ledger()[1] <= 6
+    assert looking.next_ledger()[1] <= 6
 
 
 def test_the_pause_is_the_polls_while_nothing_is_known() -> None:
