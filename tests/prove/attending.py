@@ -55,10 +55,11 @@ class Attendance:
         """Requeue or end what is quarantined. before: requeue at most TRIES times since then."""
         for command in quarantined(url):
             name = str(command["id"])
-            if command["error_message"] == PAID_OUT and self.requeued[name]:
-                # What the chain has was decided in the time that a restored database has lost.
-                await self.decider.end(command)
-            elif before is None or self.requeued[name] - before[name] < TRIES:
+            is_paid_out = command["error_message"] == PAID_OUT and self.requeued[name] > 0
+            # What the chain has may have been decided in a time that a restored database lost.
+            if is_paid_out and await self.decider.end(command):
+                continue
+            if before is None or self.requeued[name] - before[name] < TRIES:
                 self.requeued[name] += 1
                 self.running.say(f"requeued: {command}")
                 await make(self.running, "requeue", COMMAND=name)

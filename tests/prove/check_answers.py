@@ -3,7 +3,7 @@
 import asyncio
 import uuid
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
 from kernel.ids import from_public
@@ -115,3 +115,9 @@ async def check_replays(askers: Mapping[str, Asker], history: History, lost: Los
     ]
     await asyncio.gather(*(again(found) for found in told))
     return check("a kept answer is the same when asked for again", len(told), wrong)
+
+
+def check_abandoned(history: History, abandoned: Collection[str]) -> Check:
+    """Check that no payout was abandoned but by the operator. abandoned: orders' public ids."""
+    told = [found.order for found in history.asked if found.answer.is_abandoned]
+    return check("only the operator abandons payouts", len(told), set(told) - set(abandoned))

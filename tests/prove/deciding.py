@@ -9,7 +9,7 @@ import asyncio
 import time
 import uuid
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, LiteralString
 
 from stellar_sdk import Address, scval, xdr
@@ -21,7 +21,7 @@ from tests.prove.checking import read
 from tests.prove.deployment import Deployment
 from tests.prove.flows import DISPUTE, REFUND, RELEASE
 from tests.prove.market import Market
-from tests.prove.restoring import make
+from tests.prove.restoring import Window, make
 
 PAID_OUT = "the contract has paid out, and no step of ours did it"
 WHY = "the order was decided otherwise before the database was restored"
@@ -94,36 +94,50 @@ def request_for(payout: Payout, order: Mapping[str, Any]) -> tuple[str, Body] | 
 
 @dataclass(slots=True, kw_only=True)
 class Decider:
-    """Decides again what the chain has carried out."""
+    """Decides again what the chain has carried out. abandoned: the orders, by their public ids."""
 
     running: Deployment
     markets: Sequence[Market]
+    window: Window
+    abandoned: set[str] = field(default_factory=set)
 
-    async def end(self, command: Mapping[str, Any]) -> None:
-        """Abandon a command, and make the decision that its contract has carried out."""
+    async def end(self, command: Mapping[str, Any]) -> bool:
+        """Abandon a command, and make the decision that its contract has carried out.
+
+        Return False if that is not known, or cannot come from a restore.
+        """
         url = self.running.stack.document["databaseUrl"]
-        (of,) = read(url, _OF_COMMAND, command["id"])
+        # The database may have been restored since the command was listed.
+        of = next(iter(read(url, _OF_COMMAND, command["id"])), None)
+        if of is None or not self.window.spans:
+            return False
         envelopes = [row["envelope_xdr"] for row in read(url, _FOUND)]
         found = (payout_in(e, contract=of["contract_id"], buyer=of["buyer"]) for e in envelopes)
         payout = next((one for one in found if one is not None), None)
         if payout is None:
-            return
+            return False
         self.running.say(f"abandoned, because the chain has {payout}: {command}")
+        order = to_public("ord", of["order_id"])
+        self.abandoned.add(order)
         await make(self.running, "abandon", COMMAND=str(command["id"]), WHY=WHY)
         (backend,) = (m.backend for m in self.markets if m.tenant.id == of["marketplace_id"])
-        name, until = to_public("ord", of["order_id"]), time.monotonic() + WAIT_SECONDS
+        await self._decide(backend, order, payout)
+        return True
+
+    async def _decide(self, backend: Asker, name: str, payout: Payout) -> None:
+        """Ask until the order is closed; a client may be quicker. Otherwise there are more rounds.
+
+        An order that is not disputed, and whose contract was divided, needs a dispute first.
+        """
+        until = time.monotonic() + WAIT_SECONDS
         while time.monotonic() < until:
             order = await backend.look(f"/orders/{name}")
-            if order is not None and order["operation"] is None:
-                await self._ask(backend, order, payout)
+            if order is None or order["status"] == "CLOSED":
                 return
+            request = request_for(payout, order)
+            if request is not None and order["operation"] is None:
+                path, body = request
+                path = path if path.startswith("/") else f"/orders/{name}/{path}"
+                answer = await backend.once("POST", path, body, key=str(uuid.uuid4()))
+                self.running.say(f"decided as the chain has paid: {path} {body}: {answer.status}")
             await asyncio.sleep(POLL_SECONDS)
-
-    async def _ask(self, backend: Asker, order: Mapping[str, Any], payout: Payout) -> None:
-        """Ask once: a client may have been quicker, and then there is another round."""
-        request = request_for(payout, order)
-        if request is not None:
-            path, body = request
-            path = path if path.startswith("/") else f"/orders/{order['id']}/{path}"
-            answer = await backend.once("POST", path, body, key=str(uuid.uuid4()))
-            self.running.say(f"decided as the chain has paid: {path} {body}: {answer.status}")

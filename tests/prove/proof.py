@@ -17,7 +17,7 @@ from deploy.local.settings import ROOT, child_environment
 from deploy.local.wiring import with_user
 from tests.prove.asking import Asker, History, Lost
 from tests.prove.attending import Attendance
-from tests.prove.check_answers import check_answers, check_replays
+from tests.prove.check_answers import check_abandoned, check_answers, check_replays
 from tests.prove.check_books import check_books
 from tests.prove.check_chain import check_chain
 from tests.prove.check_stream import check_stream
@@ -72,7 +72,8 @@ async def prove(folder: Path, size: ProofSize) -> Proof:
             markets(running.stack, history, rnd=random.Random(f"markets {size.seed}")) as made,
         ):
             say("the marketplaces are ready")
-            operator = Attendance(running, Decider(running=running, markets=made))
+            decider = Decider(running=running, markets=made, window=Window())
+            operator = Attendance(running, decider)
             proof = await _disturbed(running, made, operator, size)
             await _check(running, made, operator, proof)
     return proof
@@ -82,7 +83,7 @@ async def _disturbed(
     running: Deployment, made: Sequence[Market], operator: Attendance, size: ProofSize
 ) -> Proof:
     history = made[0].backend.history
-    progress, window, began = Progress(), Window(), time.time()
+    progress, window, began = Progress(), operator.decider.window, time.time()
     director = Director(
         deployment=running,
         plan=plan(size, lie_seconds=LIE_SECONDS),
@@ -149,6 +150,7 @@ async def _check(
     password = credentials.load(running.stack.run_dir).nats[ADMIN]
     nats_url = with_user(document["natsUrl"], ADMIN, password)
     found(*await check_stream(url, nats_url=nats_url, authority=str(document["natsCaFile"])))
+    found(check_abandoned(proof.history, operator.decider.abandoned))
     found(await _reconciled(running))
 
 

@@ -5,6 +5,7 @@ import json
 import random
 import uuid
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import Any
 
 import httpx
@@ -194,6 +195,18 @@ def asked(op: str, *, at: tuple[float, float] = (10.0, 11.0), **data: Any) -> As
         at=at,
         answer=Answer(status=200, code="", text=text),
     )
+
+
+def test_only_the_operator_abandons_payouts() -> None:
+    refusal = {"error": {"code": "PROVIDER_ERROR", "message": "The payout was abandoned"}}
+    answer = Answer(status=502, code="PROVIDER_ERROR", text=json.dumps(refusal))
+    history = History(
+        io.StringIO(), asked=[asked("release"), replace(asked("release"), answer=answer)]
+    )
+    order = to_public("ord", ORDER)
+
+    assert check_answers.check_abandoned(history, {order}).holds
+    assert not check_answers.check_abandoned(history, set()).holds
 
 
 ROW = {
