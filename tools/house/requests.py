@@ -23,7 +23,7 @@ from typing import Any
 
 import httpx
 
-from deploy.local.ports import free_port, is_free
+from deploy.local.ports import free_ports
 from deploy.local.rest import Marketplace
 from deploy.local.settings import PORTS, child_environment
 from tools.house import tracer
@@ -86,13 +86,10 @@ def counted(calls: Calls, idle: Calls) -> Passed:
 
 @contextlib.contextmanager
 def _stack(folder: Path) -> Iterator[dict[str, Any]]:
-    base = free_port()
-    while not all(is_free(base + offset) for offset in range(len(PORTS))):
-        base = free_port()
     run_dir = folder / "run"
     environment = child_environment(
         RUN_DIR=str(run_dir),
-        PORT_BASE=str(base),
+        PORT_BASE=str(free_ports(len(PORTS))),
         DEVNET_LEDGER_SECONDS="0.2",
         # The tracer identifies programs by their command lines.
         FORK_PROGRAMS="off",
