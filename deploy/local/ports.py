@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 HOST = "127.0.0.1"
 # Below the usual range of Linux for outgoing connections (ip_local_port_range).
-_NOT_GIVEN = range(10_000, 32_700)
+_NOT_GIVEN = range(10_000, 32_768)
 _given = set[int]()
 
 
@@ -59,7 +59,7 @@ def free_ports(count: int) -> int:
     restarts.
     """
     while True:
-        first = secrets.choice(_NOT_GIVEN)
+        first = secrets.choice(_NOT_GIVEN[: len(_NOT_GIVEN) - count + 1])
         row = range(first, first + count)
         if _given.isdisjoint(row) and all(is_free(port) for port in row):
             _given.update(row)
