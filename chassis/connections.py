@@ -64,11 +64,12 @@ class Connection(psycopg.AsyncConnection[Any]):
     patience_seconds: the time limit of one round trip, above the server's statement_timeout.
     usual_patience_seconds: patience_seconds is reset to it when the pool takes the connection back.
     has_told: events were written to the outbox since the connection was lent (outbox.py).
+    writes_short: events are written in short (outbox.py).
     on_news: called when the server sends a message that is not an answer, such as a notification.
     """
 
     patience_seconds = usual_patience_seconds = 8.0
-    has_told = False
+    has_told = writes_short = False
     # When the connection was opened, and when the last wait for the server ended (monotonic clock).
     born = used = 0.0
     on_news: Callable[[], object] | None = None

@@ -63,10 +63,11 @@ ANSWER_SECONDS = 3
 class OneStatement(Protocol):
     """What executes a statement that returns one row: a connection, or a group of statements.
 
-    has_told: as of Connection.
+    has_told, writes_short: as of Connection.
     """
 
     has_told: bool
+    writes_short: bool
 
     async def fetchrow(self, statement: str, values: Values = None) -> Any:
         """Execute a statement; returns its first row, or None if there is no row."""
@@ -94,6 +95,8 @@ class Database:
         self.silence_seconds: int = how["silence_seconds"]
         # Set when there may be new events: the relay (relay.py) then reads the outbox.
         self.told = asyncio.Event()
+        # From then on events are written in short (outbox.py). None: not read yet.
+        self.short_from: dt.datetime | None = None
         # Set when a connection was lost or refused: the watch (watch.py) then checks at once.
         self.troubled = asyncio.Event()
 
@@ -239,6 +242,11 @@ class Database:
             raise
 
     @property
+    def writes_short(self) -> bool:
+        """Return whether events are written in short (outbox.py)."""
+        return self.short_from is not None and dt.datetime.now(dt.UTC) >= self.short_from
+
+    @property
     def connections_lent(self) -> int:
         """Return how many connections of the pool are lent."""
         return self._pool.lent
@@ -273,6 +281,7 @@ class _Lent:
         try:
             connection = await self._pool.take()
             connection.has_told = False
+            connection.writes_short = self._database.writes_short
             if self._begin:
                 await connection.order(self._begin)
         except BaseException as error:

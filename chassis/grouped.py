@@ -42,7 +42,7 @@ class Grouped:
         locks: the row that the statement locks. The statements of a group are executed in the order
         of their rows, so that no two groups wait for each other.
         """
-        return One(self._gathering, locks)
+        return One(self._gathering, locks, writes_short=self._database.writes_short)
 
     async def _execute(self, asked: Sequence[_Asked]) -> list[Any]:
         async with apart(), self._database.statement() as connection:
@@ -59,14 +59,20 @@ class Grouped:
 
 
 class One:
-    """Executes one statement in a group. has_told: it writes events to the outbox."""
+    """Executes one statement in a group.
 
-    __slots__ = ("_gathering", "_locks", "has_told")
+    has_told: it writes events to the outbox. writes_short: in short (outbox.py).
+    """
 
-    def __init__(self, gathering: Gathering[_Asked, Any], locks: UUID) -> None:
+    __slots__ = ("_gathering", "_locks", "has_told", "writes_short")
+
+    def __init__(
+        self, gathering: Gathering[_Asked, Any], locks: UUID, *, writes_short: bool
+    ) -> None:
         self._gathering = gathering
         self._locks = locks
         self.has_told = False
+        self.writes_short = writes_short
 
     async def fetchrow(self, statement: str, values: Values = None) -> Any:
         """Execute a statement; returns its first row, or None. Raises: as Connection.fetchrow."""

@@ -1,21 +1,25 @@
 """The outbox: events written in the caller's transaction, one row per version of an aggregate.
 
-The table is the record and is kept; the stream on the bus can be rebuilt from it. A row has the
-complete body, so the relay needs no other data. A row is never updated: published events are marked
-in another table (`published.py`).
+The table is the record and is kept; the stream on the bus can be rebuilt from it. The relay builds
+the body that subscribers read from the columns of a row (`body_of`). A row is never updated:
+published events are marked in another table (`published.py`).
+
+The relay of the previous version reads the complete body from the row. So rows have it until an
+instant that the migration sets; by then every replica must be replaced. After that instant rows are
+*short*: they have the payload and no body.
 """
 
 import datetime as dt
 import functools
 import uuid
 from collections.abc import Iterable, Mapping, Sequence
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import orjson
 
 from chassis import tracing
 from chassis.arrays import Columns
-from chassis.database import OneStatement, Together, Transaction
+from chassis.database import Connection, OneStatement, Together, Transaction
 from kernel.clock import to_milliseconds_text
 from kernel.ids import derived_id, to_public
 
@@ -57,6 +61,19 @@ DROP_UNPUBLISHED_INDEX_DDL = "drop index concurrently if exists {schema}.outbox_
 # The trace of the request that wrote the event; consumers continue this trace. Empty: no trace.
 TRACE_DDL = "alter table {schema}.outbox add column trace text not null default '';"
 
+# short_from: rows are short from then on. In a new schema no process of the previous version has
+# ever run, so rows are short at once.
+SHORT_DDL = """
+alter table {schema}.outbox
+    add column causation_id text not null default '',
+    add column user_id text not null default '',
+    add column payload text,
+    add constraint outbox_body check ((payload is null) = (body <> '')) not valid;
+alter table {schema}.outbox_published
+    add column short_from timestamptz not null default now() + interval '7 days';
+"""
+SHORT_AT_ONCE_DDL = "update {schema}.outbox_published set short_from = now()"
+
 # The events of a transaction have the same instant, so its text is cached.
 _instant = functools.lru_cache(maxsize=256)(to_milliseconds_text)
 _text = functools.lru_cache(maxsize=4096)(str)
@@ -87,28 +104,73 @@ class Event(NamedTuple):
         marketplace, kind = _text(self.marketplace_id), self.aggregate_type
         return derived_id(f"event:{marketplace}:{kind}:{self.aggregate_id}:{self.version}")
 
-    def body(self, event_id: uuid.UUID) -> str:
-        """Return the JSON text that subscribers read. event_id: the event's id.
 
-        Source: reference §5.
-        """
-        metadata = {
-            "correlationId": self.correlation_id,
-            "causationId": self.causation_id,
-            "userId": self.user_id,
-            "marketplaceId": _text(self.marketplace_id),
-        }
-        document = {
-            "eventId": to_public("evt", event_id),
-            "eventType": self.event_type,
-            "occurredAt": _instant(self.occurred_at),
-            "aggregateId": self.aggregate_id,
-            "aggregateType": self.aggregate_type,
-            "version": self.version,
-            "payload": self.payload,
-            "metadata": metadata,
-        }
-        return orjson.dumps(document).decode()
+class Row(NamedTuple):
+    """The columns of an event, in the order of INSERT. payload: JSON text; body: empty if short."""
+
+    event_id: uuid.UUID
+    marketplace_id: uuid.UUID
+    event_type: str
+    aggregate_type: str
+    aggregate_id: str
+    version: int
+    occurred_at: dt.datetime
+    correlation_id: str
+    causation_id: str
+    user_id: str
+    trace: str
+    payload: str | None
+    body: str = ""
+
+
+class Stored(Protocol):
+    """The columns STORED of a row of the outbox."""
+
+    event_id: uuid.UUID
+    event_type: str
+    marketplace_id: uuid.UUID
+    aggregate_type: str
+    aggregate_id: str
+    version: int
+    occurred: str
+    correlation_id: str
+    causation_id: str
+    user_id: str
+    payload: str | None
+    body: str
+
+
+# The columns that `body_of` reads. occurred: in the spelling of events.
+STORED = """event_id, event_type, marketplace_id, aggregate_type, aggregate_id, version,
+    to_char(occurred_at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"') as occurred,
+    correlation_id, causation_id, user_id, payload, body"""
+
+
+def body_of(row: Stored) -> bytes:
+    """Return the JSON text that subscribers read. Source: reference §5."""
+    if row.payload is None:
+        return row.body.encode()
+    return _body(row, payload=row.payload, occurred=row.occurred)
+
+
+def _body(row: Stored | Row, *, payload: str, occurred: str) -> bytes:
+    metadata = {
+        "correlationId": row.correlation_id,
+        "causationId": row.causation_id,
+        "userId": row.user_id,
+        "marketplaceId": _text(row.marketplace_id),
+    }
+    document = {
+        "eventId": to_public("evt", row.event_id),
+        "eventType": row.event_type,
+        "occurredAt": occurred,
+        "aggregateId": row.aggregate_id,
+        "aggregateType": row.aggregate_type,
+        "version": row.version,
+        "payload": orjson.Fragment(payload),
+        "metadata": metadata,
+    }
+    return orjson.dumps(document)
 
 
 class Outbox:
@@ -133,24 +195,23 @@ class Outbox:
             many.add(INSERT, values(found, on=on))
 
 
-# One event, in the order of the columns of INSERT.
-Row = tuple[object, ...]
-
-
 def rows(events: Iterable[Event]) -> list[Row]:
     """Return the rows of some events. They have the trace of the current request."""
     trace = tracing.recorded()
     return [
-        (
-            event_id := event.event_id,
+        Row(
+            event.event_id,
             event.marketplace_id,
             event.event_type,
             event.aggregate_type,
             event.aggregate_id,
             event.version,
             event.occurred_at,
-            event.body(event_id),
+            event.correlation_id,
+            event.causation_id,
+            event.user_id,
             trace,
+            orjson.dumps(event.payload).decode(),
         )
         for event in events
     ]
@@ -162,12 +223,25 @@ def values_of(found: Sequence[Row], *, on: OneStatement) -> dict[str, object]:
     on: the connection that will execute INSERT. Its commit wakes the relay of this process.
     """
     on.has_told = on.has_told or bool(found)
-    return _COLUMNS.values(found)
+    return _COLUMNS.values(found if on.writes_short else map(whole, found))
 
 
 def values(events: Iterable[Event], *, on: OneStatement) -> dict[str, object]:
     """Return the parameters of INSERT for some events, as `values_of` does for rows."""
     return values_of(rows(events), on=on)
+
+
+def whole(row: Row) -> Row:
+    """Return a row as the relay of the previous version reads it."""
+    assert row.payload is not None  # noqa: S101 - made by `rows`
+    body = _body(row, payload=row.payload, occurred=_instant(row.occurred_at))
+    return row._replace(payload=None, body=body.decode())
+
+
+async def short_from(connection: Connection) -> dt.datetime:
+    """Return the instant from which rows are short."""
+    found: dt.datetime = await connection.fetchval("select short_from from outbox_published")
+    return found
 
 
 _COLUMNS = Columns(
@@ -179,12 +253,14 @@ _COLUMNS = Columns(
     aggregate_id="text",
     version="bigint",
     occurred_at="timestamptz",
-    body="text",
+    correlation_id="text",
+    causation_id="text",
+    user_id="text",
     trace="text",
+    payload="text",
+    body="text",
 )
-# For use inside larger statements: append a condition. Its parameters are `values`. The correlation
-# id is in the body; nothing reads its column.
+# For use inside larger statements: append a condition. Its parameters are `values`.
 INSERT = f"""
-insert into outbox ({_COLUMNS.names}, correlation_id)
-select {_COLUMNS.names}, '' from {_COLUMNS.unnested}
+insert into outbox ({_COLUMNS.names}) select {_COLUMNS.names} from {_COLUMNS.unnested}
 """  # noqa: S608 - joined from constants of this file

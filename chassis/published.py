@@ -10,7 +10,9 @@ import functools
 import uuid
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
+from chassis import outbox
 from chassis.database import Connection
 
 # Run by the migrations of every schema that publishes events, after the outbox's DDL. The lock
@@ -50,6 +52,13 @@ class _Seen:
     at: dt.datetime
 
 
+class Waiting(outbox.Stored, Protocol):
+    """An unpublished event. trace: of the request that wrote it; empty: none."""
+
+    id: int
+    trace: str
+
+
 class Gaps:
     """Closes gaps: ids that belong to no event."""
 
@@ -79,8 +88,8 @@ class Gaps:
 
 async def waiting(
     connection: Connection, *, limit: int, done: Collection[int] = ()
-) -> Sequence[tuple[object, ...]]:
-    """Return unpublished events by id, with the columns that the relay sends.
+) -> Sequence[Waiting]:
+    """Return unpublished events by id.
 
     done: ids of published events; the same statement marks them first.
     """
@@ -108,6 +117,9 @@ def _ranges(ids: Collection[int]) -> str:
     return "{" + ",".join(f"[{each},{each + 1})" for each in ids) + "}"
 
 
+_STORED = ", ".join(f"o.{name}" for name in outbox.Stored.__annotations__)
+
+
 @functools.cache
 def _waiting(
     limit: int, first: str = "with published as (select ids from outbox_published)"
@@ -119,20 +131,17 @@ def _waiting(
     """
     return f"""
 {first}
-select o.id, o.event_id, o.event_type, o.marketplace_id, o.aggregate_type, o.aggregate_id,
-       o.occurred, o.body, o.trace
+select o.id, o.trace, {_STORED}
 from published p
 cross join unnest(int8multirange(int8range(0, null)) - p.ids) as gap
 cross join lateral (
-    select id, event_id, event_type, marketplace_id, aggregate_type, aggregate_id, body, trace,
-           to_char(occurred_at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"') as occurred
-    from outbox
+    select id, trace, {outbox.STORED} from outbox
     where id >= lower(gap) and id < coalesce(upper(gap), 9223372036854775807)
       and published_at is null
     order by id limit {limit}
 ) o
 order by o.id limit {limit}
-"""  # noqa: S608 - a number
+"""  # noqa: S608 - a number and constants
 
 
 # The view is not used: ordered by id, PostgreSQL would then read every event from the first one on.

@@ -18,10 +18,10 @@ from dataclasses import dataclass
 from nats.errors import Error as NatsError
 from nats.js import JetStreamContext
 
-from chassis import published, tracing
+from chassis import outbox, published, tracing
 from chassis.bus import Bus, Message, publish_all
 from chassis.database import Connection, Database
-from chassis.published import Gaps
+from chassis.published import Gaps, Waiting
 from chassis.session_lock import only_one
 from chassis.signature import HEADER, EventSigner
 from chassis.telemetry import logger
@@ -61,6 +61,9 @@ async def run(*, database: Database, bus: Bus, signer: EventSigner | None = None
     """
     while True:
         try:
+            if database.short_from is None:
+                async with database.statement() as connection:
+                    database.short_from = await outbox.short_from(connection)
             await _lead(database, bus, signer)
         except (Unavailable, NatsError, OSError, TimeoutError) as error:
             log.warning("relay.waits", schema=database.schema, error=type(error).__name__)
@@ -153,7 +156,7 @@ async def _unpublished(
 ) -> list[Row]:
     """Read the events to publish. done: ids to mark as published first."""
     rows = await published.waiting(connection, limit=BATCH, done=done)
-    return [_row(schema, values, signer) for values in rows]
+    return [_row(schema, one, signer) for one in rows]
 
 
 async def _publish(
@@ -189,26 +192,25 @@ def waves(rows: Iterable[Row]) -> list[list[Row]]:
     return result
 
 
-def _row(schema: str, values: tuple[object, ...], signer: EventSigner | None) -> Row:
-    row_id, event_id, event_type, marketplace, kind, aggregate_id, occurred_at, body, trace = values
-    public = to_public("evt", event_id)  # type: ignore[arg-type] # the column is uuid
+def _row(schema: str, one: Waiting, signer: EventSigner | None) -> Row:
+    public = to_public("evt", one.event_id)
     headers = {
         "ce-id": public,
-        "ce-type": str(event_type),
+        "ce-type": one.event_type,
         "ce-source": f"/orchestrator/{schema}",
-        "ce-time": str(occurred_at),
+        "ce-time": one.occurred,
         "ce-specversion": "1.0",
         "content-type": "application/json",
-        "marketplace-id": str(marketplace),
+        "marketplace-id": str(one.marketplace_id),
     }
-    subject, content = str(event_type), str(body).encode()
+    content = outbox.body_of(one)
     if signer is not None:
-        headers[HEADER] = signer.sign(subject, content)
-    if trace:
-        headers[tracing.HEADER] = str(trace)
-    message = Message(subject=subject, message_id=public, headers=headers, body=content)
-    assert isinstance(row_id, int)  # noqa: S101 - the column is bigint
-    return Row(id=row_id, aggregate=(marketplace, kind, aggregate_id), message=message)
+        headers[HEADER] = signer.sign(one.event_type, content)
+    if one.trace:
+        headers[tracing.HEADER] = one.trace
+    message = Message(subject=one.event_type, message_id=public, headers=headers, body=content)
+    aggregate = (one.marketplace_id, one.aggregate_type, one.aggregate_id)
+    return Row(id=one.id, aggregate=aggregate, message=message)
 
 
 _NOTIFY = "select set_config('synchronous_commit', 'off', true), pg_notify(%s, '')"

@@ -63,6 +63,7 @@ def _upgrade(connection: sa.Connection, schema: str, scripts: pathlib.Path) -> N
     config.set_main_option("version_locations", str(scripts))
     config.attributes["connection"] = connection
     config.attributes["schema"] = schema
+    config.attributes["is_new"] = _is_new(connection, schema)
     command.upgrade(config, "head")
     connection.execute(sa.text(f"grant select on {schema}.alembic_version to {schema}"))
     connection.commit()
@@ -77,6 +78,16 @@ def _prepare(connection: sa.Connection, schema: str) -> None:
     connection.execute(sa.text(f"create schema if not exists {schema}"))
     connection.execute(sa.text(f"grant usage on schema {schema} to {schema}"))
     connection.commit()
+
+
+def _is_new(connection: sa.Connection, schema: str) -> bool:
+    """Return whether no migration of a schema has run yet."""
+    found = connection.execute(
+        sa.text("select to_regclass(:name)"), {"name": f"{schema}.alembic_version"}
+    )
+    is_new = found.scalar_one() is None
+    connection.commit()
+    return is_new
 
 
 def main() -> None:

@@ -302,7 +302,7 @@ def _with_names(item: TimelineItem, order: Order) -> TimelineItem:
     return replace(item, details=details)
 
 
-def _transition(body: str) -> TimelineItem:
+def _transition(body: bytes) -> TimelineItem:
     event = orjson.loads(body)
     return TimelineItem(
         at=event["occurredAt"],

@@ -4,7 +4,6 @@ The event types come from the contracts: the comment above each payload message.
 """
 
 import importlib
-import json
 import re
 import uuid
 from collections import defaultdict
@@ -12,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 import jsonschema_rs
-import psycopg
 import pytest
 from google.protobuf import json_format
 from orchestrator.disputes.v1 import disputes_pb2 as disputes
@@ -23,6 +21,7 @@ from kernel.ids import from_public
 from tests.contract.builders import VALID, keyed, usdc
 from tests.contract.city import City
 from tests.contract.world import PRICE, READY, World
+from tests.outboxes import kept
 
 _DRAFT = "http://json-schema.org/draft-07/schema#"
 PROTOS = Path(__file__).resolve().parents[2] / "protos/orchestrator"
@@ -91,18 +90,11 @@ def payloads() -> dict[str, Any]:
 
 def written(city: City, marketplace_id: uuid.UUID) -> list[dict[str, Any]]:
     """Read a marketplace's events from every outbox, each aggregate's in order."""
-    bodies = []
-    with psycopg.connect(city.database.url()) as connection:
-        for schema in SCHEMAS:
-            statement = psycopg.sql.SQL(
-                "select body, event_type from {} where marketplace_id = %s"
-                " order by aggregate_type, aggregate_id, version"
-            ).format(psycopg.sql.Identifier(schema, "outbox"))
-            for body, event_type in connection.execute(statement, (marketplace_id,)).fetchall():
-                event = json.loads(body)
-                assert event["eventType"] == event_type
-                bodies.append(event)
-    return bodies
+    return [
+        event
+        for schema in SCHEMAS
+        for event in kept(city.database.url(), schema, "marketplace_id = %s", marketplace_id)
+    ]
 
 
 @pytest.fixture(scope="session")

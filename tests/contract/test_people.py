@@ -126,7 +126,7 @@ def traces(world: World, user: str) -> int:
     found = 0
     with psycopg.connect(world.city.database.url()) as connection:
         for name in SERVICES:
-            for table, column in (("idempotency", "scope"), ("outbox", "body")):
+            for table, column in (("idempotency", "scope"), ("outbox", "outbox")):
                 statement = psycopg.sql.SQL(
                     "select count(*) from {}.{} where {}::text like %s"
                 ).format(*map(psycopg.sql.Identifier, (name, table, column)))

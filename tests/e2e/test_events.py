@@ -10,8 +10,6 @@ from typing import Any
 import psycopg
 import pytest
 from nats.js.errors import NotFoundError
-from psycopg import sql
-from psycopg.rows import scalar_row
 
 from chassis.bus import Bus
 from chassis.nats_settings import STREAM
@@ -22,6 +20,7 @@ from tests.books import assert_sound
 from tests.e2e.routes import AS_LIST
 from tests.e2e.streams import Told, reading, subscribed, versions, without_gap
 from tests.e2e.tenants import client_of
+from tests.outboxes import kept
 from tests.people import pair as people
 from tests.replica import another_gateway
 from tests.running_stack import RunningStack
@@ -141,15 +140,12 @@ async def delivered(shop: Shop) -> None:
 
 def written(stack: RunningStack, marketplace_id: str) -> set[str]:
     """Read the ids of a marketplace's events in every service's own database."""
-    found: set[str] = set()
-    with psycopg.connect(str(stack.document["databaseUrl"]), row_factory=scalar_row) as connection:
-        for schema in SCHEMAS:
-            statement = _WRITTEN.format(sql.Identifier(schema, "outbox"))
-            found |= set(connection.execute(statement, (marketplace_id,)).fetchall())
-    return found
-
-
-_WRITTEN = sql.SQL("select body::json->>'eventId' from {} where marketplace_id = %s")
+    url = str(stack.document["databaseUrl"])
+    return {
+        event["eventId"]
+        for schema in SCHEMAS
+        for event in kept(url, schema, "marketplace_id = %s", marketplace_id)
+    }
 
 
 def test_every_documented_event_is_published_with_its_payload(

@@ -22,6 +22,7 @@ from kernel.money import UNIT
 from tests.books import assert_sound
 from tests.e2e.tenants import Tenant, key_store, tenant
 from tests.integration.escrow.strangers import Stranger, muxed
+from tests.outboxes import kept
 from tests.running_stack import RunningStack
 from tests.shop import Shop, data_of, error_of, until
 
@@ -146,21 +147,14 @@ async def test_events_tell_the_life_of_a_withdrawal(
     canceled = data_of(await shop.post(f"/withdrawals/{other['id']}/cancel"))
 
     assert canceled["status"] == "CANCELED"
-    with psycopg.connect(str(stack.document["databaseUrl"])) as connection:
-        rows = connection.execute(
-            "select event_type, body::json->'payload' from orders.outbox"
-            " where aggregate_id in (%s, %s) order by id",
-            (made["id"], other["id"]),
-        ).fetchall()
-        [(debited,)] = connection.execute(
-            "select body::json->'payload' from ledger.outbox where event_type = 'balance.debited'"
-            " and aggregate_id = %s",
-            (user,),
-        ).fetchall()
+    url = str(stack.document["databaseUrl"])
+    events = kept(url, "orders", "aggregate_id in (%s, %s)", made["id"], other["id"])
+    [debited] = kept(url, "ledger", "event_type = 'balance.debited' and aggregate_id = %s", user)
     kinds = ["created", "pending", "completed", "created", "canceled"]
-    assert [kind for kind, _ in rows] == [f"withdrawal.{kind}" for kind in kinds]
-    assert rows[2][1]["transactionHash"] == paid["transactionHash"]
-    assert (debited["destination"], debited["amount"]) == ("withdrawal", "30.00")
+    assert [event["eventType"] for event in events] == [f"withdrawal.{kind}" for kind in kinds]
+    assert events[2]["payload"]["transactionHash"] == paid["transactionHash"]
+    assert debited["payload"]["destination"] == "withdrawal"
+    assert debited["payload"]["amount"] == "30.00"
 
 
 async def destinations(stack: RunningStack, shop: Shop, user: str) -> dict[str, str]:

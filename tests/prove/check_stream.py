@@ -4,22 +4,16 @@ import json
 import ssl
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
-from typing import Any, LiteralString
+from typing import Any
 
 import nats
 
 from chassis.nats_settings import STREAM
-from kernel.ids import to_public
-from tests.prove.checking import Check, check, read
+from tests.outboxes import kept as kept_in
+from tests.prove.checking import Check, check
 
 READ_SECONDS = 10.0
-_OUTBOX: Mapping[str, LiteralString] = {
-    "orders": "select * from orders.outbox",
-    "ledger": "select * from ledger.outbox",
-    "escrow": "select * from escrow.outbox",
-    "disputes": "select * from disputes.outbox",
-    "webhooks": "select * from webhooks.outbox",
-}
+SCHEMAS = ("orders", "ledger", "escrow", "disputes", "webhooks")
 
 
 async def check_stream(database_url: str, *, nats_url: str, authority: str) -> list[Check]:
@@ -28,24 +22,22 @@ async def check_stream(database_url: str, *, nats_url: str, authority: str) -> l
     The URLs are administrators'. authority: the file of that of NATS.
     """
     kept = {
-        to_public("evt", row["event_id"]): row
-        for statement in _OUTBOX.values()
-        for row in read(database_url, statement)
+        event["eventId"]: event for schema in SCHEMAS for event in kept_in(database_url, schema)
     }
     return compare(kept, await messages(nats_url, authority))
 
 
 def compare(
-    kept: Mapping[str, Mapping[str, Any]], heard: Iterable[tuple[str, dict[str, Any]]]
+    kept: Mapping[str, dict[str, Any]], heard: Iterable[tuple[str, dict[str, Any]]]
 ) -> list[Check]:
     """Compare what is kept, by its id, with what was heard, in the order of hearing. Pure."""
-    told: dict[str, dict[str, Any]] = {}
+    first: dict[str, dict[str, Any]] = {}
     last: dict[tuple[str, ...], int] = defaultdict(int)
     jumps, other = [], []
     for name, body in heard:
-        if name in told:
+        if name in first:
             continue
-        told[name] = body
+        first[name] = body
         who = (
             body["metadata"]["marketplaceId"],
             body["aggregateType"],
@@ -54,12 +46,12 @@ def compare(
         if body["version"] != last[who] + 1:
             jumps.append((who, last[who], body["version"]))
         last[who] = body["version"]
-        if name in kept and json.loads(kept[name]["body"]) != body:
+        if name in kept and kept[name] != body:
             other.append(name)
     return [
-        check("every event is told", len(kept), set(kept) - set(told)),
-        check("nothing is told that did not happen", len(told), set(told) - set(kept)),
-        check("every event is told as it is kept", len(told), other),
+        check("every event is told", len(kept), set(kept) - set(first)),
+        check("nothing is told that did not happen", len(first), set(first) - set(kept)),
+        check("every event is told as it is kept", len(first), other),
         check("the events of each aggregate come in order, without a gap", len(last), jumps),
     ]
 

@@ -11,7 +11,7 @@ import orjson
 import sqlalchemy as sa
 
 from chassis.database import Transaction
-from chassis.outbox import Event, Outbox
+from chassis.outbox import STORED, Event, Outbox, body_of
 from chassis.sql import compiled, rows_of
 from kernel.errors import AlreadyExists
 from services.orders.order.domain import (
@@ -90,10 +90,10 @@ class OrderStore:
 
     async def events(
         self, tx: Transaction, *, marketplace_id: uuid.UUID, public_id: str
-    ) -> list[str]:
+    ) -> list[bytes]:
         """Read the bodies of an order's events, oldest first."""
         values = {"marketplace_id": marketplace_id, "public_id": public_id}
-        return [row.body for row in await tx.fetch(_EVENTS, values)]
+        return [body_of(row) for row in await tx.fetch(_EVENTS, values)]
 
     async def _read(
         self, tx: Transaction, statement: str, marketplace_id: uuid.UUID, order_id: uuid.UUID
@@ -299,12 +299,12 @@ _OF_DISPUTE = compiled(
         orders.c.dispute_id == sa.bindparam("dispute_id"),
     )
 )
-_EVENTS = """
-select body from outbox
+_EVENTS = f"""
+select {STORED} from outbox
 where marketplace_id = %(marketplace_id)s and aggregate_type = 'Order'
     and aggregate_id = %(public_id)s
 order by version
-"""
+"""  # noqa: S608 - constants
 # Part of larger statements (operations/hot.py), which append a condition.
 INSERT_SELECT = compiled(
     sa.insert(orders).from_select(

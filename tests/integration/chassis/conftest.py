@@ -64,6 +64,8 @@ async def shop(empty_database: str) -> AsyncIterator[Shop]:
             outbox.DDL,
             outbox.TRACE_DDL,
             published.DDL,
+            outbox.SHORT_DDL,
+            outbox.SHORT_AT_ONCE_DDL,
             inbox.DDL,
             idempotency.DDL,
             THINGS,

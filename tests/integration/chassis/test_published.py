@@ -40,7 +40,7 @@ async def relay(shop: Shop) -> AsyncIterator[Connection]:
 
 async def ids(relay: Connection) -> list[int]:
     """Return the ids of the events that wait."""
-    return [int(str(row[0])) for row in await published.waiting(relay, limit=100)]
+    return [row.id for row in await published.waiting(relay, limit=100)]
 
 
 async def roll_back(shop: Shop, marketplace_id: uuid.UUID) -> None:

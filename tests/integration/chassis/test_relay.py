@@ -23,6 +23,7 @@ from chassis.signature import EventSigner, EventVerifier, new_key
 from deploy.local.nats import NatsServer
 from kernel.ids import to_public
 from tests.integration.chassis.conftest import Shop
+from tests.outboxes import body
 from tests.patience import PATIENCE_SECONDS
 
 WAIT_SECONDS = PATIENCE_SECONDS
@@ -140,7 +141,7 @@ async def test_an_event_arrives_as_it_was_written(
     [arrived] = await published(nats, marketplace_id)
     headers = arrived.pop("headers")
     event_id = to_public("evt", event.event_id)
-    assert arrived == json.loads(event.body(event.event_id))
+    assert arrived == json.loads(body(event))
     assert arrived["eventId"] == event_id
     assert headers["Nats-Msg-Id"] == headers["ce-id"] == event_id
     assert headers["ce-type"] == "order.created"
@@ -163,7 +164,7 @@ async def test_an_event_is_signed_if_its_writer_has_a_key(
     assert EventVerifier(signer.public_key).is_signed(
         subject="order.created",
         headers=arrived["headers"],
-        body=event.body(event.event_id).encode(),
+        body=body(event),
     )
 
 

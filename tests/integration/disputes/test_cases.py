@@ -85,12 +85,13 @@ async def refusal(call: object) -> DomainError:
 
 def told(rows: Rows, marketplace_id: uuid.UUID) -> list[tuple[str, int, dict[str, object]]]:
     statement = (
-        "select event_type, version, body from disputes.outbox where marketplace_id = %s"
+        "select event_type, version, coalesce(payload, (body::json -> 'payload')::text)"
+        " from disputes.outbox where marketplace_id = %s"
         " order by aggregate_id, version"
     )
     return [
-        (str(kind), int(str(version)), json.loads(str(body))["payload"])
-        for kind, version, body in rows(statement, marketplace_id)
+        (str(kind), int(str(version)), json.loads(str(payload)))
+        for kind, version, payload in rows(statement, marketplace_id)
     ]
 
 

@@ -28,7 +28,8 @@ drop table disputes.notes;
 alter table disputes.rulings drop constraint rulings_pkey, drop column number,
     drop column withdrawn_at, drop column withdrawn_why, drop column resolved_by_name,
     add primary key (marketplace_id, dispute_id);
-alter table disputes.outbox drop column trace;
+alter table disputes.outbox drop column trace, drop column causation_id, drop column user_id,
+    drop column payload;
 drop view disputes.outbox_waiting;
 drop table disputes.outbox_published;
 drop table disputes.audit;

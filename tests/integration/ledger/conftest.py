@@ -1,5 +1,6 @@
 """The ledger on a real PostgreSQL: its rooms put together by hand, or served on a socket."""
 
+import datetime as dt
 import uuid
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
@@ -69,6 +70,8 @@ class House:
     async def replica(self, *, clock: Clock | None = None, **options: Any) -> Replica:
         """Start another replica. options: of the Batcher."""
         database = Database.open(url=self.url, schema="ledger")
+        # As a service's relay reads it from the table.
+        database.short_from = dt.datetime(2026, 1, 1, tzinfo=dt.UTC)
         clock = clock or SystemClock()
         store = LedgerStore(outbox=Outbox())
         batcher = Batcher(database=database, store=store, clock=clock, **options)

@@ -126,10 +126,10 @@ async def test_an_approved_correction_is_posted_with_its_event(
         approved.transfer_id,
     )
     assert (code, reason, transaction_hash) == (13, approved.draft.reason, "cd" * 32)
-    [(body,)] = house.rows(
-        "select body from ledger.outbox where marketplace_id = %s", house.marketplace
+    events = house.rows(
+        "select event_type from ledger.outbox where marketplace_id = %s", house.marketplace
     )
-    assert '"eventType":"balance.credited"' in body.replace(" ", "")
+    assert events == [("balance.credited",)]
 
 
 async def test_the_proposer_cannot_approve(house: House) -> None:

@@ -170,8 +170,8 @@ class Shop:
         async with self.database.transaction() as tx:
             cursor = await tx.execute(
                 "select event_type, version from outbox where aggregate_type = 'Order'"
-                " and body like %s order by version",
-                (f"%{(await self.read(order)).public_id}%",),
+                " and aggregate_id = %s order by version",
+                ((await self.read(order)).public_id,),
             )
             return [(str(row[0]), int(str(row[1]))) for row in await cursor.fetchall()]
 
@@ -233,6 +233,8 @@ async def open_shop(
     """Run one process of orders. takes_over: with the loops that keep leases and take them over."""
     identity.bind(_key_identity(marketplace_id))
     database = Database.open(url=url, schema="orders")
+    # As a service's relay reads it from the table.
+    database.short_from = dt.datetime(2026, 1, 1, tzinfo=dt.UTC)
     parts = Parts(
         database=database,
         ledger=peers.ledger,

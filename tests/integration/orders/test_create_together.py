@@ -166,8 +166,7 @@ async def test_each_order_is_recorded_for_its_own_principal_request_and_trace(
                 (public_id,),
             ).fetchone()
             event = connection.execute(
-                "select trace, body::json -> 'metadata' ->> 'correlationId' from orders.outbox"
-                " where aggregate_id = %s",
+                "select trace, correlation_id from orders.outbox where aggregate_id = %s",
                 (public_id,),
             ).fetchone()
             assert line == (f"req-{number}", f"203.0.113.{number}", "key:test")

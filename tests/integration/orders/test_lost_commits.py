@@ -25,6 +25,7 @@ class LossyDatabase(Database):
 
     def __init__(self, real: Database, shop: Shop) -> None:
         self._real = real
+        self.short_from = real.short_from
         self._shop = shop
         self.lost = 0
 

@@ -5,7 +5,6 @@ import datetime as dt
 import uuid
 from collections.abc import Callable
 
-import orjson
 import pytest
 from orchestrator.orders.v1 import offers_pb2, orders_pb2
 
@@ -47,7 +46,7 @@ ROUNDS = 20
 TWENTY = 2 * TEN
 RUNNING = "select count(*) from operations where state = 'running'"
 EVENTS = """
-select event_type, version, body from outbox where aggregate_type = 'Offer' order by id
+select event_type, version, aggregate_id from outbox where aggregate_type = 'Offer' order by id
 """
 
 
@@ -133,7 +132,7 @@ async def told(shop: Shop, offer: offers_pb2.Offer) -> list[str]:
     async with shop.database.transaction() as tx:
         rows = await tx.fetch(EVENTS)
     name = to_public("off", uuid.UUID(offer.id))
-    own = [row for row in rows if orjson.loads(row.body)["aggregateId"] == name]
+    own = [row for row in rows if row.aggregate_id == name]
     assert [row.version for row in own] == [*range(1, len(own) + 1)]
     return [row.event_type for row in own]
 

@@ -2,11 +2,14 @@
 
 import datetime as dt
 import uuid
+from types import SimpleNamespace
+from typing import cast
 
 import orjson
 
-from chassis.outbox import Event
+from chassis.outbox import Event, Stored, body_of, rows
 from kernel.ids import to_public
+from tests.outboxes import body
 
 MARKETPLACE = uuid.UUID(int=3)
 
@@ -29,7 +32,7 @@ def an_event(**changes: object) -> Event:
 def test_the_body_has_the_documented_fields_and_no_other() -> None:
     event = an_event()
 
-    assert orjson.loads(event.body(event.event_id)) == {
+    assert orjson.loads(body(event)) == {
         "eventId": to_public("evt", event.event_id),
         "eventType": "order.funds_reserved",
         "occurredAt": "2026-02-18T10:01:00.500Z",
@@ -44,6 +47,18 @@ def test_the_body_has_the_documented_fields_and_no_other() -> None:
             "marketplaceId": str(MARKETPLACE),
         },
     }
+
+
+def test_a_short_row_and_its_body_say_the_same() -> None:
+    event = an_event(
+        payload={"orderId": "ord_1", "title": 'Größe "L"\n'}, causation_id="cause", user_id="usr_1"
+    )
+    [row] = rows([event])
+
+    stored = SimpleNamespace(**row._asdict(), occurred="2026-02-18T10:01:00.500Z")
+    assert row.body == ""
+    assert body_of(cast("Stored", stored)) == body(event)
+    assert orjson.loads(body(event))["payload"] == event.payload
 
 
 def test_the_same_version_of_an_aggregate_is_the_same_event() -> None:
