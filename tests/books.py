@@ -27,7 +27,10 @@ s as (select s.*, c.state = 'RUNNING' as is_in_motion from escrow.steps s join c
       on (c.marketplace_id, c.id) = (s.marketplace_id, s.command_id))
 """
 _IN_MOTION = "exists (select from c where c.escrow_id = e.id and c.state = 'RUNNING')"
-_TOLD = ("to_jsonb(x) - 'published_at'", "{} x where x.body like any(%(names)s)")
+_TOLD = (
+    "to_jsonb(x) - 'published_at'",
+    "{} x where concat(x.aggregate_id, x.payload, x.body) like any(%(names)s)",
+)
 # The rows that a command on an order could change, by table: columns and rows. Of an operation in
 # progress only its existence counts, because its attempts and progress change without a command.
 PARTS: Mapping[str, tuple[str, str]] = {
