@@ -61,7 +61,7 @@ ANSWER_SECONDS = 3
 
 
 class OneStatement(Protocol):
-    """What executes a statement that returns one row: a connection, or a group of statements.
+    """What executes a statement that returns one row, such as a connection.
 
     has_told, writes_short: as of Connection.
     """

@@ -1,29 +1,55 @@
-"""Single statements of concurrent callers, executed together: one round trip and one commit.
+"""Statements of concurrent callers, executed together: one round trip and one commit.
 
-A commit and its round trip cost more than a small statement. Each caller gets the row of their own
-statement. If one statement of a group fails, nothing of the group is committed, and each statement
-is executed alone.
+A commit and its round trip cost more than a small statement, and starting a large statement costs
+more than a further row of it. So callers that ask the same share a statement, too. Each caller gets
+the row of their own. If one statement of a group fails, nothing of the group is committed, and each
+caller's statement is executed alone.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
-from types import TracebackType
-from typing import Any, Self
+from typing import Any, Generic, TypeVar
 from uuid import UUID
 
-from chassis.database import Database
+from chassis.database import Connection, Database
 from chassis.gathering import Gathering, apart
 from chassis.statements import Values
 
 TOGETHER_MAX = 64
+RowT = TypeVar("RowT")
+Statement = tuple[str, Values]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Form(Generic[RowT]):
+    """A statement in two forms: for what one caller asks, and for what several ask.
+
+    one, several: return the statement with its parameters for the connection that executes it.
+    `several` locks rows in the order given. It returns one row at most for each caller, whose
+    column `place` is the caller's place from 0. own: what no two callers of a statement may share.
+    waits: whether `several` waits for rows that are locked by another transaction. If not, it finds
+    no row for the caller.
+    """
+
+    one: Callable[[RowT, Connection], Statement]
+    several: Callable[[Sequence[RowT], Connection], Statement]
+    own: Callable[[RowT], Sequence[Hashable]]
+    waits: bool = True
 
 
 @dataclass(frozen=True, slots=True)
 class _Asked:
-    statement: str
-    values: Values
+    form: Form[Any]
+    row: Any
     locks: UUID
-    tells: bool
+
+
+@dataclass(frozen=True, slots=True)
+class _Batch:
+    """The callers of one statement, by their places in the group. is_alone: it has the form one."""
+
+    places: Sequence[int]
+    is_alone: bool = False
 
 
 class Grouped:
@@ -36,55 +62,58 @@ class Grouped:
             self._execute, name=name, size_max=TOGETHER_MAX
         )
 
-    def statement(self, *, locks: UUID) -> "One":
-        """Return the connection of one statement, for `async with`, as Database.statement does.
+    async def fetchrow(self, form: Form[RowT], row: RowT, *, locks: UUID) -> Any:
+        """Execute a statement for a caller's row; returns its first row, or None.
 
-        locks: the row that the statement locks. The statements of a group are executed in the order
-        of their rows, so that no two groups wait for each other.
+        row: complete, because it is encoded in an empty context. locks: the row of the database
+        that the statement locks. Raises: as Connection.fetchrow.
         """
-        return One(self._gathering, locks, writes_short=self._database.writes_short)
+        return await self._gathering.do(_Asked(form, row, locks))
 
     async def _execute(self, asked: Sequence[_Asked]) -> list[Any]:
         async with apart(), self._database.statement() as connection:
-            connection.has_told = any(one.tells for one in asked)
             if len(asked) == 1:
-                return [await connection.fetchrow(asked[0].statement, asked[0].values)]
-            places = sorted(range(len(asked)), key=lambda place: asked[place].locks)
+                return [await connection.fetchrow(*asked[0].form.one(asked[0].row, connection))]
+            batches = _batches(asked)
+            statements = [_statement(asked, batch, connection) for batch in batches]
             async with connection.together() as many:
-                answers = {
-                    place: many.add(asked[place].statement, asked[place].values) for place in places
-                }
-            rows = {place: answer.rows(1) for place, answer in answers.items()}
-            return [next(iter(rows[place]), None) for place in range(len(asked))]
+                answers = [many.add(*statement) for statement in statements]
+            found: list[Any] = [None] * len(asked)
+            for batch, answer in zip(batches, answers, strict=True):
+                if batch.is_alone:
+                    found[batch.places[0]] = next(iter(answer.rows(1)), None)
+                    continue
+                for row in answer.rows():
+                    found[batch.places[row.place]] = row
+            return found
 
 
-class One:
-    """Executes one statement in a group.
+def _batches(asked: Sequence[_Asked]) -> list[_Batch]:
+    """Divide the callers of a group into statements, in the order of their execution.
 
-    has_told: it writes events to the outbox. writes_short: in short (outbox.py).
+    No two groups wait for each other: a group waits for locks in the order of the rows. If each
+    form has one caller, the statements are in this order. Otherwise one statement has all callers
+    of a form, in this order, and the forms that wait are executed before those that do not. A
+    caller who shares something of their own with another one is in a further statement.
     """
+    places = sorted(range(len(asked)), key=lambda place: asked[place].locks)
+    if len({asked[place].form for place in places}) == len(places):
+        return [_Batch([place], is_alone=True) for place in places]
+    batches: dict[tuple[bool, int, Form[Any]], list[int]] = {}
+    taken: dict[tuple[bool, int, Form[Any]], set[Hashable]] = {}
+    for place in places:
+        form, number = asked[place].form, 0
+        own = form.own(asked[place].row)
+        while not taken.setdefault(key := (not form.waits, number, form), set()).isdisjoint(own):
+            number += 1
+        taken[key].update(own)
+        batches.setdefault(key, []).append(place)
+    return [_Batch(batches[key]) for key in sorted(batches, key=lambda key: key[:2])]
 
-    __slots__ = ("_gathering", "_locks", "has_told", "writes_short")
 
-    def __init__(
-        self, gathering: Gathering[_Asked, Any], locks: UUID, *, writes_short: bool
-    ) -> None:
-        self._gathering = gathering
-        self._locks = locks
-        self.has_told = False
-        self.writes_short = writes_short
-
-    async def fetchrow(self, statement: str, values: Values = None) -> Any:
-        """Execute a statement; returns its first row, or None. Raises: as Connection.fetchrow."""
-        return await self._gathering.do(_Asked(statement, values, self._locks, self.has_told))
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        """Do nothing: the group has given the connection back."""
+def _statement(asked: Sequence[_Asked], batch: _Batch, connection: Connection) -> Statement:
+    """Return the statement of a batch with its parameters."""
+    first = asked[batch.places[0]]
+    if batch.is_alone:
+        return first.form.one(first.row, connection)
+    return first.form.several([asked[place].row for place in batch.places], connection)

@@ -240,6 +240,20 @@ class Idempotency:
                 await self.refuse(tx, key, error)
 
 
+def answer_from(rows: str) -> str:
+    """Return ANSWER for several keys: part of larger statements.
+
+    rows: the name of a table in the statement, with the columns marketplace_id, scope, key, and
+    body (null: no answer).
+    """
+    return f"""
+update idempotency set state = 'done', body = {rows}.body, {_FROM_ITS_END} from {rows}
+where idempotency.marketplace_id = {rows}.marketplace_id and idempotency.scope = {rows}.scope
+    and idempotency.key = {rows}.key and idempotency.state = 'running'
+    and {rows}.body is not null
+"""  # noqa: S608 - names of the statement
+
+
 def _key(key: RequestKey) -> tuple[object, ...]:
     return (key.marketplace_id, key.scope, key.key)
 
@@ -270,9 +284,12 @@ on conflict (marketplace_id, scope, key) do update
     where i.created_at < now() - %(idem_kept)s::interval and i.state <> 'running'
 returning 1
 """
-# CLAIM, to be followed by a condition. Unlike CLAIM, it does not take an expired key.
-CLAIM_SELECT = """
+# To be followed by a query. Unlike CLAIM, it does not take an expired key.
+CLAIM_INTO = """
 insert into idempotency (marketplace_id, scope, key, fingerprint, state, created_at)
+"""
+# CLAIM_INTO for one key, to be followed by a condition.
+CLAIM_SELECT = f"""{CLAIM_INTO}
 select %(idem_marketplace)s::uuid, %(idem_scope)s::text, %(idem_key)s::text,
        %(idem_fingerprint)s::bytea, 'running', now()
 """

@@ -4,6 +4,8 @@ A module compiles its statements when it is imported. No statement is built duri
 statement has one constant text, which psycopg prepares once per connection.
 """
 
+from collections.abc import Iterable
+
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import psycopg
 from sqlalchemy.sql.compiler import SQLCompiler
@@ -35,10 +37,17 @@ def compiled(statement: sa.sql.ClauseElement) -> str:
     return text
 
 
-def rows_of(table: sa.Table, alias: str) -> Columns:
-    """Return the columns of a table as arrays, for statements that take many rows."""
-    kinds = {column.name: column.type.compile(_DIALECT).lower() for column in table.c}
-    return Columns(alias, **{name: _KINDS.get(kind, kind) for name, kind in kinds.items()})
+def rows_of(
+    table: sa.Table, alias: str, *, only: Iterable[str] | None = None, **more: str
+) -> Columns:
+    """Return the columns of a table as arrays, for statements that take many rows.
+
+    only: the names of some columns; None: all. more: the types of further columns, which are last.
+    """
+    names = table.c.keys() if only is None else only
+    kinds = {name: table.c[name].type.compile(_DIALECT).lower() for name in names}
+    known = {name: _KINDS.get(kind, kind) for name, kind in kinds.items()}
+    return Columns(alias, **known, **more)
 
 
 _KINDS = {"timestamp with time zone": "timestamptz"}

@@ -36,6 +36,7 @@ USE_CASES_AND_STORES = [
         "operations/commands",
         "operations/escrow_commands",
         "operations/hot",
+        "operations/hot_several",
         "operations/operation_store",
         "operations/saga",
         "operations/steps",
@@ -99,6 +100,7 @@ ESCROW_STORES = [
 STORES = [
     "funds.credit_store",
     "operations.hot",
+    "operations.hot_several",
     "operations.operation_store",
     "order.marketplace_rules",
     "order.store",

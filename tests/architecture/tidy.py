@@ -43,6 +43,7 @@ COUNTS_MONEY = frozenset(
         "holdings.py",
         "holds.py",
         "hot.py",
+        "hot_several.py",
         "intake.py",
         "ports.py",
         "postings.py",

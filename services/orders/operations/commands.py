@@ -223,15 +223,13 @@ class CommandRunner:
         """Record a command that only the order's state decides, in one statement."""
         request = command.request
         operation = self._operation(command, new_id(), at_once.work)
-        async with self._saga.grouped.statement(locks=command.order_id) as connection:
-            order = await hot.begin(
-                connection,
-                operation=operation,
-                answer=self._idempotency.values(request.key),
-                change=lines.accepted_at_once(command.order_id, at_once, request.remarks),
-                states=at_once.states,
-                amount=request.amount,
-            )
+        order = await hot.begin(
+            self._saga.grouped,
+            operation=operation,
+            change=lines.accepted_at_once(command.order_id, at_once, request.remarks),
+            states=at_once.states,
+            amount=request.amount,
+        )
         return None if order is None else (operation, order)
 
     async def _as_read(

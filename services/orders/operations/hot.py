@@ -11,12 +11,14 @@ from typing import Any
 
 from chassis import arrays, audit, idempotency, outbox
 from chassis.audit import Change
-from chassis.database import Connection, OneStatement, Transaction
+from chassis.database import Connection, Transaction
+from chassis.grouped import Form, Grouped, Statement
 from chassis.idempotency import Idempotency, RequestKey
 from chassis.leases import LeaseLost
-from services.orders.operations import operation_store
+from services.orders.operations import hot_several, operation_store
+from services.orders.operations.hot_several import Advancing, Beginning
 from services.orders.operations.operation import Operation
-from services.orders.operations.operation_store import OPERATION_COLUMNS, operation_of
+from services.orders.operations.operation_store import OPERATION_COLUMNS, key_of, operation_of
 from services.orders.order import store
 from services.orders.order.domain import Fact, Order, OrderNotFound
 from services.orders.order.store import OrderMovedOn
@@ -101,10 +103,9 @@ async def create_several(connection: Connection, new: Sequence[Creation]) -> Non
 
 
 async def begin(
-    connection: OneStatement,
+    grouped: Grouped,
     *,
     operation: Operation,
-    answer: dict[str, object],
     change: Change,
     states: Sequence[str],
     amount: int | None,
@@ -112,13 +113,17 @@ async def begin(
     """Record an operation on an order that is in one of the states and has no running operation.
 
     amount: the order's required amount in minor units; None: any. Returns None if a condition does
-    not hold or the key was used before: nothing was written, and `claim_and_lock` finds the reason.
+    not hold, the key was used before, or the order is locked: nothing was written, and
+    `claim_and_lock` finds the reason.
     Raises: UniqueViolation: operations_one_running.
     """
-    conditions = {"order_states": list(states), "order_amount": amount}
-    values = answer | conditions | operation_store.values_of(operation)
-    values |= audit.values(change, marketplace_id=operation.marketplace_id)
-    row = await connection.fetchrow(_BEGIN, values)
+    beginning = Beginning(
+        operation=operation,
+        line=audit.values(change, marketplace_id=operation.marketplace_id),
+        states=states,
+        amount=amount,
+    )
+    row = await grouped.fetchrow(_BEGINNING, beginning, locks=operation.order_id)
     return None if row is None else store.order_of(row)
 
 
@@ -175,35 +180,54 @@ async def record(
 
 
 async def advance(
-    connection: OneStatement,
+    grouped: Grouped,
     *,
     operation: Operation,
     before: Order,
     after: Order,
     facts: Sequence[Fact],
-    answer: dict[str, object] | None,
+    body: bytes | None,
     ends: bool,
 ) -> None:
     """Write the order of an operation, its events and its answer in one statement.
 
-    answer: Idempotency.values of the key and the body; None: no answer yet. ends: whether the
-    operation has succeeded.
+    body: the answer to the operation's request; None: no answer yet. ends: whether the operation
+    has succeeded.
 
     Raises: LeaseLost; OrderMovedOn: the order has changed since it was read. Nothing was written.
     """
-    values = store.values_of(after) | (answer or {})
-    values |= {
-        "version_before": before.version,
-        "operation_id": operation.id,
-        "operation_epoch": operation.epoch,
-    }
-    events = store.events_of(after, facts, request_id=operation.request_id)
-    values |= outbox.values(events, on=connection)
-    row = await connection.fetchrow(_ADVANCE[answer is not None, ends], values)
+    advancing = Advancing(
+        operation=operation,
+        version_before=before.version,
+        after=after,
+        events=outbox.rows(store.events_of(after, facts, request_id=operation.request_id)),
+        body=body,
+        ends=ends,
+    )
+    row = await grouped.fetchrow(_ADVANCING, advancing, locks=operation.order_id)
     if row is None or row.held != 1:
         raise LeaseLost(operation.id)
     if row.moved != 1:
         raise OrderMovedOn(f"order {before.id} is not at version {before.version}")
+
+
+def _begin_one(one: Beginning, _: Connection) -> Statement:
+    values = Idempotency.values(key_of(one.operation)) | one.line
+    values |= operation_store.values_of(one.operation)
+    return _BEGIN, values | {"order_states": list(one.states), "order_amount": one.amount}
+
+
+def _advance_one(one: Advancing, connection: Connection) -> Statement:
+    operation, values = one.operation, store.values_of(one.after)
+    values |= outbox.values_of(one.events, on=connection)
+    if one.body is not None:
+        values |= Idempotency.values(key_of(operation), one.body)
+    values |= {
+        "version_before": one.version_before,
+        "operation_id": operation.id,
+        "operation_epoch": operation.epoch,
+    }
+    return _ADVANCE[one.body is not None, one.ends], values
 
 
 def running_of(row: Any) -> Operation | None:
@@ -314,3 +338,7 @@ select (select count(*) from held) as held, (select count(*) from moved) as move
     for answers in (False, True)
     for ends in (False, True)
 }
+_BEGINNING = Form(
+    one=_begin_one, several=hot_several.begin, own=hot_several.own_of_beginning, waits=False
+)
+_ADVANCING = Form(one=_advance_one, several=hot_several.advance, own=hot_several.own_of_advancing)

@@ -2,6 +2,7 @@
 
 import uuid
 from collections.abc import Collection
+from operator import itemgetter
 from typing import Any
 
 import orjson
@@ -162,6 +163,30 @@ select %(op_id)s::uuid, %(op_marketplace)s::uuid, %(op_order)s::uuid, %(op_kind)
        %(op_actor)s::text, %(op_request_id)s::text,
        now() + make_interval(secs => %(op_lease_seconds)s), %(op_epoch)s::integer,
        %(op_started)s::timestamptz
+"""
+# The columns of several new operations: the parameters of INSERT_SELECT that differ.
+NEW = {
+    "op_id": "uuid",
+    "op_marketplace": "uuid",
+    "op_order": "uuid",
+    "op_kind": "text",
+    "op_scope": "text",
+    "op_key": "text",
+    "op_fingerprint": "bytea",
+    "op_context": "text",
+    "op_actor": "text",
+    "op_request_id": "text",
+    "op_epoch": "integer",
+    "op_started": "timestamptz",
+}
+new_of = itemgetter(*NEW)
+# INSERT_SELECT for several operations, to be followed by `from` a table with the columns NEW.
+INSERT_NEW = """
+insert into operations (id, marketplace_id, order_id, kind, state, scope, key, fingerprint,
+                        context, actor, request_id, lease_until, lease_epoch, started_at)
+select op_id, op_marketplace, op_order, op_kind, 'running', op_scope, op_key, op_fingerprint,
+       op_context, op_actor, op_request_id, now() + make_interval(secs => %(op_lease_seconds)s),
+       op_epoch, op_started
 """
 _RUNNING = compiled(
     sa.select(*_COLUMNS).where(

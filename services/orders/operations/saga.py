@@ -119,17 +119,15 @@ class Run:
         saga, operation = self._saga, self.operation
         after = with_version(*decided)
         answer = Answer(body=saga.encode(after, None)) if answers else None
-        kept = None if answer is None else saga.idempotency.values(key_of(operation), answer.body)
-        async with saga.grouped.statement(locks=operation.order_id) as connection:
-            await hot.advance(
-                connection,
-                operation=operation,
-                before=before,
-                after=after,
-                facts=decided[1],
-                answer=kept,
-                ends=ends,
-            )
+        await hot.advance(
+            saga.grouped,
+            operation=operation,
+            before=before,
+            after=after,
+            facts=decided[1],
+            body=None if answer is None else answer.body,
+            ends=ends,
+        )
         return after, answer
 
     async def _decided(self, tx: Transaction, known: Order | None, decide: Decide) -> Order:

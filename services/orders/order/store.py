@@ -326,3 +326,24 @@ UPDATE = compiled(
         orders.c.version == sa.bindparam("version_before"),
     )
 )
+# The columns that UPDATE reads, and those of an order in `changed_of`.
+CHANGED = ("marketplace_id", "id", *_CHANGING)
+
+
+def changed_of(order: Order) -> tuple[object, ...]:
+    """Return the values of the columns CHANGED of an order."""
+    values = values_of(order)
+    return tuple(values[name] for name in CHANGED)
+
+
+def update_from(rows: str) -> str:
+    """Return UPDATE for several orders: part of larger statements.
+
+    rows: the name of a table in the statement, with the columns CHANGED and version_before.
+    """
+    changes = ", ".join(f"{name} = {rows}.{name}" for name in _CHANGING)
+    return f"""
+update orders set {changes} from {rows}
+where orders.marketplace_id = {rows}.marketplace_id and orders.id = {rows}.id
+    and orders.version = {rows}.version_before
+"""  # noqa: S608 - names of this file and of the statement

@@ -1,23 +1,79 @@
 """Statements of concurrent callers share a commit, and each caller gets the row of their own."""
 
 import asyncio
+from collections.abc import Callable, Sequence
 from uuid import UUID
 
 import psycopg
 import pytest
 import structlog
 
-from chassis.database import Database
-from chassis.grouped import Grouped
+from chassis.arrays import Columns
+from chassis.database import Connection, Database
+from chassis.grouped import Form, Grouped, Statement
 from deploy.local.ports import free_port
 from kernel.errors import Unavailable
 from tests.integration.chassis.conftest import Shop
-from tests.patience import PATIENCE_SECONDS
+from tests.patience import PATIENCE_SECONDS, until
 
-ADD = "insert into things (id, value) values (%(id)s, %(value)s) returning id, value"
-RAISE = "update things set value = value + 1 where id = %(id)s returning value"
-DIVIDE = "update things set value = 10 / %(value)s::int where id = %(id)s returning value"
+COLUMNS = Columns("asked", id="integer", value="integer", place="integer")
+ASKED = f"with asked as (select {COLUMNS.names} from {COLUMNS.unnested})"  # noqa: S608 - constants
+LOCKED = f"""{ASKED}, locked as (
+    select asked.* from asked join things using (id) order by place for update of things
+)"""  # noqa: S608 - constants
 COMMITS = "select count(distinct xmin::text) from things where id >= 10"
+WAITING = "select count(*) from pg_stat_activity where wait_event_type = 'Lock'"
+Thing = tuple[int, int]
+Said = Callable[[str, list[int]], object]
+
+
+def form(
+    one: str,
+    several: str,
+    *,
+    said: Said = lambda *_: None,
+    tells: bool = False,
+    waits: bool = True,
+) -> Form[Thing]:
+    """Make a form of two statements. A row is a thing's id and a value. tells: it writes events.
+
+    said: told of each statement, and of the things that it is for.
+    """
+
+    def alone(row: Thing, connection: Connection) -> Statement:
+        said(one, [row[0]])
+        connection.has_told |= tells
+        return one, {"id": row[0], "value": row[1]}
+
+    def together(rows: Sequence[Thing], connection: Connection) -> Statement:
+        said(several, [row[0] for row in rows])
+        connection.has_told |= tells
+        return several, COLUMNS.values((*row, place) for place, row in enumerate(rows))
+
+    return Form(one=alone, several=together, own=lambda row: row[:1], waits=waits)
+
+
+ADD = form(
+    "insert into things (id, value) values (%(id)s, %(value)s) returning id, value",
+    f"""{ASKED}, added as (
+        insert into things (id, value) select id, value from asked returning id, value
+    )
+    select added.id, added.value, place from added join asked using (id)
+    """,  # noqa: S608 - constants
+)
+RAISE_ONE = "update things set value = value + 1 where id = %(id)s returning id, value"
+RAISE_SEVERAL = f"""{LOCKED}
+update things set value = things.value + 1 from locked where things.id = locked.id
+returning things.id, things.value, place
+"""  # noqa: S608 - constants
+RAISE = form(RAISE_ONE, RAISE_SEVERAL)
+DIVIDE = form(
+    "update things set value = 10 / %(value)s::int where id = %(id)s returning id, value",
+    f"""{LOCKED}
+    update things set value = 10 / locked.value from locked where things.id = locked.id
+    returning things.id, things.value, place
+    """,  # noqa: S608 - constants
+)
 
 
 @pytest.fixture
@@ -26,11 +82,10 @@ async def grouped(shop: Shop) -> Grouped:
     return Grouped(shop.database, name="things")
 
 
-async def ask(grouped: Grouped, statement: str, id_: int, value: int = 0, **named: bool) -> object:
-    """Execute a statement on a thing."""
-    async with grouped.statement(locks=UUID(int=id_)) as one:
-        one.has_told = named.get("tells", False)
-        return await one.fetchrow(statement, {"id": id_, "value": value})
+async def ask(grouped: Grouped, asked: Form[Thing], id_: int, value: int = 0) -> Thing | None:
+    """Execute a statement on a thing; returns its id and its value."""
+    row = await grouped.fetchrow(asked, (id_, value), locks=UUID(int=id_))
+    return None if row is None else (row.id, row.value)
 
 
 async def all_of(*asked: object) -> list[object]:
@@ -43,7 +98,7 @@ async def test_each_gets_its_row_and_all_share_a_commit(shop: Shop, grouped: Gro
         first = 10 + 10 * turn
         rows = await all_of(*(ask(grouped, ADD, first + n, n) for n in reversed(range(10))))
 
-        assert [tuple(row) for row in rows] == [(first + n, n) for n in reversed(range(10))]  # type: ignore[arg-type]
+        assert rows == [(first + n, n) for n in reversed(range(10))]
         assert shop.rows(COMMITS) == [(turn + 1,)]
 
 
@@ -51,7 +106,7 @@ async def test_a_statement_that_finds_nothing_has_no_row(grouped: Grouped) -> No
     missing, found = await all_of(ask(grouped, RAISE, 99), ask(grouped, RAISE, 1))
 
     assert missing is None
-    assert found == (1,)
+    assert found == (1, 1)
     assert await ask(grouped, RAISE, 99) is None
 
 
@@ -76,13 +131,62 @@ async def test_one_that_fails_does_not_undo_the_others(shop: Shop, grouped: Grou
     assert [line["event"] for line in logs] == ["gathering.split"]
 
 
-async def test_rows_are_locked_in_their_order(grouped: Grouped) -> None:
-    statement = "select clock_timestamp() from things where %(id)s::int > 0 limit 1"
+async def test_callers_of_one_form_share_a_statement_in_the_order_of_their_rows(
+    grouped: Grouped,
+) -> None:
+    said: list[tuple[str, list[int]]] = []
 
-    rows = await all_of(*(ask(grouped, statement, id_) for id_ in (3, 1, 4, 2)))
+    def named(name: str, *, waits: bool = True) -> Form[Thing]:
+        return form(
+            RAISE_ONE, RAISE_SEVERAL, waits=waits, said=lambda _, ids: said.append((name, ids))
+        )
 
-    third, first, fourth, second = rows
-    assert [first, second, third, fourth] == sorted(rows)  # type: ignore[type-var]
+    raising, last = named("waits"), named("does not wait", waits=False)
+
+    await ask(grouped, raising, 2)
+    await all_of(ask(grouped, raising, 2), ask(grouped, last, 1))
+    await all_of(*(ask(grouped, last, id_) for id_ in (2, 1)), ask(grouped, raising, 3))
+
+    assert said == [
+        ("waits", [2]),
+        ("does not wait", [1]),
+        ("waits", [2]),
+        ("waits", [3]),
+        ("does not wait", [1, 2]),
+    ]
+
+
+@pytest.mark.parametrize("callers", [1, 2])
+async def test_a_statement_for_one_caller_has_the_form_for_one(
+    grouped: Grouped, callers: int
+) -> None:
+    said: list[str] = []
+    forms = [form(RAISE_ONE, RAISE_SEVERAL, said=lambda text, _: said.append(text))] * 2
+    forms[1] = form(RAISE_ONE, RAISE_SEVERAL, said=lambda text, _: said.append(text))
+
+    await all_of(*(ask(grouped, one, 1) for one in forms[:callers]))
+
+    assert said == [RAISE_ONE] * callers
+
+
+async def test_two_callers_on_one_row_are_in_two_statements(grouped: Grouped) -> None:
+    rows = await all_of(*(ask(grouped, RAISE, id_) for id_ in (2, 1, 2, 2)))
+
+    assert rows == [(2, 1), (1, 1), (2, 2), (2, 3)]
+
+
+async def test_rows_of_a_statement_are_locked_in_their_order(shop: Shop, grouped: Grouped) -> None:
+    async def waits() -> bool:
+        return shop.rows(WAITING) == [(1,)]
+
+    with psycopg.connect(shop.url, options="-c search_path=shop") as holder:
+        holder.execute("select from things where id = 1 for update")
+        asked = asyncio.create_task(all_of(*(ask(grouped, RAISE, id_) for id_ in (2, 1))))
+        await until(waits)
+        # It waits for the first row and has not locked the second.
+        holder.execute("select from things where id = 2 for update nowait")
+        holder.rollback()
+        assert await asked == [(2, 1), (1, 1)]
 
 
 async def test_two_processes_that_lock_the_same_rows_do_not_wait_for_each_other(
@@ -114,9 +218,9 @@ async def test_a_row_that_is_locked_delays_only_its_own_statement(
         await asyncio.sleep(0)
         free = asyncio.create_task(ask(grouped, RAISE, 2))
 
-        assert await asyncio.wait_for(free, PATIENCE_SECONDS) == (1,)
+        assert await asyncio.wait_for(free, PATIENCE_SECONDS) == (2, 1)
         holder.rollback()
-        assert await asyncio.wait_for(locked, PATIENCE_SECONDS) == (1,)
+        assert await asyncio.wait_for(locked, PATIENCE_SECONDS) == (1, 1)
 
 
 async def test_a_row_that_stays_locked_does_not_fail_the_rest_of_its_group(
@@ -127,17 +231,19 @@ async def test_a_row_that_stays_locked_does_not_fail_the_rest_of_its_group(
         locked, free = (asyncio.create_task(ask(grouped, RAISE, id_)) for id_ in (1, 2))
 
         # The group ends when the lock's time limit is over. Each statement is then alone.
-        assert await asyncio.wait_for(free, PATIENCE_SECONDS) == (1,)
+        assert await asyncio.wait_for(free, PATIENCE_SECONDS) == (2, 1)
         assert not locked.done()
         holder.rollback()
-        assert await asyncio.wait_for(locked, PATIENCE_SECONDS) == (1,)
+        assert await asyncio.wait_for(locked, PATIENCE_SECONDS) == (1, 1)
 
 
 @pytest.mark.parametrize("tells", [False, True])
 async def test_events_wake_the_relay(shop: Shop, grouped: Grouped, *, tells: bool) -> None:
     shop.database.told.clear()
 
-    await all_of(ask(grouped, RAISE, 1), ask(grouped, RAISE, 2, tells=tells))
+    raising = form(RAISE_ONE, RAISE_SEVERAL, tells=tells)
+
+    await all_of(ask(grouped, RAISE, 1), ask(grouped, raising, 2))
 
     assert shop.database.told.is_set() is tells
 
