@@ -10,7 +10,7 @@ import random
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
-from typing import Any, Protocol, TypeVar
+from typing import Any, TypeVar
 
 import psycopg
 from psycopg.errors import InFailedSqlTransaction, LockNotAvailable
@@ -20,7 +20,7 @@ from chassis import connections, outages
 from chassis.connections import Connection
 from chassis.outages import PoolBusy, constraint_name, sqlstate
 from chassis.pool import Pool
-from chassis.statements import Answer, Together, Values
+from chassis.statements import Answer, Together
 from kernel.errors import Unavailable
 
 __all__ = [
@@ -30,7 +30,6 @@ __all__ = [
     "Database",
     "Health",
     "LockNotAvailable",
-    "OneStatement",
     "Together",
     "Transaction",
     "allow_seconds",
@@ -58,19 +57,6 @@ BY_INDEX = (
 PLANNED_ONCE = "-c plan_cache_mode=force_generic_plan"
 # The client waits this much longer than the server's statement_timeout.
 ANSWER_SECONDS = 3
-
-
-class OneStatement(Protocol):
-    """What executes a statement that returns one row, such as a connection.
-
-    has_told, writes_short: as of Connection.
-    """
-
-    has_told: bool
-    writes_short: bool
-
-    async def fetchrow(self, statement: str, values: Values = None) -> Any:
-        """Execute a statement; returns its first row, or None if there is no row."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

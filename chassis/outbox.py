@@ -19,7 +19,7 @@ import orjson
 
 from chassis import tracing
 from chassis.arrays import Columns
-from chassis.database import Connection, OneStatement, Together, Transaction
+from chassis.database import Connection, Together, Transaction
 from kernel.clock import to_milliseconds_text
 from kernel.ids import derived_id, to_public
 
@@ -217,7 +217,7 @@ def rows(events: Iterable[Event]) -> list[Row]:
     ]
 
 
-def values_of(found: Sequence[Row], *, on: OneStatement) -> dict[str, object]:
+def values_of(found: Sequence[Row], *, on: Connection) -> dict[str, object]:
     """Return the parameters of INSERT for rows, by name.
 
     on: the connection that will execute INSERT. Its commit wakes the relay of this process.
@@ -226,7 +226,7 @@ def values_of(found: Sequence[Row], *, on: OneStatement) -> dict[str, object]:
     return _COLUMNS.values(found if on.writes_short else map(whole, found))
 
 
-def values(events: Iterable[Event], *, on: OneStatement) -> dict[str, object]:
+def values(events: Iterable[Event], *, on: Connection) -> dict[str, object]:
     """Return the parameters of INSERT for some events, as `values_of` does for rows."""
     return values_of(rows(events), on=on)
 
