@@ -236,7 +236,7 @@ prove-faults: $(INSTALLED) ## Run orders under every kind of fault: docs/reports
 	  PROVE_LIES=$(LIES) PROVE_RESTORES=$(RESTORES) PROVE_COPY_SECONDS=$(COPY_SECONDS) \
 	  PROVE_CLIENTS=$(CLIENTS) REPORTS=docs/reports $(BIN)/pytest -s -o timeout=7200 tests/prove
 
-.PHONY: prove-rolling prove-image prove-webhooks
+.PHONY: prove-rolling prove-upgrade prove-image prove-webhooks
 
 prove-webhooks: $(INSTALLED) ## Kill replicas of webhooks while events are delivered: docs/reports/webhooks.md
 	@WEBHOOK_EVENTS=10000 WEBHOOK_KILLS=20 REPORTS=docs/reports $(BIN)/pytest -o timeout=1800 \
@@ -248,6 +248,11 @@ prove-image: $(INSTALLED) ## Start every program with the image's packages, with
 prove-rolling: $(INSTALLED) ## Restart and kill every replica under load: docs/reports/rolling.md
 	@ROLLING_SECONDS=180 ROLLING_PER_SECOND=100 REPORTS=docs/reports $(BIN)/pytest -o timeout=1800 \
 	  tests/prove/rolling_proof.py
+
+prove-upgrade: $(INSTALLED) ## Update from an earlier version under load: FROM=<checkout>, docs/reports/upgrade.md
+	@test -n "$(FROM)" || { echo "usage: make prove-upgrade FROM=<checkout of an earlier version>"; exit 2; }
+	@FROM="$(FROM)" ROLLING_SECONDS=180 ROLLING_PER_SECOND=100 REPORTS=docs/reports \
+	  $(BIN)/pytest -o timeout=1800 tests/prove/upgrade_proof.py
 
 bench: $(INSTALLED) ## Measure the speed beside its goals: [ONLY=rest,flows] [BESIDE=<checkout>] [REPORT=1]
 	@$(BIN)/python -m bench $(if $(ONLY),--only "$(ONLY)") $(if $(BESIDE),--beside "$(BESIDE)") \

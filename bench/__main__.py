@@ -29,10 +29,11 @@ from bench import (
     subscriber,
     webhooks,
 )
+from bench.checkout import Checkout
 from bench.goals import Beside
 from bench.measured import Measured, Part, Say, figures_of
 from bench.progress import Progress
-from bench.stack import Checkout, stack
+from bench.stack import stack
 from bench.usage import Machine
 from deploy.local.settings import ROOT
 

@@ -27,7 +27,7 @@ import httpx
 import uvloop
 
 from bench import crowds
-from bench.stack import Checkout
+from bench.checkout import Checkout
 from deploy.local import settings, token
 from deploy.local.demo import place
 

@@ -3,8 +3,9 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from bench.checkout import Checkout
 from bench.load import Run
-from bench.stack import Checkout, Stack
+from bench.stack import Stack
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,8 +8,8 @@ import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
+from bench.checkout import Checkout
 from bench.measured import Measured, Say
-from bench.stack import Checkout
 from deploy.local.process import NotReadyError, Process
 
 DEADLINE_SECONDS = 600.0

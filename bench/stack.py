@@ -5,9 +5,7 @@ SQL and NATS, so that the same measurement works with both.
 """
 
 import contextlib
-import os
 import shutil
-import subprocess
 import tempfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -16,12 +14,13 @@ from typing import Any
 
 import psycopg
 
+from bench.checkout import Checkout
 from bench.load import Client
 from bench.usage import Machine, Usage
 from deploy.local import postgres, state
 from deploy.local.ports import free_ports
-from deploy.local.process import Command, Process
-from deploy.local.settings import PORTS, ROOT, child_environment
+from deploy.local.process import Process
+from deploy.local.settings import PORTS, ROOT
 
 START_SECONDS = 120.0
 STOP_SECONDS = 60.0
@@ -35,39 +34,6 @@ OBSERVED = (
     "alter system set shared_preload_libraries = 'pg_stat_statements'",
 )
 COUNTED = "create extension if not exists pg_stat_statements schema public"
-
-
-class NoEnvironmentError(Exception):
-    """The checkout has no installed environment."""
-
-
-@dataclass(frozen=True, slots=True)
-class Checkout:
-    """A folder with the project at some commit."""
-
-    folder: Path = ROOT
-
-    @property
-    def commit(self) -> str:
-        """The commit, with `-dirty` if files differ from it."""
-        asked = ["git", "describe", "--always", "--dirty", "--exclude=*"]
-        done = subprocess.run(  # noqa: S603 - ours
-            asked, cwd=self.folder, capture_output=True, text=True, check=False
-        )
-        return done.stdout.strip() or "unknown"
-
-    def command(self, *module: str, **more: str) -> Command:
-        """Return `python -m …` in this checkout. Raises: NoEnvironmentError."""
-        python = self.folder / ".venv/bin/python"
-        if not python.exists():
-            raise NoEnvironmentError(f"{python} is missing; run `make setup` in {self.folder}")
-        path = os.pathsep.join((str(self.folder), str(self.folder / "gen")))
-        return Command(
-            name=module[0],
-            argv=[str(python), "-m", *module],
-            environment=child_environment(PYTHONPATH=path, **more),
-            folder=self.folder,
-        )
 
 
 @dataclass(slots=True, kw_only=True)

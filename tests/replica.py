@@ -4,8 +4,10 @@ Replicas of a program work on the same rows, and know of each other only through
 """
 
 import contextlib
+import sys
 from collections.abc import Iterator, Mapping
 
+from bench.checkout import Checkout
 from deploy.local import credentials, settings
 from deploy.local.ports import HOST, free_port
 from deploy.local.services import Program, grpc_ready, http_ready
@@ -21,10 +23,12 @@ def second(
     port: int,
     more: Mapping[str, str] | None = None,
     is_forked: bool = False,
+    checkout: Checkout | None = None,
 ) -> Program:
     """Make a second replica of a program on its own port; the caller starts the replica.
 
-    more: settings in which it differs from the first one.
+    more: settings in which it differs from the first one. checkout: whose program it is; None: of
+    the code that runs this.
     """
     wiring, health_port = _wiring(stack), free_port()
     if name == "gateway":
@@ -38,13 +42,16 @@ def second(
             "GRPC_PORT": str(port),
             "HEALTH_PORT": str(health_port),
         }
+    source = Checkout() if checkout is None else checkout
     return Program(
         name=f"{name}-2",
         module=module,
-        environment={**own, "METRICS_PORT": "0", **(more or {})},
+        environment={**own, "METRICS_PORT": "0", "PYTHONPATH": source.path, **(more or {})},
         log_folder=stack.run_dir / "logs",
         ready=ready,
         is_forked=is_forked,
+        folder=source.folder,
+        python=sys.executable if checkout is None else checkout.python,
     )
 
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from bench.checkout import Checkout
 from deploy.local import identities, postgres, state
 from deploy.local.demo.chain import Chain
 from deploy.local.demo.purchase import Purchase
@@ -61,11 +62,12 @@ class RunningStack:
 
 @contextlib.contextmanager
 def running_stack(
-    folder: Path, *, keep: bool = False, **environment: str
+    folder: Path, *, keep: bool = False, checkout: Checkout | None = None, **environment: str
 ) -> Iterator[RunningStack]:
     """Start a stack in a folder and stop it at the end of the block.
 
-    keep: keep its database for another start, which then has to delete the database.
+    keep: keep its database for another start, which then has to delete the database. checkout:
+    whose stack it is; None: of the code that runs this.
     """
     run_dir = folder / "run"
     overrides = {
@@ -79,12 +81,15 @@ def running_stack(
         "FORK_PROGRAMS": "on",
         **environment,
     }
-    command = Command(
-        name="stack",
-        argv=python_module("deploy.local"),
-        environment=child_environment(**overrides),
-        folder=ROOT,
-    )
+    if checkout is None:
+        command = Command(
+            name="stack",
+            argv=python_module("deploy.local"),
+            environment=child_environment(**overrides),
+            folder=ROOT,
+        )
+    else:
+        command = checkout.command("deploy.local", **overrides)
     process = Process(command, folder / "stack.log")
     try:
         process.wait_until(lambda: state.read(run_dir) is not None, timeout_seconds=START_SECONDS)

@@ -78,6 +78,11 @@ def rolling_size() -> RollingSize:
     )
 
 
+def earlier_checkout() -> Path:
+    """Return the folder of the version to update from: FROM. Raises: KeyError: it is not set."""
+    return Path(os.environ["FROM"]).resolve()
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WebhooksSize:
     """The size of a run of webhooks: events to three endpoints, and replicas killed meanwhile."""

@@ -1,5 +1,6 @@
 """The project's own programs as parts of the stack, and probes of their readiness."""
 
+import sys
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Mapping
@@ -11,7 +12,7 @@ import grpc
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from deploy.local.ports import HOST
-from deploy.local.process import Command, Process, python_module
+from deploy.local.process import Command, Process
 from deploy.local.settings import ROOT
 
 PROBE_SECONDS = 1.0
@@ -21,7 +22,7 @@ PROBE_SECONDS = 1.0
 class Program:
     """`python -m <module>` with its settings. ready: returns whether the program can serve.
 
-    is_forked: see `Command`.
+    is_forked: see `Command`. folder: the checkout that it runs from. python: its interpreter.
     """
 
     name: str
@@ -30,6 +31,8 @@ class Program:
     log_folder: Path
     ready: Callable[[], bool]
     is_forked: bool = False
+    folder: Path = ROOT
+    python: str = sys.executable
     _process: Process | None = field(default=None, init=False)
 
     @property
@@ -46,9 +49,9 @@ class Program:
         """Start the program. Does not wait until it is ready."""
         command = Command(
             name=self.name,
-            argv=python_module(self.module),
+            argv=[self.python, "-m", self.module],
             environment=self.environment,
-            folder=ROOT,
+            folder=self.folder,
             is_forked=self.is_forked,
         )
         self._process = Process(command, self.log_folder / f"{self.name}.log")

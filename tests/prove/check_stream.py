@@ -21,10 +21,14 @@ async def check_stream(database_url: str, *, nats_url: str, authority: str) -> l
 
     The URLs are administrators'. authority: the file of that of NATS.
     """
-    kept = {
+    return compare(kept_in_all(database_url), await messages(nats_url, authority))
+
+
+def kept_in_all(database_url: str) -> dict[str, dict[str, Any]]:
+    """Read the events of every outbox, by their ids."""
+    return {
         event["eventId"]: event for schema in SCHEMAS for event in kept_in(database_url, schema)
     }
-    return compare(kept, await messages(nats_url, authority))
 
 
 def compare(

@@ -20,7 +20,7 @@ class Check:
 
     @property
     def holds(self) -> bool:
-        """Tell whether there is no violation, and something was compared."""
+        """Tell whether there is no violation."""
         return not self.wrong
 
     def describe(self) -> str:

@@ -92,6 +92,7 @@ class Deployment:
             running_stack(
                 self.folder,
                 keep=True,
+                checkout=None,
                 PORT_BASE=str(self.port_base),
                 LINKS=self.proxies.setting,
                 FORK_PROGRAMS="off",

@@ -18,6 +18,7 @@ LINKS: tuple[tuple[str, str], ...] = (
     ("gateway", "ledger"),
     ("gateway", "escrow"),
     ("gateway", "disputes"),
+    ("gateway", "webhooks"),
     ("gateway", "postgres"),
     ("gateway", "nats"),
     ("orders", "ledger"),
@@ -32,6 +33,8 @@ LINKS: tuple[tuple[str, str], ...] = (
     ("escrow", "devnet"),
     ("disputes", "postgres"),
     ("disputes", "nats"),
+    ("webhooks", "postgres"),
+    ("webhooks", "nats"),
 )
 
 

@@ -50,6 +50,7 @@ KILLED: Mapping[str, int] = {
     "escrow": 4,
     "escrow-2": 4,
     "disputes": 2,
+    "webhooks": 2,
     "gateway": 2,
     "devnet": 2,
     "nats": 3,

@@ -20,6 +20,7 @@ from tests.prove.attending import Attendance
 from tests.prove.check_answers import check_abandoned, check_answers, check_replays
 from tests.prove.check_books import check_books
 from tests.prove.check_chain import check_chain
+from tests.prove.check_list import check_list
 from tests.prove.check_stream import check_stream
 from tests.prove.checking import Check, check
 from tests.prove.deciding import Decider
@@ -150,6 +151,7 @@ async def _check(
     password = credentials.load(running.stack.run_dir).nats[ADMIN]
     nats_url = with_user(document["natsUrl"], ADMIN, password)
     found(*await check_stream(url, nats_url=nats_url, authority=str(document["natsCaFile"])))
+    found(*await check_list(url))
     found(check_abandoned(proof.history, operator.decider.abandoned))
     found(await _reconciled(running))
 

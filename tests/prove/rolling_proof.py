@@ -5,29 +5,22 @@ the environment (tests/settings.py).
 """
 
 import asyncio
-import contextlib
 import signal
 import time
-import uuid
-from collections.abc import AsyncIterator
 from pathlib import Path
 
-import httpx
 import pytest
 
-from deploy.local import credentials
-from deploy.local.nats_users import ADMIN
-from deploy.local.wiring import with_user
+from bench.checkout import Checkout
 from tests import settings
-from tests.operating import operate
 from tests.prove import rolling_report
-from tests.prove.check_stream import check_stream
-from tests.prove.steady import AGAIN_SECONDS, AWAY, Load, Steady
+from tests.prove.purchasing import buying
+from tests.prove.rolling_report import Run
+from tests.prove.steady import Load, Steady
 from tests.prove.twice import PROGRAMS, Twice, two_of_everything
-from tests.shop import Pair, Shop, until
+from tests.shop import Pair, Shop
 
-RESTART, KILL = "restarts", "kills"
-PURCHASERS = 2
+RESTART, KILL, CALM = "restarts", "kills", "calm"
 
 
 @pytest.mark.timeout(1800)
@@ -37,17 +30,24 @@ async def test_every_replica_is_restarted_and_killed_and_no_request_fails(tmp_pa
         async with Shop.of(twice.stack, url=twice.url) as shop:
             pairs = [await shop.pair(amount="500.00") for _ in range(4)]
             load, bought = await _disturbed(twice, shop, pairs, size)
-        await _all_is_well(twice)
-        stack = twice.stack.document
-        nats_url = with_user(
-            stack["natsUrl"], ADMIN, credentials.load(twice.stack.run_dir).nats[ADMIN]
-        )
-        checks = await check_stream(
-            stack["databaseUrl"], nats_url=nats_url, authority=stack["natsCaFile"]
-        )
+        checks = await twice.checks()
 
     if (folder := settings.reports_folder()) is not None:
-        rolling_report.write(folder, size, load, bought=bought, checks=checks)
+        run = Run(
+            title="Rolling restarts",
+            target="prove-rolling",
+            commit=Checkout().commit,
+            what=(
+                "Each replica is restarted, one after another, and then killed.",
+                "Whole purchases go on beside it.",
+            ),
+            size=size,
+            phases=(RESTART, KILL, CALM),
+            load=load,
+            bought=bought,
+            checks=checks,
+        )
+        rolling_report.write(folder / "rolling.md", run)
     assert [found.describe() for found in checks if not found.holds] == []
     assert load.failed == []
     assert bought > 0
@@ -61,7 +61,7 @@ async def _disturbed(
     """Restart and kill every replica under load; returns what became of the requests."""
     load, over = Load(), asyncio.Event()
     began = time.monotonic()
-    async with buying(shop, pairs, until=over) as bought:
+    async with buying(shop, pairs, over=over) as bought:
         steady = Steady(shop, pairs, load, seed=1)
         running = asyncio.create_task(steady.run(per_second=size.per_second, until=over))
         for phase, by in ((RESTART, signal.SIGTERM), (KILL, signal.SIGKILL)):
@@ -69,67 +69,8 @@ async def _disturbed(
                 for replica in (1, 2):
                     load.phase = phase
                     await twice.restart(program, replica, by=by)
-        load.phase = "calm"
+        load.phase = CALM
         await asyncio.sleep(max(began + size.seconds - time.monotonic(), 0))
         over.set()
         await running
     return load, len(bought)
-
-
-@contextlib.asynccontextmanager
-async def buying(
-    shop: Shop, pairs: list[Pair], *, until: asyncio.Event
-) -> AsyncIterator[list[str]]:
-    """Carry purchases from beginning to end meanwhile; yields the ids of those that are done."""
-    done: list[str] = []
-
-    async def buy() -> None:
-        while not until.is_set():
-            pair = pairs[len(done) % len(pairs)]
-            order_id = await _order(shop, pair)
-            for command in ("reserve", "escrow", "fund", "release"):
-                await _persistently(shop, f"{order_id} {command}", order_id, command)
-            done.append(order_id)
-
-    async with asyncio.TaskGroup() as group:
-        for _ in range(PURCHASERS):
-            group.create_task(buy())
-        yield done
-
-
-async def _order(shop: Shop, pair: Pair) -> str:
-    key = str(uuid.uuid4())
-    body = {"buyerId": pair.buyer, "sellerId": pair.seller, "amount": "2.00", "title": "Whole"}
-    while True:
-        with contextlib.suppress(httpx.TransportError):
-            answer = await shop.post("/orders", body, key=key)
-            if answer.is_success:
-                return str(answer.json()["data"]["id"])
-        await asyncio.sleep(AGAIN_SECONDS)
-
-
-async def _persistently(shop: Shop, what: str, order_id: str, command: str) -> None:
-    """Do a command, asking again with the same key until it is done."""
-    key = str(uuid.uuid4())
-
-    async def is_done() -> bool:
-        try:
-            answer = await shop.act(order_id, command, key=key)
-        except httpx.TransportError:
-            return False
-        if answer.status_code in {202, 409, *AWAY}:
-            return False
-        assert answer.is_success, answer.text
-        return True
-
-    await until(is_done, what=f"{what} did not end")
-
-
-async def _all_is_well(twice: Twice) -> None:
-    """Compare the books with the chain, once no operation is in progress."""
-
-    async def is_well() -> bool:
-        done = await asyncio.to_thread(operate, twice.stack.run_dir, "reconcile")
-        return done.returncode == 0
-
-    await until(is_well, what="the books and the chain do not agree")

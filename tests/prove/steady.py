@@ -24,6 +24,8 @@ PATIENCE_SECONDS = 30.0
 AGAIN_SECONDS = 0.2
 AWAY = frozenset({502, 503, 504})
 IN_PROGRESS = 409
+# `GET /events` is a stream otherwise.
+AS_LIST = {"Accept": "application/json"}
 
 
 @dataclass(slots=True)
@@ -103,6 +105,8 @@ class Steady:
         order_id = self._random.choice(known)
         if drawn < 0.7:
             return "read", lambda: self._shop.client.get(f"/orders/{order_id}")
+        if drawn < 0.75:
+            return "events", lambda: self._shop.client.get("/events?limit=20", headers=AS_LIST)
         if drawn < 0.85:
             return "balance", lambda: self._shop.client.get(f"/users/{pair.buyer}/balance")
         return "list", lambda: self._shop.client.get("/orders", params={"limit": 20})

@@ -12,7 +12,7 @@ import httpx
 import pytest
 
 from kernel.ids import to_public
-from tests.prove import check_answers, check_stream
+from tests.prove import check_answers, check_list, check_stream
 from tests.prove.asking import Answer, Asked, Asker, History
 from tests.prove.check_answers import check_replays
 from tests.prove.check_books import check_users
@@ -171,6 +171,27 @@ def test_check_finds_a_stream_that_differs_from_the_outboxes(
     told: list[tuple[str, dict[str, Any]]], named: str
 ) -> None:
     assert named in broken(check_stream.compare(KEPT, told))
+
+
+# --- the list of events
+
+
+def test_check_accepts_a_list_as_the_outboxes_in_any_order() -> None:
+    assert broken(check_list.compare(KEPT, dict(reversed(KEPT.items())))) == []
+
+
+@pytest.mark.parametrize(
+    ("listed", "named"),
+    [
+        ([heard(1), heard(2)], "every event is in the list of events"),
+        ([heard(1), heard(2), heard(3), heard(4)], "nothing is listed that did not happen"),
+        ([heard(1), heard(2, payload="x"), heard(3)], "every event is listed as it is kept"),
+    ],
+)
+def test_check_finds_a_list_that_differs_from_the_outboxes(
+    listed: list[tuple[str, dict[str, Any]]], named: str
+) -> None:
+    assert named in broken(check_list.compare(KEPT, dict(listed)))
 
 
 # --- answers
