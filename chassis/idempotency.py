@@ -106,9 +106,13 @@ def _scope(who: Identity) -> str:
 
 
 def fingerprint(request: Message) -> bytes:
-    """Return the SHA-256 of what a message asks for."""
+    """Return the SHA-256 of what a message asks for.
+
+    Fields of a newer version are left out, because this version does not know what they ask for.
+    """
     copy = type(request)()
     copy.CopyFrom(request)
+    copy.DiscardUnknownFields()
     for field in NOT_ASKED:
         if field in request.DESCRIPTOR.fields_by_name:
             copy.ClearField(field)

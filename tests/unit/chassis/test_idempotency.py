@@ -13,6 +13,8 @@ from chassis.identity import Identity
 from kernel.errors import Unauthenticated
 
 MARKETPLACE, USER = uuid.UUID(int=1), uuid.UUID(int=2)
+# Field 1000, a varint, as no message of ours has it.
+NEWER_FIELD = b"\xc0\x3e\x07"
 
 
 def who(**changes: object) -> Identity:
@@ -64,6 +66,14 @@ def test_the_wait_time_is_not_part_of_the_fingerprint() -> None:
     )
 
     assert request_key(patient) == request_key(hasty)
+
+
+def test_a_field_of_a_newer_version_is_not_part_of_the_fingerprint() -> None:
+    request = a_request()
+    newer = type(request).FromString(request.SerializeToString() + NEWER_FIELD)
+    assert newer != request
+
+    assert request_key(newer) == request_key(request)
 
 
 def test_another_call_with_the_same_fields_has_another_fingerprint() -> None:
