@@ -1,8 +1,9 @@
+# ruff: noqa: S608 - statements are put together from the constants below alone
 """Rebuild the stream from the outboxes: `python -m chassis.rebuild`, as database and NATS admin.
 
 Use it for a stream that was lost or rolled back. The relays are stopped meanwhile, so the events of
 each aggregate keep their order. Services continue, and consumers skip events that they have
-handled.
+handled. Webhooks also drops events that the outboxes lack: a restored database may have lost them.
 """
 
 import asyncio
@@ -11,6 +12,7 @@ import time
 from collections.abc import Sequence
 from contextlib import AsyncExitStack, suppress
 from pathlib import Path
+from typing import LiteralString
 
 import psycopg
 from nats.errors import Error as NatsError
@@ -22,7 +24,7 @@ from chassis.bus import Bus
 from chassis.nats_settings import STREAM, StreamLimits
 from chassis.settings import StreamSettings, load, read
 
-SCHEMAS = ("orders", "ledger", "escrow", "disputes", "webhooks")
+SCHEMAS: tuple[LiteralString, ...] = ("orders", "ledger", "escrow", "disputes", "webhooks")
 # After this time the last messages of the stopped relays have arrived.
 SETTLE_SECONDS = 1.0
 LOCK_SECONDS = 30
@@ -39,7 +41,8 @@ async def rebuild(
 ) -> int:
     """Empty the stream and mark all events of all schemas as unpublished; returns their number.
 
-    The relays publish the events after this returns. nats_url: with an administrator of the stream.
+    If the schemas include webhooks, all schemas must exist. The relays publish the events after
+    this returns. nats_url: with an administrator of the stream.
     limits: of the new stream. authority: of the servers' certificates; None: the system's.
     Raises: psycopg.Error, nats errors, OSError, TimeoutError: either nothing was wiped, or the
         relays publish the marked events; calling it again is safe.
@@ -50,6 +53,8 @@ async def rebuild(
             connections = [await _hold_relay(held, database_url, schema) for schema in schemas]
             await asyncio.sleep(SETTLE_SECONDS)
             await _wipe(bus)
+            if "webhooks" in schemas:
+                await _drop_lost_events(database_url)
             return sum([await _mark(connection) for connection in connections])
     finally:
         await bus.close()
@@ -106,6 +111,18 @@ async def _stream(bus: Bus) -> JetStreamContext:
                 await asyncio.sleep(0.05)
 
 
+async def _drop_lost_events(database_url: str) -> None:
+    """Delete from the list of events, and from deliveries that wait, what no outbox has.
+
+    Webhooks has read the old stream since the database was restored. Its places in the stream are
+    reset first, so that it can store nothing more of that. What was done again has the same id at
+    another time: it is read again from the new stream.
+    """
+    async with await psycopg.AsyncConnection.connect(database_url) as connection:
+        for statement in (*_RESET_PLACES, _DROP_FROM_LIST, _DROP_DELIVERIES):
+            await connection.execute(statement)
+
+
 async def _mark(connection: Connection) -> int:
     # The previous version marked each event in its own row.
     await connection.execute("update outbox set published_at = null where published_at is not null")
@@ -115,6 +132,31 @@ async def _mark(connection: Connection) -> int:
     return int(str(row[0])) if row else 0
 
 
+_RESET_PLACES: tuple[LiteralString, ...] = (
+    "update webhooks.recording set made = '', sequence = 0",
+    "update webhooks.intake set made = '', sequence = 0",
+)
+# Events tell milliseconds.
+_KEPT: LiteralString = " union all ".join(
+    "select marketplace_id, aggregate_type, aggregate_id, event_type,"
+    f" date_trunc('milliseconds', occurred_at) as occurred_at from {schema}.outbox"
+    for schema in SCHEMAS
+)
+_DROP_FROM_LIST: LiteralString = f"""
+delete from webhooks.events
+where (marketplace_id, aggregate_type, aggregate_id, type, occurred_at) in (
+    select marketplace_id, aggregate_type, aggregate_id, type, occurred_at from webhooks.events
+    except all {_KEPT})
+"""
+_DROP_DELIVERIES: LiteralString = f"""
+with kept as ({_KEPT})
+delete from webhooks.deliveries d where d.state = 'PENDING' and not exists (
+    select from kept k
+    where k.marketplace_id = d.marketplace_id and k.aggregate_type = d.aggregate_type
+      and k.aggregate_id = d.aggregate_id and k.event_type = d.event_type
+      and to_char(k.occurred_at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"')
+        = d.body::json ->> 'occurredAt')
+"""
 # pg_locks shows the two keys of an advisory lock as unsigned numbers.
 _END_HOLDER = """
 select pg_terminate_backend(pid) from pg_locks
