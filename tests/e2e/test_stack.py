@@ -241,7 +241,7 @@ async def test_external_parts_replace_the_embedded_ones(
     with passworded_postgres(folder) as database_url:
         chain = chain_settings(own_devnet.url)
         elsewhere = {"DATABASE_URL": database_url, "NATS_URL": own_nats_server.url, **chain}
-        with running_stack(folder, keep=False, **elsewhere) as running:
+        with running_stack(folder, keep=False, checkout=None, **elsewhere) as running:
             document = running.document
             async with new_purchase(running) as (purchase, _):
                 states = [sight.state async for sight in purchase.steps()]
