@@ -38,6 +38,9 @@ class Recording:
         self._place = self._taken_to = Place(made="", sequence=0)
         self._packs_from = dt.datetime.max.replace(tzinfo=dt.UTC)
         self._taken: list[Heard] = []
+        # Whether the events taken follow the saved place. After a failed write they do not, until
+        # `start` has read the place again.
+        self._is_begun = False
         self._bell = Bell()
         self._writing = asyncio.Lock()
 
@@ -47,6 +50,7 @@ class Recording:
             self._taken = []
             self._place, self._packs_from = await self._events.place(connection)
             self._taken_to = self._place
+            self._is_begun = True
         return self._place
 
     async def take(self, heard: Sequence[Heard], place: Place) -> None:
@@ -68,9 +72,9 @@ class Recording:
     async def _write(self) -> None:
         async with self._writing:
             taken, place, now = self._taken, self._taken_to, self._clock.now()
-            if place == self._place:
+            if not self._is_begun or place == self._place:
                 return
-            self._taken = []
+            self._taken, self._is_begun = [], False
             is_packed = now >= self._packs_from
             rows = [
                 _row(one, is_packed=is_packed)
@@ -82,7 +86,7 @@ class Recording:
                     await self._events.add(tx, rows)
                 if not await self._events.advance(tx, self._place, place):
                     raise Unavailable("Another process follows the stream")
-            self._place = place
+            self._place, self._is_begun = place, True
 
 
 def _row(one: Heard, *, is_packed: bool) -> tuple[object, ...]:
