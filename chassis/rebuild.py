@@ -53,9 +53,11 @@ async def rebuild(
             connections = [await _hold_relay(held, database_url, schema) for schema in schemas]
             await asyncio.sleep(SETTLE_SECONDS)
             await _wipe(bus)
+            count = sum([await _mark(connection) for connection in connections])
+            # Last, so that the relays publish the marked events even if this fails.
             if "webhooks" in schemas:
                 await _drop_lost_events(database_url)
-            return sum([await _mark(connection) for connection in connections])
+            return count
     finally:
         await bus.close()
 

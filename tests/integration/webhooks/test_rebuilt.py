@@ -119,3 +119,17 @@ async def test_event_taken_from_the_old_stream_is_not_stored_after_the_rebuild(
                 await recording.keep_writing()
     finally:
         await own.close()
+
+
+async def test_events_are_published_again_although_lost_ones_could_not_be_dropped(
+    database: TestDatabase, nats_url: str
+) -> None:
+    with psycopg.connect(database.url(), autocommit=True) as connection:
+        connection.execute("update orders.outbox_published set ids = '{[1,5)}'")
+        connection.execute("alter table webhooks.deliveries rename to others")
+
+        with pytest.raises(psycopg.Error):
+            await rebuild(database_url=database.url(), nats_url=nats_url)
+
+        marked = connection.execute("select ids::text from orders.outbox_published").fetchall()
+    assert marked == [("{}",)]

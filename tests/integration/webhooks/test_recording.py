@@ -21,12 +21,12 @@ from tests.patience import until
 
 
 class Store(EventStore):
-    """A store that is unavailable while told so."""
+    """A store that can be made unavailable."""
 
     is_away = False
 
     async def add(self, tx: Transaction, new: Iterable[Sequence[object]]) -> int:
-        """Insert events. Raises: Unavailable: it is away."""
+        """Insert events, or raise Unavailable while the store is away."""
         if self.is_away:
             raise Unavailable("The database is unavailable")
         return await super().add(tx, new)
