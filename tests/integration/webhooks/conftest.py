@@ -219,8 +219,15 @@ def settings_of(database: TestDatabase, nats_url: str, **changes: Any) -> Webhoo
 
 
 @pytest.fixture
-async def house(database: TestDatabase, nats_url: str) -> AsyncIterator[House]:
-    """One replica of webhooks, with a database of this test alone."""
+async def house(
+    database: TestDatabase,
+    nats_url: str,
+    receiver: Receiver,  # noqa: ARG001 - it has to end after the house
+) -> AsyncIterator[House]:
+    """One replica of webhooks, with a database of this test alone.
+
+    It stops before the receiver: aiohttp never closes a connection that it accepts while it stops.
+    """
     async with open_house(database, nats_url) as opened:
         yield opened
 
