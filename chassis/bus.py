@@ -76,6 +76,7 @@ class Bus:
         self._context: JetStreamContext | None = None
         self._lock = asyncio.Lock()
         self._last_refusal = ""
+        self._is_closed = False
 
     async def stream(self) -> JetStreamContext:
         """Connect if needed, create the stream if it is missing, and return its context.
@@ -84,6 +85,7 @@ class Bus:
         Raises: OSError, nats errors, TimeoutError: NATS is unavailable; try again later.
         """
         async with self._lock:
+            self._refuse_if_closed()
             if self._client is None or self._context is None or self._client.is_closed:
                 self._client = await self._connect()
                 self._context = self._client.jetstream(timeout=ACK_TIMEOUT_SECONDS)
@@ -103,7 +105,8 @@ class Bus:
         return self._client
 
     async def close(self) -> None:
-        """Close the connection. Acknowledged messages are already stored."""
+        """Close the connection for good. Acknowledged messages are already stored."""
+        self._is_closed = True
         if self._client is not None and not self._client.is_closed:
             # The connection may already be lost; the error does not matter then.
             with suppress(OSError, NatsError):
@@ -129,7 +132,15 @@ class Bus:
             options["tls"] = client_context(self._authority)
         client = Client()
         await client.connect(list(servers.urls), **options)
+        if self._is_closed:
+            await client.close()
+            self._refuse_if_closed()
         return client
+
+    def _refuse_if_closed(self) -> None:
+        if self._is_closed:
+            # A task that outlives its service would open a connection that nobody closes.
+            raise ConnectionError("the bus is closed")
 
     async def _hear(self, error: Exception) -> None:
         text = str(error)

@@ -32,6 +32,7 @@ class Outgoing:
         self._headers = dict(headers or {})
         self._current: aiohttp.ClientSession | None = None
         self._requests: dict[aiohttp.ClientSession, int] = {}
+        self._is_closed = False
 
     @asynccontextmanager
     async def request(
@@ -39,7 +40,7 @@ class Outgoing:
     ) -> AsyncIterator[aiohttp.ClientResponse]:
         """Send a request; yield the response, whose body has not been read yet.
 
-        Raises: aiohttp.ClientError; TimeoutError: the outcome is unknown.
+        Raises: aiohttp.ClientError, also after `close`; TimeoutError: the outcome is unknown.
         """
         session = self._open()
         self._requests[session] += 1
@@ -57,12 +58,15 @@ class Outgoing:
                 await session.close()
 
     async def close(self) -> None:
-        """Let the connections go."""
-        self._current = None
+        """Close the connections. Later requests are refused."""
+        self._is_closed, self._current = True, None
         for session in list(self._requests):
             await session.close()
 
     def _open(self) -> aiohttp.ClientSession:
+        if self._is_closed:
+            # A task that outlives the service would open a session that nobody closes.
+            raise aiohttp.ClientConnectionError("closed")
         if self._current is None:
             self._current = aiohttp.ClientSession(
                 headers=self._headers,

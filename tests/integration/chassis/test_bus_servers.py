@@ -195,3 +195,31 @@ async def test_a_connection_given_up_before_the_server_answers_is_closed() -> No
             await ended.wait()
 
     assert connecting.cancelled()
+
+
+async def test_a_bus_that_is_closed_while_it_connects_keeps_no_connection() -> None:
+    asked, is_closed, ended = asyncio.Event(), asyncio.Event(), asyncio.Event()
+
+    async def greet(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"INFO {}\r\n")
+        await reader.readuntil(b"PING\r\n")
+        asked.set()
+        await is_closed.wait()
+        writer.write(b"PONG\r\n")
+        await reader.read()
+        ended.set()
+        writer.close()
+
+    async with await asyncio.start_server(greet, HOST, 0) as server:
+        bus = Bus(url=f"nats://{HOST}:{server.sockets[0].getsockname()[1]}", name="test")
+        connecting = asyncio.create_task(bus.stream())
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            await asked.wait()
+            await bus.close()
+            is_closed.set()
+            with pytest.raises(ConnectionError, match="closed"):
+                await connecting
+            await ended.wait()
+
+    with pytest.raises(ConnectionError, match="closed"):
+        await bus.stream()

@@ -96,3 +96,12 @@ async def test_one_unanswered_request_discards_all_kept_connections(server: int)
 
         assert [await ask() for _ in range(8)] == ["here"] * 8
         await outgoing.close()
+
+
+async def test_no_connection_is_opened_after_the_close(server: int) -> None:
+    outgoing = Outgoing(timeout_seconds=5)
+    await outgoing.close()
+
+    with pytest.raises(aiohttp.ClientError, match="closed"):
+        async with outgoing.request("GET", f"http://127.0.0.1:{server}/"):
+            pass
