@@ -52,8 +52,8 @@ INTRODUCTION = (
     "killed and paused, every link between two parts goes through a proxy that delays, stalls,",
     "resets, cuts, refuses, or silently loses what it acknowledges, and the node of the chain",
     "loses answers, holds and fails transactions, and denies what landed. Orders and escrow run",
-    "twice. When all is quiet, the books, the network's own events, the stream and every kept",
-    "answer are compared.",
+    "twice. When all is quiet, the books, the network's own events, the stream, the list of events",
+    "and every kept answer are compared.",
     "",
 )
 
