@@ -226,7 +226,8 @@ async def house(
 ) -> AsyncIterator[House]:
     """One replica of webhooks, with a database of this test alone.
 
-    It stops before the receiver: aiohttp never closes a connection that it accepts while it stops.
+    It stops before the receiver: asyncio neither serves nor closes a connection that it accepts in
+    the moment in which a server closes.
     """
     async with open_house(database, nats_url) as opened:
         yield opened
