@@ -49,7 +49,7 @@ PARTS = (
     Part(name="idle", seconds=140, settings=USUAL, with_stack=idle.measure),
     Part(name="subscriber", seconds=20, settings=USUAL, with_stack=subscriber.measure),
     Part(name="webhooks", seconds=20, settings=USUAL, with_stack=webhooks.measure),
-    Part(name="rest", seconds=85, settings=USUAL, with_stack=rest.measure),
+    Part(name="rest", seconds=100, settings=USUAL, with_stack=rest.measure),
     *cost.parts()[:1],
     Part(name="size", seconds=110, settings=flows.QUICK, with_stack=size.measure),
     Part(name="flows", seconds=70, settings=flows.QUICK, with_stack=flows.measure),

@@ -3,7 +3,19 @@
 from collections.abc import Iterator, Mapping
 from xml.sax.saxutils import escape
 
-from bench.goals import AT_FIRST, FIRST, GOALS, MET, MISSED, OPEN, Beside, Goal, spelled, verdict
+from bench.goals import (
+    AT_FIRST,
+    FIRST,
+    GOALS,
+    MET,
+    MISSED,
+    OPEN,
+    Beside,
+    Goal,
+    required,
+    spelled,
+    verdict,
+)
 
 WIDTH, LEFT, RIGHT, TOP = 1000, 290, 250, 64
 BAR, GAP = 11, 12
@@ -26,7 +38,7 @@ def draw(figures: Mapping[str, float], *, commit: str, beside: Beside | None = N
         f'<rect width="{WIDTH}" height="{height}" fill="#ffffff"/>',
         *_legend(commit, title),
     ]
-    for number, goal in enumerate(GOALS):
+    for number, goal in enumerate(required(beside)):
         lines += _row(goal, figures, before, top=TOP + number * row)
     must, bottom = _x(1), TOP + len(GOALS) * row
     lines += [

@@ -22,7 +22,7 @@ INTRODUCTION = (
     "- **floor**: a bare ASGI application on Uvicorn, a bare gRPC server that answers with the",
     "  project's message of an order, and for writes one statement with three inserts on the same",
     "  PostgreSQL; no TLS, no credentials, no rules (`bench/floor.py`). A reservation is compared",
-    "  with the floor's write.",
+    "  with the floor's write. The floor has 16 connections.",
     "- **TPC-B**: pgbench with 16 clients on the ledger's PostgreSQL. Of deposits and transfers",
     "  between users the slower one counts.",
     "",

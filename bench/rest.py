@@ -19,13 +19,23 @@ from bench.stack import Stack
 from bench.usage import Usage
 from deploy.local.rest import Marketplace
 
-CONNECTIONS, BUYERS, ROUNDS = 16, 8, 3
+CONNECTIONS, MANY, BUYERS, ROUNDS = 16, 64, 8, 3
 SECONDS, WARM_UP_SECONDS = 2.5, 1.0
 READ, LISTED, CREATED, RESERVED = "GET order", "list of orders", "create with key", "reserve"
+CREATED_BY_MANY, RESERVED_BY_MANY = f"create, {MANY} connections", f"reserve, {MANY} connections"
+BY_MANY = (CREATED_BY_MANY, RESERVED_BY_MANY)
+CREATING, RESERVING = (CREATED, CREATED_BY_MANY), (RESERVED, RESERVED_BY_MANY)
 OURS, FLOOR = "", "floor, "
 # The line of the floor that each of our lines is compared with.
-BESIDE = {READ: READ, LISTED: LISTED, CREATED: CREATED, RESERVED: CREATED}
-NAMES = {READ: "get", LISTED: "list", CREATED: "create", RESERVED: "reserve"}
+BESIDE = {READ: READ, LISTED: LISTED} | dict.fromkeys((*CREATING, *RESERVING), CREATED)
+NAMES = {
+    READ: "get",
+    LISTED: "list",
+    CREATED: "create",
+    RESERVED: "reserve",
+    CREATED_BY_MANY: "create.many",
+    RESERVED_BY_MANY: "reserve.many",
+}
 GOOD = frozenset({200, 201})
 
 
@@ -75,7 +85,7 @@ def told(lines: Mapping[str, Line]) -> Measured:
         beside, whole = beneath.rate, line.all
         by_cpu = beneath.cpu_each / line.cpu_each
         table.append(
-            f"{name:<24}{line.rate:8.0f}/s  {line.rate / beside:5.2f} x floor"
+            f"{name:<25}{line.rate:8.0f}/s  {line.rate / beside:5.2f} x floor"
             f" ({by_cpu:.2f} by CPU)"
             f"  {latencies(whole)}"
             f"  CPU {per_process(whole.cpu, count=len(whole.seconds))}"
@@ -99,9 +109,9 @@ async def _rounds(stack: Stack, beneath: Client, usage: Usage, say: Say) -> dict
     reserved = iter(lambda: f"/orders/{created.pop()}/reserve", "")
 
     def requests(name: str, client: Client) -> Iterator[bytes]:
-        if name == CREATED:
+        if name in CREATING:
             return (client.post("/orders", body) for body in bodies)
-        if name == RESERVED:
+        if name in RESERVING:
             return (client.post(path, {"amount": PRICE}) for path in reserved)
         if name == LISTED:
             return itertools.repeat(client.get("/orders"))
@@ -110,7 +120,7 @@ async def _rounds(stack: Stack, beneath: Client, usage: Usage, say: Say) -> dict
 
     plan = [(FLOOR, CREATED), (OURS, CREATED)]
     plan += [(side, name) for name in (READ, LISTED) for side in (FLOOR, OURS)]
-    plan += [(OURS, RESERVED)]
+    plan += [(OURS, name) for name in (RESERVED, *BY_MANY)]
     lines = {side + name: Line() for side, name in plan}
     for number in range(ROUNDS + 1):
         say(f"round {number} of {ROUNDS}" if number else "warming up")
@@ -120,10 +130,10 @@ async def _rounds(stack: Stack, beneath: Client, usage: Usage, say: Say) -> dict
             client = beneath if side == FLOOR else ours
             run = await client.run(
                 requests(name, client),
-                connections=CONNECTIONS,
+                connections=MANY if name in BY_MANY else CONNECTIONS,
                 usage=usage,
                 seconds=SECONDS if number else WARM_UP_SECONDS,
-                keeps=name == CREATED and side == OURS,
+                keeps=name in CREATING and side == OURS,
             )
             _require_good(run, side + name)
             if run.bodies:

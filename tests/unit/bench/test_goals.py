@@ -77,6 +77,20 @@ def test_compared_commit_has_its_own_column_before_this_run() -> None:
     assert len(goals.titles()) == len(next(goals.rows({}))) == 5
 
 
+def test_goal_that_is_a_multiple_is_judged_by_the_commit_of_the_same_run() -> None:
+    figures = {"reserve.floor": 0.31}
+
+    def last_cells(beside: Beside | None) -> tuple[str, str, str]:
+        row = next(row for row in goals.rows(figures, beside) if row[0] == "reserve")
+        return row[2], row[-2], row[-1]
+
+    assert last_cells(None) == ("≥ 0.27 x floor", "0.31 x floor", MET)
+    beside = Beside(commit="abc1234", figures={"reserve.floor": 0.2})
+    assert last_cells(beside) == ("≥ 0.44 x floor", "0.31 x floor", MISSED)
+    beside = Beside(commit="abc1234", figures={"get.floor": 0.2})
+    assert last_cells(beside) == ("≥ 0.27 x floor", "0.31 x floor", MET)
+
+
 def test_no_goal_was_met_at_the_first_commit() -> None:
     assert not [goal for goal in GOALS if goal.before is not None and goal.is_met(goal.before)]
 

@@ -34,6 +34,15 @@ def test_bars_have_the_colour_of_their_verdict() -> None:
     assert picture.count(f'height="10" fill="{NOW[goals.MISSED]}"') == 1
 
 
+def test_the_picture_judges_a_multiple_by_the_commit_of_the_same_run() -> None:
+    beside = Beside(commit="def5678", figures={"reserve.floor": 0.2})
+
+    picture = draw({"reserve.floor": 0.31}, commit="abc1234", beside=beside)
+
+    assert "0.20 → 0.31 x floor, must ≥ 0.44" in texts(picture)
+    assert picture.count(f'height="10" fill="{NOW[goals.MISSED]}"') == 1
+
+
 def test_the_report_has_a_row_of_every_goal_and_the_lines_of_every_part(tmp_path: Path) -> None:
     measured = {"rest": Measured(figures=FIGURES, lines=["GET order 2600/s"])}
 

@@ -45,6 +45,7 @@ def test_figures_are_medians_relative_to_their_floor() -> None:
             "floor, create with key": line(1000),
             "create with key": line(500),
             "reserve": line(200),
+            "reserve, 64 connections": line(300),
         }
     )
 
@@ -53,4 +54,5 @@ def test_figures_are_medians_relative_to_their_floor() -> None:
     assert told.figures["get.cpu"] == pytest.approx(1)
     assert told.figures["get.floor.cpu"] == pytest.approx(1)
     assert told.figures["reserve.floor"] == pytest.approx(0.2)
-    assert len(told.lines) == 5
+    assert told.figures["reserve.many.floor"] == pytest.approx(0.3)
+    assert len(told.lines) == 6
