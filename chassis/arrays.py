@@ -41,6 +41,10 @@ class Array(bytes):
         has_nulls = int(_NULL in items)
         return cls(_HEAD(1, has_nulls, cls.item_oid, len(items), 1) + b"".join(items))
 
+    def repeated(self, count: int) -> "Array":
+        """Return an array that has the one item of this array so many times."""
+        return type(self)(self[:12] + _LENGTH(count) + self[16:20] + self[20:] * count)
+
 
 class UuidArray(Array):
     """uuid[]."""
@@ -171,6 +175,13 @@ class Columns:
         """Return the parameters for rows. The values of a row are in the order of the columns."""
         columns = list(zip(*rows, strict=True)) or [()] * len(self._spelled)
         return {
-            name: spell(column)
+            name: _spelled(spell, column)
             for (name, spell), column in zip(self._spelled, columns, strict=True)
         }
+
+
+def _spelled(spell: Callable[[Any], Array], column: Sequence[object]) -> Array:
+    """Encode a column. A value that all rows have is encoded once."""
+    if len(column) > 1 and column[0] == column[-1] and column.count(column[0]) == len(column):
+        return spell(column[:1]).repeated(len(column))
+    return spell(column)

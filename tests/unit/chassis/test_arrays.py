@@ -75,6 +75,32 @@ def test_rows_become_one_array_for_each_column() -> None:
     }
 
 
+@pytest.mark.parametrize("row", [(uuid.UUID(int=10), 3, "é", b"x"), (None, None, None, None)])
+@pytest.mark.parametrize("count", [1, 2, 300])
+def test_a_value_that_all_rows_have_becomes_as_many_items(
+    row: tuple[uuid.UUID | None, int | None, str | None, bytes | None], count: int
+) -> None:
+    assert COLUMNS.values([row] * count) == {
+        "n_id": ids([row[0]] * count),
+        "n_kind": small_numbers([row[1]] * count),
+        "n_name": texts([row[2]] * count),
+        "n_digest": contents([row[3]] * count),
+    }
+
+
+def test_equal_ends_of_a_column_do_not_hide_what_is_between() -> None:
+    kinds = [3, None, 3]
+
+    assert COLUMNS.values([(None, kind, "a", b"") for kind in kinds])["n_kind"] == small_numbers(
+        kinds
+    )
+
+
+def test_a_text_with_a_nul_that_all_rows_have_is_refused() -> None:
+    with pytest.raises(ValueError, match="NUL"):
+        COLUMNS.values([(None, 3, "\0", b"")] * 2)
+
+
 def test_no_rows_become_empty_arrays() -> None:
     assert COLUMNS.values([]) == {
         "n_id": ids([]),
