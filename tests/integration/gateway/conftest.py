@@ -130,11 +130,17 @@ async def recorded_services() -> AsyncIterator[Services]:
         await server.stop(grace_seconds=0)
 
 
+@pytest.fixture(autouse=True)
+def nothing_recorded(request: pytest.FixtureRequest) -> None:
+    """Forget what the test before recorded, also for tests that only have the gateway."""
+    if "recorded_services" in request.fixturenames:
+        for name in CONTRACTS:
+            getattr(request.getfixturevalue("recorded_services"), name).clear()
+
+
 @pytest.fixture
 def services(recorded_services: Services) -> Services:
     """The recorded services, with nothing recorded yet."""
-    for name in CONTRACTS:
-        getattr(recorded_services, name).clear()
     return recorded_services
 
 
