@@ -43,6 +43,7 @@ class Array(bytes):
 
     def repeated(self, count: int) -> "Array":
         """Return an array that has the one item of this array so many times."""
+        # The length stands after 12 bytes, the item after 20.
         return type(self)(self[:12] + _LENGTH(count) + self[16:20] + self[20:] * count)
 
 
@@ -175,12 +176,12 @@ class Columns:
         """Return the parameters for rows. The values of a row are in the order of the columns."""
         columns = list(zip(*rows, strict=True)) or [()] * len(self._spelled)
         return {
-            name: _spelled(spell, column)
+            name: _encoded(spell, column)
             for (name, spell), column in zip(self._spelled, columns, strict=True)
         }
 
 
-def _spelled(spell: Callable[[Any], Array], column: Sequence[object]) -> Array:
+def _encoded(spell: Callable[[Any], Array], column: Sequence[object]) -> Array:
     """Encode a column. A value that all rows have is encoded once."""
     if len(column) > 1 and column[0] == column[-1] and column.count(column[0]) == len(column):
         return spell(column[:1]).repeated(len(column))

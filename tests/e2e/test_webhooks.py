@@ -118,7 +118,7 @@ async def test_a_webhook_is_changed_tested_and_rotated(shop: Shop, receiver: Rec
         Webhook(secret).verify(text, headers)
     since = data_of(await shop.post(f"{path}/resend", {"since": made["createdAt"]}))
     assert since["count"] in {0, 1}
-    # Also because no delivery may be in flight when the receiver stops.
+    # No delivery may be in flight when the receiver stops.
     await receiver.got(1 + since["count"])
     gone = data_of(await shop.client.delete(path))
     assert gone["id"] == made["id"]
